@@ -1,0 +1,24 @@
+//! Reads the two clocks of the machine. The only such place in Muster; pure cores are given
+//! their [`Now`] and never call this.
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::{Mono, Now, Timestamp};
+
+/// The present on both clocks.
+pub fn now() -> Now {
+    Now { wall: wall(), mono: mono() }
+}
+
+/// The wall clock (`CLOCK_REALTIME`).
+pub fn wall() -> Timestamp {
+    let time = clock_gettime(ClockId::Realtime);
+    Timestamp::from_millis(time.tv_sec * 1000 + time.tv_nsec / 1_000_000)
+}
+
+/// The clock that counts since boot, sleep included (`CLOCK_BOOTTIME`).
+pub fn mono() -> Mono {
+    let time = clock_gettime(ClockId::Boottime);
+    let millis = time.tv_sec * 1000 + time.tv_nsec / 1_000_000;
+    Mono::from_millis(u64::try_from(millis).unwrap_or(0))
+}

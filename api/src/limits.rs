@@ -1,0 +1,128 @@
+//! Every bound of Muster, with its reason. What happens when one is reached is said where it is
+//! used, and in `docs/limits.md`.
+
+use std::time::Duration;
+
+/// Bytes of an app's or job's name. Long enough for a path-like name, short enough for a key.
+pub const NAME_BYTES: usize = 128;
+/// Bytes of an id that somebody else chose. The bound of Mesos.
+pub const OPAQUE_ID_BYTES: usize = 255;
+/// The largest amount of one resource. A thousand times it still fits into 64 bits, with room
+/// for a million such hosts.
+pub const AMOUNT_MAX: u64 = 1_000_000_000;
+
+/// Bytes of one document sent to the REST API.
+pub const DOCUMENT_BYTES: usize = 256 * 1024;
+/// Bytes of what one task is sent.
+pub const TASK_PAYLOAD_BYTES: usize = 64 * 1024;
+/// Bytes of a shard's result that are kept.
+pub const RESULT_BYTES: usize = 4_000;
+/// Bytes of the last output of a failed task that are kept with its run.
+pub const OUTPUT_TAIL_BYTES: usize = 4_000;
+/// Bytes of a record on the streams between master, agent and executor. A hello of 10,000 tasks
+/// with payloads must fit.
+pub const RECORD_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of a task's output in one answer.
+pub const LOG_CHUNK_BYTES: u32 = 256 * 1024;
+
+/// Shards of one run.
+pub const SHARDS_MAX: u32 = 10_000;
+/// Shards of one run that starts all at once: they are placed in one step and one commit.
+pub const SHARDS_ALL_AT_ONCE_MAX: u32 = 500;
+/// Triggered runs that may wait for one job; more are refused with 429.
+pub const WAITING_TRIGGERS_PER_JOB: usize = 100;
+/// Planned instants of one job that one step looks at; what is older becomes one range.
+pub const INSTANTS_PER_STEP: usize = 1_000;
+/// Classes (waiting parts of runs) that one round of placement tries.
+pub const CLASSES_PER_ROUND: usize = 1_000;
+/// Tasks that one step launches, so that its commit stays within [`COMMIT_RECORDS`].
+pub const LAUNCHES_PER_STEP: usize = 400;
+/// Shards listed inside a run.
+pub const SHARDS_IN_RUN: usize = 1_000;
+/// Rows of one answer about live state.
+pub const LIVE_ROWS: usize = 500;
+/// Rows of one page of any list.
+pub const PAGE_ROWS: usize = 1_000;
+/// Rows of a page when the caller does not say.
+pub const PAGE_ROWS_DEFAULT: usize = 100;
+/// Versions of a job or app that are kept beside those in use.
+pub const VERSIONS_KEPT: u64 = 20;
+
+/// Records of one commit. A commit is one batch of the store; larger ones stall readers.
+pub const COMMIT_RECORDS: usize = 1_000;
+/// Bytes of one commit.
+pub const COMMIT_BYTES: usize = 1024 * 1024;
+/// Bytes of one stored value; a longer record is stored in parts, for sled leaks disk otherwise.
+pub const STORED_VALUE_BYTES: usize = 4_000;
+
+/// Between two heartbeats of an agent.
+pub const HEARTBEAT: Duration = Duration::from_secs(5);
+/// How long the master waits for a heartbeat before it calls the agent silent.
+pub const SILENT_AFTER: Duration = Duration::from_secs(12);
+/// How long a framework does not want declined resources when it does not say. The Mesos default.
+pub const REFUSE_DEFAULT: Duration = Duration::from_secs(5);
+/// The longest that it may say. The Mesos bound.
+pub const REFUSE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Removed frameworks that a master remembers, so that they cannot come back. As in Mesos.
+pub const FRAMEWORKS_REMOVED: usize = 50;
+/// Connections to the agents' port that have not proved themselves; more are closed at once.
+pub const UNPROVED_CONNECTIONS: usize = 1_024;
+/// Bytes that may wait to be sent to one agent; one that reads slower is disconnected.
+pub const AGENT_QUEUE_BYTES: usize = 2 * RECORD_BYTES;
+/// How long an agent has to answer a request for a log, beside what it may wait for more output.
+pub const READ_LOG: Duration = Duration::from_secs(5);
+/// How long a new connection may take to prove itself.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The shortest lease of an app's executors.
+pub const LEASE_MIN: Duration = Duration::from_secs(15);
+/// The longest.
+pub const LEASE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// From the end of a lease to SIGKILL; part of the time after which tasks are fenced.
+pub const LEASE_KILL: Duration = Duration::from_secs(5);
+/// The least addition for clocks that run at different speeds.
+pub const LEASE_SLACK_MIN: Duration = Duration::from_secs(5);
+/// How long an executor may take from its start to its subscription.
+pub const EXECUTOR_REGISTRATION: Duration = Duration::from_secs(60);
+/// How long an executor may take to come back to a restarted agent.
+pub const EXECUTOR_REREGISTRATION: Duration = Duration::from_secs(15);
+/// From telling an executor to shut down to killing it.
+pub const EXECUTOR_SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+/// How long a task may be launching before it is killed and started again elsewhere.
+pub const LAUNCHING_MAX: Duration = Duration::from_secs(5 * 60);
+/// What the scheduler adds to a task's time-out and kill grace before it kills by itself.
+pub const TIMEOUT_SLACK: Duration = Duration::from_secs(10);
+/// Between two kills of a task that has not ended: from this, doubling ...
+pub const KILL_REPEAT_FIRST: Duration = Duration::from_secs(1);
+/// ... to this.
+pub const KILL_REPEAT_MAX: Duration = Duration::from_secs(30);
+/// Starts of a shard that never happened, in a row, before it backs off.
+pub const NEVER_STARTED_FREE: u32 = 10;
+/// How far back a planned instant may lie to be run after a downtime.
+pub const MISFIRE_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long the answer to an `Idempotency-Key` is kept.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
+/// The longest `?wait=` of a request.
+pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Connections to the REST API at one time; further ones wait to be accepted.
+pub const HTTP_CONNECTIONS: usize = 1_024;
+/// How long a client may take to send the head of a request, and again its body.
+pub const HTTP_READ: Duration = Duration::from_secs(30);
+/// How long requests that go on may take to end when the scheduler stops.
+pub const HTTP_STOP: Duration = Duration::from_secs(3);
+/// Requests that may wait for the driver; further ones are answered 503.
+pub const DRIVER_REQUESTS: usize = 1_024;
+/// How long the driver may take to answer before it counts as stuck.
+pub const DRIVER_ANSWER: Duration = Duration::from_secs(5);
+/// Records of history that one request looks through for the rows of its page.
+pub const SCAN_ROWS: usize = 50_000;
+/// Bytes of an `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
+/// How long an agent may wait for more output before it answers a request that follows a task.
+pub const LOG_WAIT: Duration = Duration::from_secs(5);
+
+/// When the master may call tasks of a silent agent dead: their lease, the time to kill them, and
+/// an allowance for clocks of different speed (SEMANTICS 5).
+pub fn fenced_after(lease: Duration) -> Duration {
+    lease + LEASE_KILL + LEASE_SLACK_MIN.max(lease / 10)
+}

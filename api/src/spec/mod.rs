@@ -1,0 +1,22 @@
+//! App and job documents.
+//!
+//! The types here are what is stored and answered; reading them back from storage tolerates
+//! fields of other versions. What users send goes through [`AppSpec::parse`] and
+//! [`JobSpec::parse`], which refuse unknown fields and name every fault at once.
+
+mod app;
+mod check;
+mod document;
+mod job;
+mod read_app;
+mod read_job;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use app::{AppSpec, Artifact, Lease};
+pub use document::{Fault, InvalidDocument, Parsed, Spec};
+pub use job::{
+    Backoff, Failover, JobSpec, JobType, Launch, Retry, ScheduleSpec, ScriptSpec, Sharding, Spread,
+};

@@ -1,0 +1,381 @@
+//! What documents are read as, and which faults are found in them.
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    limits,
+    views::{JobStatus, JobView, TriggerRequest},
+};
+
+fn app() -> Value {
+    json!({"kind": "app", "name": "reports", "resources": {"cpus": 1, "mem": 128}})
+}
+
+fn job() -> Value {
+    json!({
+        "kind": "job", "name": "nightly", "app": "reports", "type": "script",
+        "script": {"command": "echo hi"}, "sharding": {"count": 3},
+    })
+}
+
+fn with(mut document: Value, changes: Value) -> Value {
+    let Value::Object(changes) = changes else { panic!("changes are a map") };
+    for (field, value) in changes {
+        document[field] = value;
+    }
+    document
+}
+
+fn fields(faults: &[Fault]) -> Vec<&str> {
+    faults.iter().map(|fault| fault.field.as_str()).collect()
+}
+
+/// The faults of a document.
+fn faults(document: Value) -> Vec<Fault> {
+    Spec::parse(document).expect_err("the document has faults").faults
+}
+
+/// The only fault of a job with these changes.
+fn job_fault(changes: &Value) -> (String, String) {
+    let mut all = faults(with(job(), changes.clone()));
+    assert_eq!(all.len(), 1, "{changes}: {all:?}");
+    let fault = all.remove(0);
+    (fault.field, fault.message)
+}
+
+#[test]
+fn absent_fields_have_the_values_of_the_contract() {
+    let app = AppSpec::parse(app()).unwrap().spec;
+    assert_eq!(app.lease.to_string(), "2m");
+    assert_eq!(app.idle_timeout.to_string(), "5m");
+    assert_eq!((app.command, app.artifacts, app.env.len()), (None, vec![], 0));
+
+    let job = JobSpec::parse(job()).unwrap().spec;
+    assert_eq!(job.resources.to_string(), "cpus:0.5;mem:64");
+    assert_eq!((job.priority, job.disabled), (50, None));
+    assert_eq!((job.timeout.to_string(), job.kill_grace.to_string()), ("0s".into(), "5s".into()));
+    assert_eq!(job.failover, Failover::default());
+    assert_eq!(job.retry, Retry::default());
+    assert_eq!((job.launch, job.spread), (Launch::AsFits, Spread::None));
+    assert_eq!(job.handler_name(), "nightly");
+    assert_eq!(job.shard_parameter(2), "");
+}
+
+#[test]
+fn every_field_is_read() {
+    let document = json!({
+        "name": "n", "app": "a", "type": "simple", "handler": "h",
+        "schedule": {"every": "10s", "from": "2026-01-01T00:00:00Z"},
+        "sharding": {"count": 2, "parameters": {"0": "beijing", "1": "shanghai"}},
+        "parameter": "p", "resources": {"cpus": 0.25, "mem": 32, "gpus": 1},
+        "launch": "all_at_once",
+        "failover": {"enabled": false, "max_attempts": 5, "backoff": "2s..4s"},
+        "retry": {"max_attempts": 2, "backoff": "100ms..1s"},
+        "timeout": "1h30m", "kill_grace": "7s", "spread": "host", "priority": 0,
+        "props": {"k": "v"}, "labels": {"team": "x"}, "description": "d", "disabled": true,
+        "version": 7, "status": {"enabled": true},
+    });
+    let parsed = JobSpec::parse(document.clone()).unwrap();
+    assert_eq!(parsed.version, Some(7));
+    let mut expected = document;
+    for field in ["version", "status"] {
+        expected.as_object_mut().unwrap().remove(field);
+    }
+    assert_eq!(serde_json::to_value(&parsed.spec).unwrap(), expected);
+
+    let document = json!({
+        "name": "a", "command": "./start", "env": {"TZ": "UTC"},
+        "artifacts": [{"uri": "file:///x.tar", "sha256": "0".repeat(64), "extract": false,
+                       "executable": true, "cache": false}],
+        "resources": {"cpus": 1, "mem": 128}, "lease": "off", "idle_timeout": "1m",
+        "labels": {"a": "b"}, "description": "d",
+    });
+    let parsed = AppSpec::parse(document.clone()).unwrap();
+    assert_eq!(serde_json::to_value(&parsed.spec).unwrap(), document);
+}
+
+#[test]
+fn what_get_answers_may_be_put() {
+    let changes = json!({"sharding": {"count": 2, "parameters": "0=beijing, 1=shanghai"}});
+    let spec = JobSpec::parse(with(job(), changes)).unwrap().spec;
+    assert_eq!(spec.shard_parameter(1), "shanghai");
+    let status = JobStatus {
+        enabled: true,
+        next_fire: None,
+        created_at: Default::default(),
+        updated_at: Default::default(),
+    };
+    let view = JobView { kind: "job".into(), spec: spec.clone(), version: 3, status };
+    let json = serde_json::to_value(&view).unwrap();
+    assert_eq!(serde_json::from_value::<JobView>(json.clone()).unwrap(), view);
+    assert_eq!(JobSpec::parse(json).unwrap(), Parsed { spec, version: Some(3) });
+}
+
+#[test]
+fn all_faults_are_named_at_once() {
+    let found = faults(json!({
+        "kind": "job", "name": "a:b", "type": "cobol", "sharding": {"count": 0, "size": 1},
+        "schedule": {"cron": "x", "every": "1s"}, "resources": {"cpus": 0.5},
+        "timeout": 5, "priority": 101, "retry": [], "props": {"a": 1, "b": null},
+        "parameter": null, "shards": 3, "version": "1",
+    }));
+    assert_eq!(
+        fields(&found),
+        [
+            "name",
+            "app",
+            "type",
+            "schedule",
+            "schedule.cron",
+            "sharding.count",
+            "sharding.size",
+            "parameter",
+            "resources",
+            "retry",
+            "timeout",
+            "priority",
+            "props.a",
+            "props.b",
+            "version",
+            "shards"
+        ]
+    );
+    let message = |field: &str| {
+        let fault = found.iter().find(|fault| fault.field == field);
+        fault.unwrap_or_else(|| panic!("no fault of {field}")).message.as_str()
+    };
+    assert!(message("name").contains("`a:b`"));
+    assert_eq!(message("type"), "`\"cobol\"` is not one of `simple`, `script`");
+    assert_eq!(message("timeout"), "`5` is no text; put it in quotes");
+    assert_eq!(message("priority"), "`101` is no whole number from 0 to 100");
+    assert!(message("shards").contains("no such field") && message("shards").contains("sharding"));
+    assert_eq!(
+        message("sharding.size"),
+        "there is no such field here; known are count, parameters"
+    );
+}
+
+#[test]
+fn documents_of_no_kind_are_refused() {
+    assert_eq!(fields(&faults(json!([1]))), [""]);
+    assert_eq!(fields(&faults(json!({"name": "x"}))), ["kind"]);
+    assert_eq!(fields(&faults(json!({"kind": "task"}))), ["kind"]);
+    assert_eq!(
+        fields(&AppSpec::parse(with(app(), json!({"kind": "job"}))).unwrap_err().faults),
+        ["kind"]
+    );
+}
+
+#[test]
+fn bounds_of_an_app_are_kept() {
+    let fault_of = |changes: Value| faults(with(app(), changes)).remove(0).field;
+    for lease in ["14s", "24h1ms", "forever", ""] {
+        assert_eq!(fault_of(json!({"lease": lease})), "lease", "{lease}");
+    }
+    for lease in ["15s", "24h", "off"] {
+        assert!(AppSpec::parse(with(app(), json!({"lease": lease}))).is_ok(), "{lease}");
+    }
+    for resources in [
+        json!({}),
+        json!({"cpus": 1}),
+        json!({"cpus": 0, "mem": 1}),
+        json!({"cpus": 1, "mem": 0.5}),
+        json!({"cpus": -1, "mem": 1}),
+        json!({"cpus": 1, "mem": 64, "a b": 1}),
+        json!({"cpus": 0.0005, "mem": 1}),
+        json!({"cpus": "1", "mem": 1}),
+        json!("cpus:1;mem:1"),
+    ] {
+        assert_eq!(fault_of(json!({"resources": resources.clone()})), "resources", "{resources}");
+    }
+    for uri in ["https://h/x", "ftp://h/x", "file://x", "file:///", "http://", "http:///x", "/x"] {
+        assert_eq!(fault_of(json!({"artifacts": [{"uri": uri}]})), "artifacts[0].uri", "{uri}");
+    }
+    let short =
+        json!({"artifacts": [{"uri": "http://h/x"}, {"uri": "http://h/x", "sha256": "ab"}]});
+    assert_eq!(fault_of(short), "artifacts[1].sha256");
+    assert_eq!(fault_of(json!({"env": {"A=B": "x"}})), "env.A=B");
+    assert_eq!(fault_of(json!({"env": {"A": 1}})), "env.A");
+    assert_eq!(fault_of(json!({"command": " "})), "command");
+}
+
+#[test]
+fn bounds_of_a_job_are_kept() {
+    for (changes, field) in [
+        (json!({"sharding": {"count": 10_001}}), "sharding.count"),
+        (json!({"sharding": {"count": 1.5}}), "sharding.count"),
+        (json!({"sharding": {"count": 501}, "launch": "all_at_once"}), "sharding.count"),
+        (json!({"sharding": {"count": 2, "parameters": {"2": "x"}}}), "sharding.parameters.2"),
+        (json!({"sharding": {"count": 2, "parameters": {"01": "x"}}}), "sharding.parameters.01"),
+        (json!({"sharding": {"count": 2, "parameters": "0=a,0=b"}}), "sharding.parameters"),
+        (json!({"sharding": {"count": 2, "parameters": "a"}}), "sharding.parameters"),
+        (json!({"sharding": {"count": 2, "parameters": ["a"]}}), "sharding.parameters"),
+        (json!({"schedule": {}}), "schedule"),
+        (json!({"schedule": {"every": "999ms"}}), "schedule.every"),
+        (
+            json!({"schedule": {"cron": "0 0 2 * * ?", "from": "2026-01-01T00:00:00Z"}}),
+            "schedule.from",
+        ),
+        (json!({"schedule": {"at": "tomorrow"}}), "schedule.at"),
+        (json!({"schedule": {"cron": "0 0 2 * *"}}), "schedule.cron"),
+        (json!({"schedule": {"cron": "0 0 2 * * ?", "time_zone": "UTC"}}), "schedule.time_zone"),
+        (json!({"script": {}}), "script"),
+        (json!({"script": {"command": "x", "inline": "y"}}), "script"),
+        (json!({"script": {"interpreter": "bash"}}), "script"),
+        (json!({"script": {"command": "x\u{0}"}}), "script.command"),
+        (json!({"handler": "h"}), "handler"),
+        (json!({"type": "simple"}), "script"),
+        (json!({"retry": {"backoff": "2s..1s"}}), "retry.backoff"),
+        (json!({"failover": {"max_attempts": -1}}), "failover.max_attempts"),
+        (json!({"misfire": {}}), "misfire"),
+        (json!({"parameter": "a\u{0}"}), "parameter"),
+        (json!({"version": 0}), "version"),
+    ] {
+        assert_eq!(job_fault(&changes).0, field, "{changes}");
+    }
+    let no_script = json!({"name": "n", "app": "a", "type": "script", "sharding": {"count": 1}});
+    assert_eq!(fields(&JobSpec::parse(no_script).unwrap_err().faults), ["script"]);
+}
+
+#[test]
+fn a_task_fits_into_its_payload() {
+    let parameter = |bytes| with(job(), json!({"parameter": "x".repeat(bytes)}));
+    assert!(JobSpec::parse(parameter(limits::TASK_PAYLOAD_BYTES - 1_000)).is_ok());
+    let (field, message) = job_fault(&json!({"parameter": "x".repeat(limits::TASK_PAYLOAD_BYTES)}));
+    assert_eq!(field, "");
+    assert!(message.contains("65536 is the most"), "{message}");
+    // A character that JSON escapes counts as it is sent.
+    assert!(JobSpec::parse(with(job(), json!({"parameter": "\u{1}".repeat(20_000)}))).is_err());
+}
+
+#[test]
+fn a_simple_job_needs_an_app_with_a_command() {
+    let without = AppSpec::parse(app()).unwrap().spec;
+    let with_command = AppSpec::parse(with(app(), json!({"command": "x"}))).unwrap().spec;
+    let script = JobSpec::parse(job()).unwrap().spec;
+    let simple = JobSpec { job_type: JobType::Simple, script: None, ..script.clone() };
+    assert_eq!(fields(&simple.check_app(&without)), ["type"]);
+    assert!(simple.check_app(&with_command).is_empty());
+    assert!(script.check_app(&without).is_empty());
+}
+
+#[test]
+fn triggers_are_checked() {
+    let job = JobSpec::parse(job()).unwrap().spec;
+    let check = |parameter: Option<&str>, items: Option<&[u32]>| {
+        let request = TriggerRequest {
+            parameter: parameter.map(str::to_owned),
+            items: items.map(<[u32]>::to_vec),
+        };
+        job.check_trigger(&request).into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+    };
+    assert!(check(None, None).is_empty());
+    assert!(check(Some("x"), Some(&[2, 0])).is_empty());
+    assert_eq!(check(None, Some(&[])), ["items"]);
+    assert_eq!(check(None, Some(&[0, 3, 0])), ["items[1]", "items[2]"]);
+    assert_eq!(check(Some("\0"), None), ["parameter"]);
+    assert_eq!(check(Some(&"x".repeat(limits::TASK_PAYLOAD_BYTES)), None), ["parameter"]);
+}
+
+/// Any JSON, with the names of fields that documents have among its keys.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "[a-z0-9.:/ *?]{0,12}".prop_map(Value::from),
+    ];
+    let names = prop::sample::select(vec![
+        "kind",
+        "name",
+        "app",
+        "type",
+        "script",
+        "command",
+        "schedule",
+        "cron",
+        "every",
+        "from",
+        "sharding",
+        "count",
+        "parameters",
+        "resources",
+        "cpus",
+        "mem",
+        "artifacts",
+        "uri",
+        "env",
+        "lease",
+        "version",
+        "status",
+        "0",
+        "props",
+        "retry",
+        "backoff",
+        "odd",
+    ]);
+    leaf.prop_recursive(4, 64, 8, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(names.clone(), inner, 0..8).prop_map(|map| Value::Object(
+                map.into_iter().map(|(k, v)| (k.into(), v)).collect()
+            )),
+        ]
+    })
+}
+
+prop_compose! {
+    fn any_job()(
+        name in "[a-zA-Z0-9][a-zA-Z0-9._-]{0,20}",
+        count in 1u32..50,
+        texts in prop::collection::btree_map(0u32..50, "[^\0]{0,10}", 0..5),
+        command in "[!-~][^\0]{0,20}",
+        cpus in 1u64..100_000,
+        spans in prop::array::uniform3(0u64..1_000_000_000),
+        priority in 0u8..=100,
+        disabled in any::<Option<bool>>(),
+        every in prop::option::of(1_000u64..1_000_000_000),
+        props in prop::collection::btree_map("[^\0]{1,8}", ".{0,8}", 0..4),
+    ) -> Value {
+        let parameters: serde_json::Map<_, _> = texts.into_iter().filter(|(item, _)| *item < count)
+            .map(|(item, text)| (item.to_string(), text.into())).collect();
+        let mut document = json!({
+            "name": name, "app": "a", "type": "script", "script": {"command": command},
+            "sharding": {"count": count, "parameters": parameters},
+            "resources": {"cpus": cpus as f64 / 1000.0, "mem": 1}, "priority": priority,
+            "timeout": crate::Span::from_millis(spans[0]).to_string(),
+            "kill_grace": crate::Span::from_millis(spans[1]).to_string(), "props": props,
+        });
+        if let Some(every) = every {
+            document["schedule"] = json!({"every": crate::Span::from_millis(every).to_string()});
+        }
+        if let Some(disabled) = disabled {
+            document["disabled"] = disabled.into();
+        }
+        document
+    }
+}
+
+proptest! {
+    #[test]
+    fn documents_round_trip(document in any_job()) {
+        let spec = JobSpec::parse(document).unwrap().spec;
+        let json = serde_json::to_value(&spec).unwrap();
+        prop_assert_eq!(&JobSpec::parse(json.clone()).unwrap().spec, &spec);
+        prop_assert_eq!(&serde_json::from_value::<JobSpec>(json).unwrap(), &spec);
+    }
+
+    #[test]
+    fn no_json_makes_the_readers_panic(document in any_json()) {
+        for result in [
+            AppSpec::parse(document.clone()).err(),
+            JobSpec::parse(document.clone()).err(),
+            Spec::parse(document).err(),
+        ].into_iter().flatten() {
+            prop_assert!(!result.faults.is_empty());
+        }
+    }
+}

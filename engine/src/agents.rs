@@ -1,0 +1,122 @@
+//! Executor hosts: what registers, what is silent, what that means for their tasks.
+
+use std::collections::BTreeSet;
+
+use muster_api::{AgentId, ExecutorId, Mono, OfferId, Span, TaskId, limits, spec::Lease};
+
+use crate::{
+    cx::Cx,
+    effect::{Effect, Note},
+    event::{AgentRegistered, Offer, Signal},
+    executors, tasks,
+    world::Timer,
+};
+
+/// Offers came: waiting shards may start.
+pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
+    for offer in offers {
+        let agent = cx.world.agents.entry(offer.agent).or_default();
+        agent.hostname = offer.hostname;
+        agent.offers.insert(offer.id, offer.resources);
+        cx.world.placement_due = true;
+    }
+}
+
+/// An offer was withdrawn.
+pub(crate) fn rescinded(cx: &mut Cx<'_>, id: &OfferId) {
+    for agent in cx.world.agents.values_mut() {
+        if agent.offers.remove(id).is_some() {
+            return;
+        }
+    }
+}
+
+/// Every offer is void.
+pub(crate) fn forget_offers(cx: &mut Cx<'_>) {
+    for agent in cx.world.agents.values_mut() {
+        agent.offers.clear();
+    }
+}
+
+/// An agent has registered and says all that lives on it: what it does not name is dead, and what
+/// it names that is over for us is a zombie.
+pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
+    let agent = cx.world.agents.entry(news.agent.clone()).or_default();
+    agent.hostname = news.hostname;
+    agent.silent_since = None;
+    let (our_tasks, our_executors) = (agent.tasks.clone(), agent.executors.clone());
+
+    let named: BTreeSet<TaskId> = news.tasks.into_iter().collect();
+    for task in our_tasks.difference(&named) {
+        if news.rebooted {
+            tasks::found(cx, *task, Signal::Died, "its host has booted again");
+        } else {
+            // An agent keeps a task until its end is acknowledged, so this one never reached it.
+            let message = "its agent came back without it";
+            tasks::found(cx, *task, Signal::NeverStarted, message);
+        }
+    }
+    for task in named.difference(&our_tasks) {
+        cx.note(Note::Zombie { task: *task });
+        let agent = news.agent.clone();
+        cx.effect(Effect::Kill { task: *task, agent, grace: Span::ZERO });
+    }
+    let known: Vec<_> = named.intersection(&our_tasks).map(|t| (*t, news.agent.clone())).collect();
+    if !known.is_empty() {
+        cx.effect(Effect::Reconcile { tasks: known });
+    }
+
+    let named: BTreeSet<ExecutorId> = news.executors.into_iter().collect();
+    for executor in our_executors.difference(&named) {
+        executors::gone(cx, *executor);
+    }
+    for executor in named.difference(&our_executors) {
+        cx.effect(Effect::Shutdown { executor: *executor, agent: news.agent.clone() });
+    }
+    for executor in named.intersection(&our_executors) {
+        executors::seen_alive(cx, *executor);
+        executors::shutdown_again(cx, *executor);
+    }
+}
+
+/// Nothing has been heard of an agent since `since`: the leases of its executors run out.
+pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
+    let agent = cx.world.agents.entry(id.clone()).or_default();
+    agent.silent_since = Some(since);
+    agent.offers.clear();
+    for executor in agent.executors.clone() {
+        watch_lease(cx, executor, since);
+    }
+}
+
+/// A silent agent is heard again.
+pub(crate) fn heard(cx: &mut Cx<'_>, id: &AgentId) {
+    if let Some(agent) = cx.world.agents.get_mut(id) {
+        agent.silent_since = None;
+    }
+}
+
+fn watch_lease(cx: &mut Cx<'_>, id: ExecutorId, since: Mono) {
+    if let Lease::For(lease) = executors::lease_of(cx, id) {
+        cx.world.wake_at(since + limits::fenced_after(lease.duration()), Timer::Fence(id));
+    }
+}
+
+/// Calls the tasks of an executor dead whose lease must have ended: its supervisor has killed them.
+pub(crate) fn check_lease(cx: &mut Cx<'_>, id: ExecutorId) {
+    let Some(executor) = cx.world.executors.get(&id) else { return };
+    let agent_id = executor.record.agent.clone();
+    let Some(since) = cx.world.agents.get(&agent_id).and_then(|agent| agent.silent_since) else {
+        return;
+    };
+    let Lease::For(lease) = executors::lease_of(cx, id) else { return };
+    if since + limits::fenced_after(lease.duration()) > cx.now.mono {
+        return watch_lease(cx, id, since);
+    }
+    let tasks: Vec<TaskId> = executor.tasks.iter().copied().collect();
+    cx.note(Note::Fenced { executor: id, agent: agent_id });
+    executors::gone(cx, id);
+    for task in tasks {
+        tasks::found(cx, task, Signal::Fenced, "nothing was heard of its agent for that long");
+    }
+}

@@ -1,0 +1,249 @@
+//! The engine: one event at a time, in one place.
+
+use muster_api::{
+    ExecutorId, Mono, Now, Timestamp,
+    spec::AppSpec,
+    step::{Records, Write},
+};
+
+use crate::{
+    agents,
+    cx::Cx,
+    documents,
+    effect::{Effect, Step},
+    event::{Command, CommandReply, Event},
+    executors, fires, place, queries,
+    records::{self, InvalidRecord},
+    restore, tasks, triggers,
+    world::{Timer, World},
+};
+
+/// What the engine is told once.
+#[derive(Debug, Clone, Copy)]
+pub struct EngineConfig {
+    /// Describes an executor to whoever starts it. The bytes mean nothing to the engine: it keeps
+    /// them and uses the same ones for as long as the executor lives.
+    pub describe_executor: fn(ExecutorId, &AppSpec) -> Vec<u8>,
+}
+
+/// When the engine wants to be woken by [`Event::Tick`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wakeup {
+    /// At this instant of the wall clock: something is planned.
+    pub wall: Option<Timestamp>,
+    /// At this instant of the other clock: some wait is over.
+    pub mono: Option<Mono>,
+}
+
+/// Stored records that the engine cannot start from.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// A record cannot be read.
+    #[error("the stored record `{key}` cannot be read")]
+    Record {
+        /// Its key.
+        key: String,
+        /// Why.
+        #[source]
+        source: InvalidRecord,
+    },
+    /// A key is not of any kind that is known here.
+    #[error("the stored record `{key}` is of no known kind; it is of a newer version of Muster")]
+    UnknownKey {
+        /// The key.
+        key: String,
+    },
+    /// A record refers to another one that is missing.
+    #[error("the stored record `{key}` refers to {missing}, which is missing")]
+    Missing {
+        /// Its key.
+        key: String,
+        /// What is missing.
+        missing: String,
+    },
+}
+
+/// The scheduling core.
+#[derive(Debug)]
+pub struct Engine {
+    world: World,
+    config: EngineConfig,
+    #[cfg(debug_assertions)]
+    steps: u64,
+}
+
+/// Timers that one step serves, so that its commit stays bounded.
+const TIMERS_PER_STEP: usize = 200;
+
+impl Engine {
+    /// The engine as it was when `records` were written. `seed` is fresh entropy.
+    pub fn restore(
+        config: EngineConfig,
+        seed: u64,
+        records: &Records,
+        now: Now,
+    ) -> Result<(Self, Step), RestoreError> {
+        let world = restore::world(seed, records, now)?;
+        let mut engine = Self {
+            world,
+            config,
+            #[cfg(debug_assertions)]
+            steps: 0,
+        };
+        let mut step = Step::default();
+        restore::recover(&mut engine.cx(now, &mut step));
+        engine.collect(now, &mut step);
+        Ok((engine, step))
+    }
+
+    /// Takes in one event. Never fails: bad input is a reply or a note.
+    pub fn step(&mut self, now: Now, event: Event) -> Step {
+        let mut step = Step::default();
+        let mut cx = self.cx(now, &mut step);
+        handle(&mut cx, event);
+        serve_timers(&mut cx);
+        fires::fire_due(&mut cx);
+        place::round(&mut cx);
+        self.collect(now, &mut step);
+        #[cfg(debug_assertions)]
+        self.check_sometimes();
+        step
+    }
+
+    /// When something is to be done next.
+    pub fn next_wakeup(&self) -> Wakeup {
+        let wall = self.world.fires_by_time.first().map(|(at, _)| *at);
+        let mono = if self.world.placement_due && self.has_offers() {
+            Some(Mono::default())
+        } else {
+            self.world.timers.first().map(|(at, _)| *at)
+        };
+        Wakeup { wall, mono }
+    }
+
+    /// Panics if something that must always hold does not.
+    pub fn check(&self) {
+        crate::check::check(&self.world);
+    }
+
+    fn has_offers(&self) -> bool {
+        self.world.agents.values().any(|agent| !agent.offers.is_empty())
+    }
+
+    fn cx<'a>(&'a mut self, now: Now, out: &'a mut Step) -> Cx<'a> {
+        Cx { world: &mut self.world, config: &self.config, now, out }
+    }
+
+    #[cfg(debug_assertions)]
+    fn check_sometimes(&mut self) {
+        self.steps += 1;
+        let records = self.world.tasks.len() + self.world.runs.len() + self.world.jobs.len();
+        if records < 1000 || self.steps.is_multiple_of(64) {
+            self.check();
+        }
+    }
+
+    /// Turns what changed in the tables into writes.
+    fn collect(&mut self, now: Now, step: &mut Step) {
+        let world = &mut self.world;
+        let writes = &mut step.writes;
+        world.apps.drain(|name, app| writes.push(write(records::app_key(name), app)));
+        world.jobs.drain(|name, job| writes.push(write(records::job_key(name), job)));
+        world.revisions.drain(|(uid, revision), spec| {
+            writes.push(write(format!("{}{uid}/{revision:020}", records::REVISIONS), spec));
+        });
+        world.versions.drain(|(uid, version), spec| {
+            writes.push(write(format!("{}{uid}/{version:020}", records::VERSIONS), spec));
+        });
+        world.cursors.drain(|uid, cursor| writes.push(write(records::cursor_key(uid), cursor)));
+        world.runs.drain(|id, run| {
+            let record = run.map(|run| run.to_record(now));
+            writes.push(write(records::run_key(id), record.as_ref()));
+        });
+        world.tasks.drain(|id, task| {
+            let record = task.map(crate::task::Task::record);
+            writes.push(write(format!("{}{id}", records::TASKS), record.as_ref()));
+        });
+        world.executors.drain(|id, executor| {
+            let record = executor.map(|executor| &executor.record);
+            writes.push(write(format!("{}{id}", records::EXECUTORS), record));
+        });
+        world.idempotency.drain(|(uid, key), record| {
+            writes.push(write(format!("{}{uid}/{key}", records::IDEMPOTENCY), record));
+        });
+        world.counters.drain(|(), counters| writes.push(write(records::COUNTERS, counters)));
+    }
+}
+
+fn write(key: impl Into<Vec<u8>>, record: Option<&impl serde::Serialize>) -> Write {
+    let key = key.into();
+    match record {
+        Some(record) => Write::Put { key, value: records::encode(record) },
+        None => Write::Delete { key },
+    }
+}
+
+fn handle(cx: &mut Cx<'_>, event: Event) {
+    match event {
+        Event::Command { request, command } => {
+            let reply = serve(cx, command);
+            cx.effect(Effect::Reply { request, reply });
+        }
+        Event::Query { request, query } => {
+            let answer = queries::answer(cx, query);
+            cx.effect(Effect::Answer { request, answer });
+        }
+        Event::Subscribed | Event::Unsubscribed => agents::forget_offers(cx),
+        Event::Offers(offers) => agents::offers(cx, offers),
+        Event::Rescinded(offer) => agents::rescinded(cx, &offer),
+        Event::Task(update) => tasks::update(cx, update),
+        Event::ExecutorExited(executor) => executors::gone(cx, executor),
+        Event::AgentRegistered(news) => agents::registered(cx, news),
+        Event::AgentSilent { agent, since } => agents::silent(cx, &agent, since),
+        Event::AgentHeard(agent) => agents::heard(cx, &agent),
+        Event::Tick => {}
+    }
+}
+
+fn serve(cx: &mut Cx<'_>, command: Command) -> CommandReply {
+    match command {
+        Command::PutApp { spec, expect } => documents::put_app(cx, spec, expect),
+        Command::DeleteApp { name, expect } => documents::delete_app(cx, &name, expect),
+        Command::SetAppDisabled { name, disabled, kill } => {
+            documents::set_app_disabled(cx, &name, disabled, kill)
+        }
+        Command::PutJob { spec, expect } => documents::put_job(cx, spec, expect),
+        Command::DeleteJob { name, expect } => documents::delete_job(cx, &name, expect),
+        Command::SetJobDisabled { name, disabled, kill } => {
+            documents::set_job_disabled(cx, &name, disabled, kill)
+        }
+        Command::Trigger { job, request, idempotency_key } => {
+            triggers::trigger(cx, &job, request, idempotency_key)
+        }
+        Command::Cancel { run } => triggers::cancel(cx, run),
+    }
+}
+
+fn serve_timers(cx: &mut Cx<'_>) {
+    for _ in 0..TIMERS_PER_STEP {
+        match cx.world.timers.first().copied() {
+            Some((at, timer)) if at <= cx.now.mono => {
+                cx.world.timers.pop_first();
+                serve_timer(cx, timer);
+            }
+            _ => return,
+        }
+    }
+}
+
+fn serve_timer(cx: &mut Cx<'_>, timer: Timer) {
+    match timer {
+        Timer::Backoff(run, item) => tasks::check_backoff(cx, run, item),
+        Timer::Launching(task) => tasks::check_launching(cx, task),
+        Timer::Overdue(task) => tasks::check_overdue(cx, task),
+        Timer::KillAgain(task) => tasks::kill_again(cx, task),
+        Timer::Idle(executor) => executors::check_idle(cx, executor),
+        Timer::ShutdownAgain(executor) => executors::shutdown_again(cx, executor),
+        Timer::Fence(executor) => agents::check_lease(cx, executor),
+    }
+}

@@ -1,0 +1,118 @@
+//! Executors: when they live, when they are idle, when they are gone.
+
+use std::time::Duration;
+
+use muster_api::{ExecutorId, TaskId, limits, spec::{AppSpec, Lease}};
+
+use crate::{
+    cx::Cx,
+    effect::{Effect, Note},
+    records::ExecutorState,
+    task::Task,
+    world::{Executor, Timer},
+};
+
+/// Something was heard of an executor.
+pub(crate) fn seen_alive(cx: &mut Cx<'_>, id: ExecutorId) {
+    let starting = |e: &Executor| e.record.state == ExecutorState::Starting;
+    if cx.world.executors.get(&id).is_some_and(starting)
+        && let Some(executor) = cx.world.executors.memory(&id)
+    {
+        // What is stored need not change: a restart learns it from the agent.
+        executor.record.state = ExecutorState::Alive;
+    }
+}
+
+/// A task of an executor is over.
+pub(crate) fn task_left(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
+    if let Some(agent) = cx.world.agents.get_mut(&task.agent) {
+        agent.tasks.remove(&id);
+    }
+    let Some(executor) = cx.world.executors.memory(&task.executor) else { return };
+    executor.tasks.remove(&id);
+    if executor.tasks.is_empty() {
+        watch_idle(cx, task.executor);
+    }
+}
+
+/// Looks at an executor without tasks again when it may have been idle for too long.
+pub(crate) fn watch_idle(cx: &mut Cx<'_>, id: ExecutorId) {
+    let now = cx.now.mono;
+    let timeout = app_of(cx, id).map_or(Duration::ZERO, |app| app.idle_timeout.duration());
+    let Some(executor) = cx.world.executors.memory(&id) else { return };
+    executor.idle_since = Some(now);
+    cx.world.wake_at(now + timeout, Timer::Idle(id));
+}
+
+/// Stops an executor that has been idle for as long as its app allows. What is stored says so
+/// before it is told, so that nothing is ever launched there again.
+pub(crate) fn check_idle(cx: &mut Cx<'_>, id: ExecutorId) {
+    let timeout = app_of(cx, id).map_or(Duration::ZERO, |app| app.idle_timeout.duration());
+    let now = cx.now.mono;
+    let idle = |executor: &Executor| {
+        executor.tasks.is_empty()
+            && executor.record.state != ExecutorState::Stopping
+            && executor.idle_since.is_some_and(|since| since + timeout <= now)
+    };
+    if cx.world.executors.get(&id).is_some_and(idle) {
+        cx.note(Note::ExecutorIdle { executor: id });
+        stop(cx, id);
+    }
+}
+
+/// Tells an executor to end, now and again until it is gone.
+pub(crate) fn stop(cx: &mut Cx<'_>, id: ExecutorId) {
+    if let Some(executor) = cx.world.executors.change(&id) {
+        executor.record.state = ExecutorState::Stopping;
+        shutdown_again(cx, id);
+    }
+}
+
+/// Repeats the order to end an executor that is to end.
+pub(crate) fn shutdown_again(cx: &mut Cx<'_>, id: ExecutorId) {
+    let Some(executor) = cx.world.executors.get(&id) else { return };
+    if executor.record.state == ExecutorState::Stopping {
+        let agent = executor.record.agent.clone();
+        cx.effect(Effect::Shutdown { executor: id, agent });
+        cx.world.wake_at(cx.now.mono + limits::KILL_REPEAT_MAX, Timer::ShutdownAgain(id));
+    }
+}
+
+/// An executor is gone. What becomes of its tasks is said of each of them.
+pub(crate) fn gone(cx: &mut Cx<'_>, id: ExecutorId) {
+    if let Some(executor) = cx.world.executors.remove(&id) {
+        if let Some(agent) = cx.world.agents.get_mut(&executor.record.agent) {
+            agent.executors.remove(&id);
+        }
+        forget_revision(cx, &executor);
+        cx.world.placement_due = true;
+    }
+}
+
+/// How long an executor outlives silence.
+pub(crate) fn lease_of(cx: &Cx<'_>, id: ExecutorId) -> Lease {
+    app_of(cx, id).map_or_else(Lease::default, |app| app.lease)
+}
+
+fn app_of<'a>(cx: &'a Cx<'_>, id: ExecutorId) -> Option<&'a AppSpec> {
+    let record = &cx.world.executors.get(&id)?.record;
+    Some(cx.world.revisions.get(&(record.app_uid, record.revision))?)
+}
+
+/// Forgets a revision of an app that is not its newest one, once nothing uses it.
+fn forget_revision(cx: &mut Cx<'_>, executor: &Executor) {
+    let (uid, revision) = (executor.record.app_uid, executor.record.revision);
+    let newest = cx.world.apps.get(&executor.record.app);
+    if newest.is_some_and(|app| app.uid == uid && app.revision == revision) {
+        return;
+    }
+    let by_executor = cx.world.executors.iter().any(|(_, other)| {
+        other.record.app_uid == uid && other.record.revision == revision
+    });
+    let by_run = cx.world.runs.iter().any(|(_, run)| {
+        run.record().app == executor.record.app && run.record().revision == Some(revision)
+    });
+    if !by_executor && !by_run {
+        cx.world.revisions.remove(&(uid, revision));
+    }
+}

@@ -1,0 +1,32 @@
+//! The scheduling core of Muster, as a pure state machine.
+//!
+//! Events go in, and what they lead to comes out: records to store, effects to carry out once the
+//! records are durable, and notes. The engine reads no clock, does no I/O and knows nothing of
+//! Mesos messages; see [`Engine::step`].
+
+mod agents;
+mod check;
+mod cx;
+mod documents;
+pub mod effect;
+mod engine;
+pub mod event;
+mod executors;
+mod fires;
+pub mod items;
+mod place;
+mod placement;
+mod queries;
+pub mod query;
+pub mod records;
+pub mod render;
+mod restore;
+mod run;
+mod runs;
+mod tables;
+mod task;
+mod tasks;
+mod triggers;
+mod world;
+
+pub use engine::{Engine, EngineConfig, RestoreError, Wakeup};

@@ -1,0 +1,97 @@
+//! Questions about live state, and their answers. What is over is read from the store instead.
+
+use muster_api::{
+    AgentId, ExecutorId, JobName, RunId, TaskId, Timestamp,
+    views::{AgentView, QueueView, RunView, ShardState, ShardView},
+};
+
+/// A question about live state.
+#[derive(Debug, Clone)]
+pub enum Query {
+    /// Runs that are not over, newest first: at most 500.
+    Runs {
+        /// Only of this job.
+        job: Option<JobName>,
+    },
+    /// One run that is not over.
+    Run {
+        /// Which.
+        run: RunId,
+    },
+    /// Shards of a run that is not over, by item.
+    Shards {
+        /// Which run.
+        run: RunId,
+        /// Only in this state.
+        state: Option<ShardState>,
+        /// Only items after this.
+        after: Option<u32>,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Where the newest task of a shard of a live run is.
+    Task {
+        /// Which run.
+        run: RunId,
+        /// Which shard.
+        item: u32,
+    },
+    /// What waits, in the order in which it is served.
+    Queue {
+        /// How many to pass over.
+        skip: usize,
+        /// How many at most.
+        limit: usize,
+    },
+    /// Scheduled runs of a job that are not over, as rows of its fire ledger.
+    Fires {
+        /// Which job.
+        job: JobName,
+    },
+    /// The executor hosts (answered by the master).
+    Agents,
+}
+
+/// The answer to a [`Query`].
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// To [`Query::Runs`].
+    Runs(Vec<RunView>),
+    /// To [`Query::Run`]; nothing when it is over or never was. Without its shards.
+    Run(Option<Box<RunView>>),
+    /// To [`Query::Shards`]; nothing when the run is over or never was. Shards that are over hold
+    /// only their state: their tasks are in the history.
+    Shards(Option<Vec<ShardView>>),
+    /// To [`Query::Task`]; nothing when the shard has no live task.
+    Task(Option<TaskPlace>),
+    /// To [`Query::Queue`].
+    Queue(Vec<QueueView>),
+    /// To [`Query::Fires`].
+    Fires(Vec<LiveFire>),
+    /// To [`Query::Agents`].
+    Agents(Vec<AgentView>),
+}
+
+/// Where a live task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskPlace {
+    /// The task.
+    pub task: TaskId,
+    /// Its attempt.
+    pub attempt: u32,
+    /// Its agent.
+    pub agent: AgentId,
+    /// Its executor.
+    pub executor: ExecutorId,
+}
+
+/// A scheduled run that is not over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveFire {
+    /// The first planned instant that it stands for.
+    pub planned_at: Timestamp,
+    /// The run.
+    pub run: RunId,
+    /// Whether a task of it was launched.
+    pub started: bool,
+}

@@ -1,0 +1,436 @@
+//! What the engine stores: one type, one key and one sample of old bytes for each kind of record.
+//!
+//! A key begins with the ordinal of its kind, one letter and a slash, which never changes its
+//! meaning; history begins with `h/`. A value is a version byte and JSON. Readers accept every
+//! version that was ever written, and fields that they do not know.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use muster_api::{
+    AgentId, AppName, AppUid, ExecutorId, JobName, JobUid, RunId, TaskId, Timestamp,
+    spec::{AppSpec, JobSpec, ScheduleSpec},
+    views::{Cause, FireOutcome, RunState, RunView, ShardState, TriggerRequest},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::items::Items;
+
+/// A stored record that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidRecord {
+    /// It was written by a newer Muster, or by something else.
+    #[error("the record begins with version {found:?}, and 1 is the newest that is understood")]
+    Version {
+        /// The first byte.
+        found: Option<u8>,
+    },
+    /// The JSON is not what was expected.
+    #[error("the record is damaged")]
+    Json(#[from] serde_json::Error),
+}
+
+const VERSION: u8 = 1;
+
+/// The bytes of a record.
+pub fn encode(record: &impl Serialize) -> Vec<u8> {
+    let mut bytes = vec![VERSION];
+    serde_json::to_writer(&mut bytes, record).expect("records always become JSON");
+    bytes
+}
+
+/// The record in some bytes.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidRecord> {
+    match bytes.split_first() {
+        Some((&VERSION, json)) => Ok(serde_json::from_slice(json)?),
+        other => Err(InvalidRecord::Version { found: other.map(|(first, _)| *first) }),
+    }
+}
+
+/// Key prefix of apps.
+pub const APPS: &str = "a/";
+/// Key prefix of the revisions of apps that executors use.
+pub const REVISIONS: &str = "v/";
+/// Key prefix of jobs.
+pub const JOBS: &str = "j/";
+/// Key prefix of the versions of jobs that runs use.
+pub const VERSIONS: &str = "w/";
+/// Key prefix of cursors.
+pub const CURSORS: &str = "c/";
+/// Key prefix of runs that are not over.
+pub const RUNS: &str = "r/";
+/// Key prefix of tasks that are not over.
+pub const TASKS: &str = "t/";
+/// Key prefix of executors that are not gone.
+pub const EXECUTORS: &str = "e/";
+/// Key prefix of idempotency keys.
+pub const IDEMPOTENCY: &str = "i/";
+/// Key of the counters.
+pub const COUNTERS: &str = "m/counters";
+/// Key prefix of runs that are over.
+pub const PAST_RUNS: &str = "h/r/";
+/// Key prefix of the index of past runs by id, which is by time of creation.
+pub const PAST_RUNS_BY_TIME: &str = "h/i/";
+/// Key prefix of tasks that are over.
+pub const PAST_TASKS: &str = "h/t/";
+/// Key prefix of ranges of the fire ledger.
+pub const FIRES: &str = "h/f/";
+
+/// Key of an app.
+pub fn app_key(name: &AppName) -> Vec<u8> {
+    format!("{APPS}{name}").into_bytes()
+}
+
+/// Key of a job.
+pub fn job_key(name: &JobName) -> Vec<u8> {
+    format!("{JOBS}{name}").into_bytes()
+}
+
+/// Key of the cursor of a job.
+pub fn cursor_key(uid: &JobUid) -> Vec<u8> {
+    format!("{CURSORS}{uid}").into_bytes()
+}
+
+/// Key of a run that is not over.
+pub fn run_key(id: &RunId) -> Vec<u8> {
+    format!("{RUNS}{id}").into_bytes()
+}
+
+/// Key prefix of the past runs of a job; what follows is the run's id.
+pub fn past_runs_of(uid: &JobUid) -> Vec<u8> {
+    format!("{PAST_RUNS}{uid}/").into_bytes()
+}
+
+/// Key of a past run.
+pub fn past_run_key(uid: &JobUid, id: &RunId) -> Vec<u8> {
+    format!("{PAST_RUNS}{uid}/{id}").into_bytes()
+}
+
+/// Key of a past run in the index by time; its value is the uid of its job, as text.
+pub fn past_run_index_key(id: &RunId) -> Vec<u8> {
+    format!("{PAST_RUNS_BY_TIME}{id}").into_bytes()
+}
+
+/// Key prefix of the past tasks of a run; what follows is item and attempt, so that they sort.
+pub fn past_tasks_of(run: &RunId) -> Vec<u8> {
+    format!("{PAST_TASKS}{run}/").into_bytes()
+}
+
+/// Key prefix of the past tasks of a shard; the last one is its newest.
+pub fn past_tasks_of_shard(run: &RunId, item: u32) -> Vec<u8> {
+    format!("{PAST_TASKS}{run}/{item:05}/").into_bytes()
+}
+
+/// Key of a past task. Tasks that never started share an attempt with the next one, so the task's
+/// epoch, which only grows, is part of it.
+pub fn past_task_key(run: &RunId, item: u32, attempt: u32, epoch: u64) -> Vec<u8> {
+    format!("{PAST_TASKS}{run}/{item:05}/{attempt:010}/{epoch:020}").into_bytes()
+}
+
+/// Key prefix of the ledger ranges of a job; what follows sorts by first instant.
+pub fn fires_of(uid: &JobUid) -> Vec<u8> {
+    format!("{FIRES}{uid}/").into_bytes()
+}
+
+/// Key of a ledger range.
+pub fn fire_key(uid: &JobUid, first: Timestamp) -> Vec<u8> {
+    format!("{FIRES}{uid}/{:020}", first.as_millis()).into_bytes()
+}
+
+/// A stored app.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AppRecord {
+    /// From its creation to its deletion.
+    pub uid: AppUid,
+    /// Grows with every stored change.
+    pub version: u64,
+    /// Grows with each change that needs new executors.
+    pub revision: u64,
+    /// The document.
+    pub spec: Arc<AppSpec>,
+    /// Operator state.
+    pub disabled: bool,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+/// A stored job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobRecord {
+    /// From its creation to its deletion.
+    pub uid: JobUid,
+    /// Grows with every stored change.
+    pub version: u64,
+    /// The document; `disabled` is set in it.
+    pub spec: Arc<JobSpec>,
+    /// When it was created; what `every` without `from` is counted from.
+    pub created_at: Timestamp,
+    /// When it was changed last.
+    pub updated_at: Timestamp,
+}
+
+impl JobRecord {
+    /// Operator state of the job alone.
+    pub fn disabled(&self) -> bool {
+        self.spec.disabled.unwrap_or(false)
+    }
+}
+
+/// How far a job's schedule is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorRecord {
+    /// Every planned instant up to this one has an outcome.
+    pub settled: Timestamp,
+    /// The next instant; absent while the job is disabled and when there is none.
+    pub next: Option<Timestamp>,
+}
+
+/// A stored run, while it goes on and after.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its id.
+    pub id: RunId,
+    /// The name of its job.
+    pub job: JobName,
+    /// The job itself.
+    pub job_uid: JobUid,
+    /// The app of the job.
+    pub app: AppName,
+    /// The version of the job that it took when its first task was launched.
+    pub version: Option<u64>,
+    /// The revision of the app that it took then.
+    pub revision: Option<u64>,
+    /// What started it.
+    pub cause: Cause,
+    /// Its state.
+    pub state: RunState,
+    /// Why, where that needs words.
+    pub reason: Option<String>,
+    /// The first planned instant that it stands for.
+    pub planned_at: Timestamp,
+    /// The last one.
+    pub planned_until: Timestamp,
+    /// How many it stands for; absent when nobody counted them.
+    pub fires: Option<u64>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When its first task was launched.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Option<Timestamp>,
+    /// Takes the place of the job's parameter.
+    pub parameter: Option<String>,
+    /// The items that were asked for; absent: all of the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Items>,
+    /// Its shards by state. Those in none of them have a task.
+    pub shards: ShardsRecord,
+}
+
+/// The shards of a run by state; those that are launching, running or being killed are known by
+/// their task records.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ShardsRecord {
+    /// Never launched, waiting.
+    #[serde(skip_serializing_if = "Items::is_empty")]
+    pub fresh: Items,
+    /// Succeeded.
+    #[serde(skip_serializing_if = "Items::is_empty")]
+    pub succeeded: Items,
+    /// Failed.
+    #[serde(skip_serializing_if = "Items::is_empty")]
+    pub failed: Items,
+    /// Took too long.
+    #[serde(skip_serializing_if = "Items::is_empty")]
+    pub timed_out: Items,
+    /// Told to end, or never started.
+    #[serde(skip_serializing_if = "Items::is_empty")]
+    pub cancelled: Items,
+    /// Waiting for another start.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub again: BTreeMap<u32, AgainRecord>,
+}
+
+/// A shard that waits for another start.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgainRecord {
+    /// What it went through so far.
+    pub tries: Tries,
+    /// What is left of its back-off, when this was written.
+    pub wait_ms: u64,
+    /// When this was written.
+    pub written_at: Timestamp,
+}
+
+/// What a shard went through in its run.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tries {
+    /// The number of its newest task that started, from 1.
+    pub attempt: u32,
+    /// Deaths that used up a failover attempt.
+    pub deaths: u32,
+    /// Failures that used up a retry.
+    pub failures: u32,
+    /// Tasks in a row that never started.
+    pub never_started: u32,
+    /// The task that the next one replaces.
+    pub replaces: Option<TaskId>,
+    /// The agent on which it died, to be avoided.
+    pub avoid: Option<AgentId>,
+    /// Why it waits.
+    pub reason: Option<String>,
+}
+
+/// A stored task that is not over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    /// Its run.
+    pub run: RunId,
+    /// Its shard.
+    pub item: u32,
+    /// What its shard went through, this task included.
+    pub tries: Tries,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Where.
+    pub agent: AgentId,
+    /// The host name of that agent.
+    pub hostname: String,
+    /// In which executor.
+    pub executor: ExecutorId,
+    /// When it was launched.
+    pub launched_at: Timestamp,
+}
+
+/// A stored executor that is not gone.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExecutorRecord {
+    /// The name of its app.
+    pub app: AppName,
+    /// The app itself.
+    pub app_uid: AppUid,
+    /// Of which revision.
+    pub revision: u64,
+    /// Where.
+    pub agent: AgentId,
+    /// Its state.
+    pub state: ExecutorState,
+    /// The exact description that it was launched with.
+    #[serde(with = "text_bytes")]
+    pub info: Arc<[u8]>,
+}
+
+/// The states of an executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutorState {
+    /// Launched, and nothing heard of it yet.
+    Starting,
+    /// Something was heard of it.
+    Alive,
+    /// It is told to end; nothing is launched there again.
+    Stopping,
+}
+
+/// An idempotency key that was used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IdempotencyRecord {
+    /// What was asked for.
+    pub request: TriggerRequest,
+    /// What was answered.
+    pub answer: RunView,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Counters of the installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CountersRecord {
+    /// No epoch at or above this was given out.
+    pub epoch_bound: u64,
+}
+
+/// A task that is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PastTaskRecord {
+    /// Its id.
+    pub task: TaskId,
+    /// Its shard.
+    pub item: u32,
+    /// The parameter of its shard.
+    #[serde(default)]
+    pub parameter: String,
+    /// Its attempt.
+    pub attempt: u32,
+    /// Its epoch.
+    pub epoch: u64,
+    /// Where.
+    pub agent: AgentId,
+    /// The host name of that agent.
+    pub hostname: String,
+    /// In which executor.
+    pub executor: ExecutorId,
+    /// How its shard stands after it.
+    pub state: ShardState,
+    /// Why, where that needs words.
+    pub reason: Option<String>,
+    /// When it was launched.
+    pub launched_at: Timestamp,
+    /// When its code began to run.
+    pub started_at: Option<Timestamp>,
+    /// When it was over.
+    pub ended_at: Timestamp,
+    /// The exit code of its process.
+    pub exit_code: Option<i32>,
+    /// What its code returned.
+    pub result: Option<String>,
+    /// Its last output, when it did not succeed.
+    pub output: Option<String>,
+    /// The task that it replaced.
+    pub replaces: Option<TaskId>,
+}
+
+/// Planned instants that did not become runs of their own.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FireRangeRecord {
+    /// The first of them.
+    pub first: Timestamp,
+    /// None of them is later.
+    pub last: Timestamp,
+    /// What became of them.
+    pub outcome: FireOutcome,
+    /// Why.
+    pub reason: String,
+    /// The run that stands for them.
+    pub run: Option<RunId>,
+    /// When that was decided.
+    pub at: Timestamp,
+    /// The schedule that they are the instants of.
+    pub schedule: ScheduleSpec,
+    /// What its period is counted from.
+    pub anchor: Timestamp,
+}
+
+/// Bytes as text, two digits a byte: stored JSON stays readable by any tool.
+mod text_bytes {
+    use std::{fmt::Write as _, sync::Arc};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &Arc<[u8]>, to: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::with_capacity(bytes.len() * 2);
+        for byte in bytes.iter() {
+            write!(text, "{byte:02x}").expect("a String grows as needed");
+        }
+        to.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[u8]>, D::Error> {
+        let text = String::deserialize(from)?;
+        let digit = |at: usize| text.get(at..at + 2).and_then(|t| u8::from_str_radix(t, 16).ok());
+        let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(digit).collect();
+        bytes.map(Arc::from).ok_or_else(|| D::Error::custom("odd digits"))
+    }
+}

@@ -1,0 +1,154 @@
+//! Runs: how they begin, take their turn, are stopped and end.
+
+use muster_api::{
+    JobUid, RunId, Timestamp,
+    views::{Cause, RunState, ShardState},
+};
+
+use crate::{
+    cx::Cx,
+    effect::{Effect, Note},
+    items::Items,
+    records::{self, JobRecord, RunRecord, ShardsRecord},
+    run::{Run, Shard},
+    task::KillCause,
+    tasks,
+};
+
+/// What a new run is to be.
+pub(crate) struct NewRun {
+    pub(crate) cause: Cause,
+    pub(crate) planned_at: Timestamp,
+    pub(crate) planned_until: Timestamp,
+    pub(crate) fires: Option<u64>,
+    pub(crate) parameter: Option<String>,
+    pub(crate) only: Option<Items>,
+}
+
+/// Makes a run, which waits for its turn and for room.
+pub(crate) fn create(cx: &mut Cx<'_>, job: &JobRecord, new: NewRun) -> RunId {
+    let id = RunId::from_uuid(cx.world.ids.uuid(cx.now.wall));
+    let items = new.only.clone().unwrap_or_else(|| Items::first(job.spec.sharding.count));
+    let record = RunRecord {
+        id,
+        job: job.spec.name.clone(),
+        job_uid: job.uid,
+        app: job.spec.app.clone(),
+        version: None,
+        revision: None,
+        cause: new.cause,
+        state: RunState::Pending,
+        reason: None,
+        planned_at: new.planned_at,
+        planned_until: new.planned_until,
+        fires: new.fires,
+        created_at: cx.now.wall,
+        started_at: None,
+        ended_at: None,
+        parameter: new.parameter,
+        only: new.only,
+        shards: ShardsRecord::default(),
+    };
+    cx.world.runs.insert(id, Run::new(record, &items));
+    cx.world.lanes.entry(job.uid).or_default().push_back(id);
+    cx.world.requeue(id);
+    cx.note(Note::RunCreated { run: id });
+    id
+}
+
+/// Adapts the runs of a job that have launched nothing to its newest document.
+pub(crate) fn follow_job(cx: &mut Cx<'_>, job: &JobRecord) {
+    for id in lane(cx, job.uid) {
+        let Some(run) = cx.world.runs.change(&id) else { continue };
+        if run.record().version.is_some() || run.is_stopping() {
+            continue;
+        }
+        let count = job.spec.sharding.count;
+        let items = match &run.record().only {
+            Some(only) => only.iter().filter(|item| *item < count).collect(),
+            None => Items::first(count),
+        };
+        let mut record = run.record().clone();
+        record.app = job.spec.app.clone();
+        *run = Run::new(record, &items);
+        if items.is_empty() {
+            stop(cx, id, "the job has none of the items asked for any more");
+        } else {
+            cx.world.requeue(id);
+        }
+    }
+}
+
+/// The runs of a job, in the order of their turns.
+pub(crate) fn lane(cx: &Cx<'_>, job: JobUid) -> Vec<RunId> {
+    cx.world.lanes.get(&job).map(|lane| lane.iter().copied().collect()).unwrap_or_default()
+}
+
+/// Ends a run: what waits is cancelled, what lives is killed.
+pub(crate) fn stop(cx: &mut Cx<'_>, id: RunId, reason: &str) {
+    cx.world.out_of_queue(id);
+    let Some(run) = cx.world.runs.change(&id) else { return };
+    if !run.is_stopping() {
+        let record = run.record_mut();
+        record.state = RunState::Stopping;
+        record.reason = Some(reason.to_owned());
+    }
+    let mut live = Vec::new();
+    let shards: Vec<_> = run.shards().map(|(item, shard)| (item, shard.clone())).collect();
+    for (item, shard) in shards {
+        match shard {
+            Shard::Pending(_) | Shard::BackingOff { .. } => {
+                run.set(item, Shard::Over(ShardState::Cancelled));
+            }
+            Shard::Live { task, .. } => live.push(task),
+            Shard::Over(_) => {}
+        }
+    }
+    for task in live {
+        tasks::kill(cx, task, KillCause::Asked);
+    }
+    proceed(cx, id);
+}
+
+/// Looks at a run again after one of its shards changed: it may be over.
+pub(crate) fn proceed(cx: &mut Cx<'_>, id: RunId) {
+    let Some(run) = cx.world.runs.get(&id) else { return };
+    if run.all_over() { end(cx, id) } else { cx.world.requeue(id) }
+}
+
+fn end(cx: &mut Cx<'_>, id: RunId) {
+    cx.world.out_of_queue(id);
+    let Some(mut run) = cx.world.runs.remove(&id) else { return };
+    let counts = run.counts();
+    let state = if run.is_stopping() || !run.has_started() {
+        RunState::Cancelled
+    } else if counts.failed > 0 {
+        RunState::Failed
+    } else if counts.timed_out > 0 {
+        RunState::TimedOut
+    } else {
+        RunState::Succeeded
+    };
+    let record = run.record_mut();
+    record.state = state;
+    record.ended_at = Some(cx.now.wall);
+    let (uid, stored) = (record.job_uid, run.to_record(cx.now));
+    cx.history(records::past_run_key(&uid, &id), &stored);
+    cx.history(records::past_run_index_key(&id), &uid);
+    cx.note(Note::RunEnded { run: id, state });
+    cx.effect(Effect::RunOver(id));
+    leave_lane(cx, uid, id);
+}
+
+/// Takes a run out of its lane, so that the next one has its turn.
+fn leave_lane(cx: &mut Cx<'_>, uid: JobUid, id: RunId) {
+    let Some(lane) = cx.world.lanes.get_mut(&uid) else { return };
+    lane.retain(|run| *run != id);
+    match lane.front().copied() {
+        Some(next) => cx.world.requeue(next),
+        None => {
+            cx.world.lanes.remove(&uid);
+            crate::documents::forget_versions(cx, uid);
+        }
+    }
+}

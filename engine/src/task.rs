@@ -1,0 +1,217 @@
+//! The life of a task: the one place where its phase changes.
+
+use muster_api::{AgentId, ExecutorId, RunId, Timestamp};
+
+use crate::{event::Signal, records::{TaskRecord, Tries}};
+
+/// A task that is not over.
+#[derive(Debug)]
+pub(crate) struct Task {
+    pub(crate) run: RunId,
+    pub(crate) item: u32,
+    pub(crate) tries: Tries,
+    pub(crate) epoch: u64,
+    pub(crate) agent: AgentId,
+    pub(crate) hostname: String,
+    pub(crate) executor: ExecutorId,
+    pub(crate) launched_at: Timestamp,
+    /// Memory only: after a restart reconciliation brings it back.
+    pub(crate) phase: Phase,
+    /// Memory only: when its code was first seen to run.
+    pub(crate) started_at: Option<Timestamp>,
+    /// Memory only: how often it was told to end, which paces the next time.
+    pub(crate) kills: u32,
+}
+
+/// What a task is doing, as far as the engine knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// On the way to its executor.
+    Launching,
+    /// Its code runs.
+    Running,
+    /// It was told to end.
+    Killing(KillCause),
+}
+
+/// Why a task was told to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum KillCause {
+    /// A user wants it so.
+    Asked,
+    /// It took longer than its time-out.
+    Timeout,
+    /// It was launching for too long: whatever comes of it, it counts as never started.
+    Launching,
+}
+
+/// What a signal makes of a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// It goes on, in this phase.
+    Goes(Phase),
+    /// It is over.
+    Over(Ending),
+}
+
+/// How a task ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// Its code ended well.
+    Succeeded,
+    /// Its code ended badly.
+    CodeFailed,
+    /// It took longer than its time-out.
+    TimedOut,
+    /// Its executor could not be started.
+    CannotStart,
+    /// It ended because a user wanted it so.
+    Cancelled,
+    /// It never started.
+    NeverStarted,
+    /// It died with its executor or its host.
+    Died,
+    /// It died by the end of its lease, which is nobody's fault.
+    Fenced,
+    /// Its description was refused.
+    Invalid,
+}
+
+/// The rule of SEMANTICS section 5: what a signal makes of a task in some phase.
+pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
+    use Ending as E;
+    use KillCause as K;
+    use Next::{Goes, Over};
+    use Phase as P;
+    use Signal as S;
+    match (phase, signal) {
+        (P::Launching, S::Starting | S::PerhapsAlive) => Goes(P::Launching),
+        (P::Launching | P::Running, S::Running) => Goes(P::Running),
+        (P::Running, S::Starting | S::PerhapsAlive) => Goes(P::Running),
+        // A task that is being killed and that we did not tell to end was told so before a
+        // restart: nobody else kills.
+        (P::Launching | P::Running, S::Killing) => Goes(P::Killing(K::Asked)),
+        // It did start after all, and the kill is on its way: that counts as a death.
+        (P::Killing(K::Launching), S::Running) => Goes(P::Running),
+        (P::Killing(cause @ (K::Asked | K::Timeout)), S::Running) => Goes(P::Killing(cause)),
+        (P::Killing(cause), S::Starting | S::Killing | S::PerhapsAlive) => Goes(P::Killing(cause)),
+
+        // A success that comes before the kill counts.
+        (P::Launching | P::Running | P::Killing(_), S::Finished) => Over(E::Succeeded),
+        (P::Launching | P::Running | P::Killing(_), S::TimedOut) => Over(E::TimedOut),
+        (P::Launching | P::Running | P::Killing(_), S::Invalid) => Over(E::Invalid),
+
+        (P::Launching | P::Running, S::CodeFailed) => Over(E::CodeFailed),
+        (P::Launching | P::Running, S::CannotStart) => Over(E::CannotStart),
+        (P::Launching, S::NeverStarted) => Over(E::NeverStarted),
+        // Its code was seen to run, so whatever is said now, it may have had effects.
+        (P::Running, S::NeverStarted) => Over(E::Died),
+        (P::Launching | P::Running, S::Killed | S::Died) => Over(E::Died),
+        (P::Launching | P::Running, S::Fenced) => Over(E::Fenced),
+
+        (
+            P::Killing(K::Asked),
+            S::CodeFailed | S::CannotStart | S::NeverStarted | S::Killed | S::Died | S::Fenced,
+        ) => Over(E::Cancelled),
+        (P::Killing(K::Timeout), S::CodeFailed | S::Killed | S::Died | S::Fenced) => {
+            Over(E::TimedOut)
+        }
+        (P::Killing(K::Timeout), S::CannotStart) => Over(E::CannotStart),
+        (P::Killing(K::Timeout), S::NeverStarted) => Over(E::NeverStarted),
+        (P::Killing(K::Launching), S::CodeFailed) => Over(E::CodeFailed),
+        (P::Killing(K::Launching), S::CannotStart) => Over(E::CannotStart),
+        (P::Killing(K::Launching), S::NeverStarted | S::Killed) => Over(E::NeverStarted),
+        (P::Killing(K::Launching), S::Died) => Over(E::Died),
+        (P::Killing(K::Launching), S::Fenced) => Over(E::Fenced),
+    }
+}
+
+impl Task {
+    /// A task as it was stored. Nothing is known of its phase but that it was launched.
+    pub(crate) fn restored(record: TaskRecord) -> Self {
+        Self {
+            run: record.run,
+            item: record.item,
+            tries: record.tries,
+            epoch: record.epoch,
+            agent: record.agent,
+            hostname: record.hostname,
+            executor: record.executor,
+            launched_at: record.launched_at,
+            phase: Phase::Launching,
+            started_at: None,
+            kills: 0,
+        }
+    }
+
+    /// What is stored of it.
+    pub(crate) fn record(&self) -> TaskRecord {
+        TaskRecord {
+            run: self.run,
+            item: self.item,
+            tries: self.tries.clone(),
+            epoch: self.epoch,
+            agent: self.agent.clone(),
+            hostname: self.hostname.clone(),
+            executor: self.executor,
+            launched_at: self.launched_at,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every pair of phase and signal, by a shorthand: the phase it goes on in, or how it ended.
+    #[test]
+    fn every_pair_of_phase_and_signal() {
+        use KillCause as K;
+        use Signal as S;
+        let signals = [
+            S::Starting, S::Running, S::Killing, S::Finished, S::CodeFailed, S::TimedOut,
+            S::CannotStart, S::Killed, S::NeverStarted, S::Died, S::Fenced, S::PerhapsAlive,
+            S::Invalid,
+        ];
+        let short = |phase, signal| match next(phase, signal) {
+            Next::Goes(Phase::Launching) => "launching",
+            Next::Goes(Phase::Running) => "running",
+            Next::Goes(Phase::Killing(_)) => "killing",
+            Next::Over(Ending::Succeeded) => "SUCCEEDED",
+            Next::Over(Ending::CodeFailed) => "FAILED",
+            Next::Over(Ending::TimedOut) => "TIMED_OUT",
+            Next::Over(Ending::CannotStart) => "CANNOT_START",
+            Next::Over(Ending::Cancelled) => "CANCELLED",
+            Next::Over(Ending::NeverStarted) => "NEVER_STARTED",
+            Next::Over(Ending::Died) => "DIED",
+            Next::Over(Ending::Fenced) => "FENCED",
+            Next::Over(Ending::Invalid) => "INVALID",
+        };
+        let row = |phase| signals.map(|signal| short(phase, signal)).join(" ");
+        assert_eq!(
+            row(Phase::Launching),
+            "launching running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START DIED \
+             NEVER_STARTED DIED FENCED launching INVALID"
+        );
+        assert_eq!(
+            row(Phase::Running),
+            "running running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START DIED \
+             DIED DIED FENCED running INVALID"
+        );
+        assert_eq!(
+            row(Phase::Killing(K::Asked)),
+            "killing killing killing SUCCEEDED CANCELLED TIMED_OUT CANCELLED CANCELLED \
+             CANCELLED CANCELLED CANCELLED killing INVALID"
+        );
+        assert_eq!(
+            row(Phase::Killing(K::Timeout)),
+            "killing killing killing SUCCEEDED TIMED_OUT TIMED_OUT CANNOT_START TIMED_OUT \
+             NEVER_STARTED TIMED_OUT TIMED_OUT killing INVALID"
+        );
+        assert_eq!(
+            row(Phase::Killing(K::Launching)),
+            "killing running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START NEVER_STARTED \
+             NEVER_STARTED DIED FENCED killing INVALID"
+        );
+    }
+}

@@ -1,0 +1,296 @@
+//! Tasks: what is said of them, what that means for their shard, and how they are ended.
+
+use muster_api::{
+    RunId, Span, TaskId, limits,
+    spec::JobSpec,
+    task::TaskReport,
+    views::ShardState,
+};
+
+use crate::{
+    cx::Cx,
+    effect::{Effect, Note},
+    event::{Signal, TaskUpdate},
+    executors,
+    records::{self, PastTaskRecord, Tries},
+    run::Shard,
+    runs,
+    task::{Ending, KillCause, Next, Phase, Task, next},
+    world::Timer,
+};
+
+/// Takes in what is said of a task.
+pub(crate) fn update(cx: &mut Cx<'_>, update: TaskUpdate) {
+    if let (Some(uuid), Some(agent)) = (update.uuid, update.agent.clone()) {
+        // Whatever it means, it is taken: leaving with the other effects, once all is stored.
+        cx.effect(Effect::Acknowledge { task: update.task, agent, uuid });
+    }
+    let Some(task) = cx.world.tasks.get(&update.task) else { return zombie(cx, &update) };
+    if update.agent.as_ref().is_some_and(|agent| *agent != task.agent) {
+        return;
+    }
+    match update.signal {
+        Signal::Starting | Signal::Running | Signal::Killing | Signal::Finished => {
+            executors::seen_alive(cx, task.executor);
+        }
+        _ => {}
+    }
+    let Some(task) = cx.world.tasks.get(&update.task) else { return };
+    match next(task.phase, update.signal) {
+        Next::Goes(phase) => goes(cx, &update, phase),
+        Next::Over(ending) => {
+            over(cx, update.task, ending, &update.message, &update.report);
+        }
+    }
+}
+
+/// Says of a task what nobody sent: it was found out.
+pub(crate) fn found(cx: &mut Cx<'_>, id: TaskId, signal: Signal, message: &str) {
+    let Some(task) = cx.world.tasks.get(&id) else { return };
+    if let Next::Over(ending) = next(task.phase, signal) {
+        over(cx, id, ending, message, &TaskReport::default());
+    }
+}
+
+/// A task that is over, or was never ours, seems to live: it changes nothing and is ended.
+fn zombie(cx: &mut Cx<'_>, update: &TaskUpdate) {
+    let lives = matches!(update.signal, Signal::Starting | Signal::Running | Signal::Killing);
+    if let (true, Some(agent)) = (lives, update.agent.clone()) {
+        cx.note(Note::Zombie { task: update.task });
+        cx.effect(Effect::Kill { task: update.task, agent, grace: Span::ZERO });
+    }
+}
+
+fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
+    let Some(task) = cx.world.tasks.memory(&update.task) else { return };
+    let began = phase == Phase::Running && task.phase != Phase::Running;
+    task.phase = phase;
+    let (run, item) = (task.run, task.item);
+    if began {
+        task.started_at = task.started_at.or(update.at).or(Some(cx.now.wall));
+        watch_timeout(cx, update.task, run);
+    }
+    let state = shard_state(phase);
+    if let Some(run) = cx.world.runs.memory(&run) {
+        run.set(item, Shard::Live { task: update.task, state });
+    }
+}
+
+/// The state of a shard whose task is in some phase.
+pub(crate) fn shard_state(phase: Phase) -> ShardState {
+    match phase {
+        Phase::Launching => ShardState::Launching,
+        Phase::Running => ShardState::Running,
+        Phase::Killing(_) => ShardState::Killing,
+    }
+}
+
+/// The executor ends a task at its time-out; if it does not, the engine does, a little later.
+fn watch_timeout(cx: &mut Cx<'_>, task: TaskId, run: RunId) {
+    let Some(spec) = cx.world.runs.get(&run).and_then(|run| cx.world.spec_of(run)) else { return };
+    if !spec.timeout.is_zero() {
+        let allowed = spec.timeout.duration() + spec.kill_grace.duration() + limits::TIMEOUT_SLACK;
+        cx.world.wake_at(cx.now.mono + allowed, Timer::Overdue(task));
+    }
+}
+
+/// Tells a task to end, now and again until it has.
+pub(crate) fn kill(cx: &mut Cx<'_>, id: TaskId, cause: KillCause) {
+    let Some(task) = cx.world.tasks.memory(&id) else { return };
+    if !matches!(task.phase, Phase::Killing(KillCause::Asked)) {
+        task.phase = Phase::Killing(cause);
+    }
+    let (run, item) = (task.run, task.item);
+    if let Some(run) = cx.world.runs.memory(&run) {
+        run.set(item, Shard::Live { task: id, state: ShardState::Killing });
+    }
+    kill_again(cx, id);
+}
+
+/// Repeats the order to end a task that is to end.
+pub(crate) fn kill_again(cx: &mut Cx<'_>, id: TaskId) {
+    let Some(task) = cx.world.tasks.memory(&id) else { return };
+    if !matches!(task.phase, Phase::Killing(_)) {
+        return;
+    }
+    let wait = limits::KILL_REPEAT_FIRST.saturating_mul(1 << task.kills.min(16));
+    task.kills += 1;
+    let (agent, run) = (task.agent.clone(), task.run);
+    let spec = cx.world.runs.get(&run).and_then(|run| cx.world.spec_of(run));
+    let grace = spec.map_or(Span::ZERO, |spec| spec.kill_grace);
+    cx.effect(Effect::Kill { task: id, agent, grace });
+    cx.world.wake_at(cx.now.mono + wait.min(limits::KILL_REPEAT_MAX), Timer::KillAgain(id));
+}
+
+/// A task that never left for its executor is ended and counts as never started.
+pub(crate) fn check_launching(cx: &mut Cx<'_>, id: TaskId) {
+    let launching = |task: &Task| task.phase == Phase::Launching;
+    if cx.world.tasks.get(&id).is_some_and(launching) {
+        kill(cx, id, KillCause::Launching);
+    }
+}
+
+/// A task that its executor did not end at its time-out is ended by the engine.
+pub(crate) fn check_overdue(cx: &mut Cx<'_>, id: TaskId) {
+    if cx.world.tasks.get(&id).is_some_and(|task| task.phase == Phase::Running) {
+        kill(cx, id, KillCause::Timeout);
+    }
+}
+
+/// A task is over: its shard is over too, or goes another try.
+fn over(cx: &mut Cx<'_>, id: TaskId, ending: Ending, message: &str, report: &TaskReport) {
+    let Some(task) = cx.world.tasks.remove(&id) else { return };
+    executors::task_left(cx, &task, id);
+    let run = cx.world.runs.get(&task.run);
+    let newest = run.and_then(|run| cx.world.newest_spec_of(run));
+    let stopping = run.is_none_or(|run| run.is_stopping());
+    let after = Aftermath::of(&task, id, ending, message, newest.as_deref(), stopping);
+    cx.note(Note::TaskEnded { task: id, how: after.how.clone() });
+    write_history(cx, &task, id, &after, report);
+
+    let shard = match after.again {
+        None => Shard::Over(after.state),
+        Some((tries, wait)) if wait.is_zero() => Shard::Pending(tries),
+        Some((tries, wait)) => {
+            let until = cx.now.mono + wait;
+            cx.world.wake_at(until, Timer::Backoff(task.run, task.item));
+            Shard::BackingOff { tries, until }
+        }
+    };
+    if let Some(run) = cx.world.runs.change(&task.run) {
+        run.set(task.item, shard);
+    }
+    runs::proceed(cx, task.run);
+}
+
+/// Lets a shard start again whose back-off is over.
+pub(crate) fn check_backoff(cx: &mut Cx<'_>, run: RunId, item: u32) {
+    let now = cx.now.mono;
+    let Some(stored) = cx.world.runs.memory(&run) else { return };
+    if let Some(Shard::BackingOff { tries, until }) = stored.shard(item)
+        && *until <= now
+    {
+        let tries = tries.clone();
+        stored.set(item, Shard::Pending(tries));
+        cx.world.requeue(run);
+    }
+}
+
+/// What the end of a task means for its shard.
+struct Aftermath {
+    /// The state of the shard.
+    state: ShardState,
+    /// What it carries into another try, and how long that waits.
+    again: Option<(Tries, std::time::Duration)>,
+    /// Why, in words.
+    how: String,
+}
+
+impl Aftermath {
+    fn of(
+        task: &Task,
+        id: TaskId,
+        ending: Ending,
+        message: &str,
+        spec: Option<&JobSpec>,
+        stopping: bool,
+    ) -> Self {
+        let words = |what: &str| match message {
+            "" => what.to_owned(),
+            message => format!("{what}: {message}"),
+        };
+        let over = |state, what: &str| Self { state, again: None, how: words(what) };
+        let mut tries = Tries { replaces: Some(id), ..task.tries.clone() };
+        let again = |mut tries: Tries, wait: std::time::Duration, what: &str| {
+            let how = words(what);
+            tries.reason = Some(how.clone());
+            let state =
+                if wait.is_zero() { ShardState::Pending } else { ShardState::BackingOff };
+            Self { state, again: Some((tries, wait)), how }
+        };
+        let (failed, state) = match ending {
+            Ending::Succeeded => return over(ShardState::Succeeded, "succeeded"),
+            Ending::Cancelled => return over(ShardState::Cancelled, "ended as asked"),
+            Ending::Invalid => return over(ShardState::Failed, "its description was refused"),
+            _ if stopping => return over(ShardState::Cancelled, "ended while its run is stopping"),
+            Ending::NeverStarted => {
+                tries.attempt = tries.attempt.saturating_sub(1);
+                tries.replaces = task.tries.replaces;
+                tries.never_started += 1;
+                let wait = spec.map_or(std::time::Duration::ZERO, |spec| {
+                    let beyond = tries.never_started.checked_sub(limits::NEVER_STARTED_FREE);
+                    beyond.map_or(std::time::Duration::ZERO, |n| spec.failover.backoff.wait(n))
+                });
+                return again(tries, wait, "never started");
+            }
+            Ending::Died | Ending::Fenced => {
+                tries.never_started = 0;
+                tries.avoid = Some(task.agent.clone());
+                return Self::of_death(tries, ending, spec, over, again);
+            }
+            Ending::CodeFailed => ("its code failed", ShardState::Failed),
+            Ending::CannotStart => ("its executor could not be started", ShardState::Failed),
+            Ending::TimedOut => ("it took longer than its timeout", ShardState::TimedOut),
+        };
+        tries.never_started = 0;
+        match spec.map(|spec| &spec.retry).filter(|retry| tries.failures < retry.max_attempts) {
+            Some(retry) => {
+                let wait = retry.backoff.wait(tries.failures);
+                tries.failures += 1;
+                again(tries, wait, failed)
+            }
+            None => over(state, failed),
+        }
+    }
+
+    fn of_death(
+        mut tries: Tries,
+        ending: Ending,
+        spec: Option<&JobSpec>,
+        over: impl Fn(ShardState, &str) -> Self,
+        again: impl Fn(Tries, std::time::Duration, &str) -> Self,
+    ) -> Self {
+        let failover = spec.map(|spec| spec.failover.clone()).unwrap_or_default();
+        let fenced = ending == Ending::Fenced;
+        let what = if fenced { "its lease ended" } else { "it died" };
+        if !failover.enabled {
+            return over(ShardState::Failed, &format!("{what}, and failover is off"));
+        }
+        if fenced {
+            return again(tries, std::time::Duration::ZERO, what);
+        }
+        if tries.deaths >= failover.max_attempts {
+            let deaths = tries.deaths + 1;
+            return over(ShardState::Failed, &format!("{what}, {deaths} times in all"));
+        }
+        let wait = failover.backoff.wait(tries.deaths);
+        tries.deaths += 1;
+        again(tries, wait, what)
+    }
+}
+
+fn write_history(cx: &mut Cx<'_>, task: &Task, id: TaskId, after: &Aftermath, report: &TaskReport) {
+    let spec = cx.world.runs.get(&task.run).and_then(|run| cx.world.spec_of(run));
+    let succeeded = after.state == ShardState::Succeeded;
+    let record = PastTaskRecord {
+        task: id,
+        item: task.item,
+        parameter: spec.map(|spec| spec.shard_parameter(task.item).to_owned()).unwrap_or_default(),
+        attempt: task.tries.attempt,
+        epoch: task.epoch,
+        agent: task.agent.clone(),
+        hostname: task.hostname.clone(),
+        executor: task.executor,
+        state: after.state,
+        reason: (!succeeded).then(|| after.how.clone()),
+        launched_at: task.launched_at,
+        started_at: report.started_at.or(task.started_at),
+        ended_at: cx.now.wall,
+        exit_code: report.exit_code,
+        result: report.result.clone(),
+        output: report.output.clone().filter(|_| !succeeded),
+        replaces: task.tries.replaces,
+    };
+    let key = records::past_task_key(&task.run, task.item, task.tries.attempt, task.epoch);
+    cx.history(key, &record);
+}

@@ -1,0 +1,99 @@
+//! What the engine wants, as calls of the scheduler API.
+
+use muster_api::{
+    AgentId, Span, TaskId,
+    task::{EXPECT_ALIVE, EXPECT_NEW, LABEL_EXPECT},
+};
+use muster_engine::effect::{Effect, LaunchBatch, TaskLaunch};
+use muster_proto as mesos;
+use muster_proto::scheduler::{
+    Accept, Acknowledge, Call, CallType, Kill, Reconcile, ReconcileTask, Shutdown,
+};
+use prost::Message;
+
+/// The call that carries out an effect; nothing for effects that are not for the master.
+pub fn call(effect: &Effect, framework: &mesos::FrameworkId) -> Option<Call> {
+    let bare = |r#type: CallType| Call {
+        framework_id: Some(framework.clone()),
+        r#type: Some(r#type as i32),
+        ..Call::default()
+    };
+    Some(match effect {
+        Effect::Reply { .. } | Effect::Answer { .. } | Effect::RunOver(_) => return None,
+        Effect::Launch(batch) => Call { accept: Some(accept(batch)), ..bare(CallType::Accept) },
+        Effect::Kill { task, agent, grace } => {
+            Call { kill: Some(kill(*task, agent, *grace)), ..bare(CallType::Kill) }
+        }
+        Effect::Shutdown { executor, agent } => {
+            let shutdown = Shutdown {
+                executor_id: Some(mesos::ExecutorId::new(executor.to_string())),
+                agent_id: Some(agent_id(agent)),
+            };
+            Call { shutdown: Some(shutdown), ..bare(CallType::Shutdown) }
+        }
+        Effect::Acknowledge { task, agent, uuid } => {
+            let acknowledge = Acknowledge {
+                agent_id: Some(agent_id(agent)),
+                task_id: Some(task_id(*task)),
+                uuid: uuid.to_vec(),
+            };
+            Call { acknowledge: Some(acknowledge), ..bare(CallType::Acknowledge) }
+        }
+        Effect::Reconcile { tasks } => {
+            let tasks = tasks.iter().map(|(task, agent)| ReconcileTask {
+                task_id: Some(task_id(*task)),
+                agent_id: Some(agent_id(agent)),
+            });
+            let reconcile = Reconcile { tasks: tasks.collect() };
+            Call { reconcile: Some(reconcile), ..bare(CallType::Reconcile) }
+        }
+    })
+}
+
+fn kill(task: TaskId, agent: &AgentId, grace: Span) -> Kill {
+    Kill {
+        task_id: Some(task_id(task)),
+        agent_id: Some(agent_id(agent)),
+        kill_policy: Some(mesos::KillPolicy { grace_period: Some(duration(grace)) }),
+    }
+}
+
+fn accept(batch: &LaunchBatch) -> Accept {
+    let task_infos = batch.tasks.iter().map(|task| task_info(task, &batch.agent)).collect();
+    Accept {
+        offer_ids: batch.offers.iter().map(|id| mesos::OfferId::new(id.as_str())).collect(),
+        operations: vec![mesos::Operation {
+            r#type: Some(mesos::OperationType::Launch as i32),
+            launch: Some(mesos::Launch { task_infos }),
+        }],
+        // What is left is wanted again at once.
+        filters: Some(mesos::Filters { refuse_seconds: Some(0.0) }),
+    }
+}
+
+fn task_info(task: &TaskLaunch, agent: &AgentId) -> mesos::TaskInfo {
+    let expected = if task.executor_is_new { EXPECT_NEW } else { EXPECT_ALIVE };
+    mesos::TaskInfo {
+        name: task.name.clone(),
+        task_id: Some(task_id(task.task)),
+        agent_id: Some(agent_id(agent)),
+        resources: crate::describe::resources(&task.resources),
+        executor: mesos::ExecutorInfo::decode(&*task.executor_info).ok(),
+        data: Some(task.payload.clone()),
+        labels: Some(mesos::Labels::of([(LABEL_EXPECT, expected)])),
+        ..mesos::TaskInfo::default()
+    }
+}
+
+fn task_id(task: TaskId) -> mesos::TaskId {
+    mesos::TaskId::new(task.to_string())
+}
+
+fn agent_id(agent: &AgentId) -> mesos::AgentId {
+    mesos::AgentId::new(agent.as_str())
+}
+
+fn duration(span: Span) -> mesos::DurationInfo {
+    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    mesos::DurationInfo { nanoseconds: millis.saturating_mul(1_000_000) }
+}

@@ -1,0 +1,97 @@
+//! How an app becomes the description of an executor.
+
+use muster_api::{
+    ExecutorId, Resources,
+    spec::{AppSpec, Artifact},
+    task::LABEL_LEASE,
+};
+use muster_proto::{
+    CommandInfo, Environment, ExecutorInfo, ExecutorType, Labels, Resource, Uri, Variable,
+};
+use prost::Message;
+
+/// What starts the executor of an app without a command. Agents have `muster` in their path.
+pub const BUILTIN_COMMAND: &str = "exec muster executor";
+
+/// The label that holds the checksum of the artifact at `index`, which Mesos has no field for.
+pub fn label_sha256(index: usize) -> String {
+    format!("muster.sha256.{index}")
+}
+
+/// The description of an executor of `app`, as bytes of an `ExecutorInfo`. Nothing in it varies
+/// from launch to launch.
+pub fn describe_executor(id: ExecutorId, app: &AppSpec) -> Vec<u8> {
+    let mut labels = vec![
+        (LABEL_LEASE.to_owned(), app.lease.to_string()),
+        ("muster.app".to_owned(), app.name.to_string()),
+    ];
+    for (index, artifact) in app.artifacts.iter().enumerate() {
+        if let Some(sha256) = &artifact.sha256 {
+            labels.push((label_sha256(index), sha256.clone()));
+        }
+    }
+    let variables = app
+        .env
+        .iter()
+        .map(|(name, value)| Variable { name: name.clone(), value: Some(value.clone()) })
+        .collect();
+    let info = ExecutorInfo {
+        executor_id: Some(muster_proto::ExecutorId::new(id.to_string())),
+        resources: resources(&app.resources),
+        command: Some(CommandInfo {
+            uris: app.artifacts.iter().map(uri).collect(),
+            environment: Some(Environment { variables }),
+            value: Some(app.command.clone().unwrap_or_else(|| BUILTIN_COMMAND.to_owned())),
+            shell: Some(true),
+            ..CommandInfo::default()
+        }),
+        name: Some(app.name.to_string()),
+        labels: Some(Labels::of(labels)),
+        r#type: Some(ExecutorType::Custom as i32),
+        ..ExecutorInfo::default()
+    };
+    info.encode_to_vec()
+}
+
+fn uri(artifact: &Artifact) -> Uri {
+    Uri {
+        value: artifact.uri.clone(),
+        executable: Some(artifact.executable),
+        extract: Some(artifact.extract),
+        cache: Some(artifact.cache),
+        output_file: None,
+    }
+}
+
+/// Resources as Mesos writes them.
+pub(crate) fn resources(resources: &Resources) -> Vec<Resource> {
+    resources.iter().map(|(name, amount)| Resource::scalar(name, amount.as_f64())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_description_holds_what_the_agent_needs_and_nothing_that_varies() {
+        let app = AppSpec::parse(serde_json::json!({
+            "name": "reports",
+            "command": "./start",
+            "resources": {"cpus": 0.5, "mem": 128},
+            "artifacts": [{"uri": "file:///a.tar", "sha256": "ab".repeat(32)}],
+            "env": {"TZ": "UTC"},
+            "lease": "1m",
+        }))
+        .unwrap()
+        .spec;
+        let id = ExecutorId::from_uuid(uuid::Uuid::nil());
+        let bytes = describe_executor(id, &app);
+        assert_eq!(bytes, describe_executor(id, &app));
+        let info = ExecutorInfo::decode(bytes.as_slice()).unwrap();
+        assert_eq!(info.encode_to_vec(), bytes);
+        let labels = info.labels.unwrap();
+        assert_eq!(labels.get(LABEL_LEASE), Some("1m"));
+        assert_eq!(labels.get(&label_sha256(0)), Some("ab".repeat(32).as_str()));
+        assert_eq!(info.command.unwrap().value.as_deref(), Some("./start"));
+    }
+}

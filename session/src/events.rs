@@ -1,0 +1,65 @@
+//! What the master says, as events of the engine.
+
+use muster_api::{AgentId, Amount, OfferId, Resources, TaskId, Timestamp, task::TaskReport};
+use muster_engine::event::{Event, Offer, TaskUpdate};
+use muster_proto as mesos;
+
+use crate::verdict;
+
+/// Something in a message that cannot be understood; the message is passed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} is missing or not valid")]
+pub(crate) struct InvalidMessage {
+    what: &'static str,
+}
+
+fn invalid(what: &'static str) -> InvalidMessage {
+    InvalidMessage { what }
+}
+
+/// An offer. Resources other than scalars are not for us.
+pub(crate) fn offer(offer: &mesos::Offer) -> Result<Offer, InvalidMessage> {
+    let id = offer.id.as_ref().and_then(|id| id.value.parse::<OfferId>().ok());
+    let agent = offer.agent_id.as_ref().and_then(|id| id.value.parse::<AgentId>().ok());
+    Ok(Offer {
+        id: id.ok_or_else(|| invalid("the id of an offer"))?,
+        agent: agent.ok_or_else(|| invalid("the agent of an offer"))?,
+        hostname: offer.hostname.clone(),
+        resources: resources(&offer.resources)?,
+    })
+}
+
+fn resources(all: &[mesos::Resource]) -> Result<Resources, InvalidMessage> {
+    let mut sum = Resources::none();
+    for resource in all {
+        let Some(scalar) = &resource.scalar else { continue };
+        let amount = Amount::from_f64(scalar.value).map_err(|_| invalid("a resource"))?;
+        let one: Resources = [(resource.name.clone(), amount)].into_iter().collect();
+        sum = sum.checked_add(&one).ok_or_else(|| invalid("a resource"))?;
+    }
+    Ok(sum)
+}
+
+/// A status of one of our tasks.
+pub(crate) fn update(status: &mesos::TaskStatus) -> Result<Event, InvalidMessage> {
+    let task = status.task_id.as_ref().and_then(|id| id.value.parse::<TaskId>().ok());
+    let agent = status.agent_id.as_ref().and_then(|id| id.value.parse::<AgentId>().ok());
+    let uuid = match &status.uuid {
+        None => None,
+        Some(bytes) => Some(<[u8; 16]>::try_from(bytes.as_slice()).map_err(|_| invalid("uuid"))?),
+    };
+    let report = match status.data.as_deref() {
+        None | Some([]) => TaskReport::default(),
+        // A report that cannot be read is only less to show.
+        Some(data) => TaskReport::decode(data).unwrap_or_default(),
+    };
+    Ok(Event::Task(TaskUpdate {
+        task: task.ok_or_else(|| invalid("the task of a status"))?,
+        agent,
+        signal: verdict::signal(status).ok_or_else(|| invalid("the state of a status"))?,
+        at: status.timestamp.map(|seconds| Timestamp::from_millis((seconds * 1000.0) as i64)),
+        message: status.message.clone().unwrap_or_default(),
+        report,
+        uuid,
+    }))
+}

@@ -1,0 +1,142 @@
+//! The session of our framework with its master.
+
+use muster_api::step::{Records, Write};
+use muster_engine::{effect::Effect, event::Event};
+use muster_proto::{
+    Capability, CapabilityType, FrameworkId, FrameworkInfo,
+    scheduler::{self, Call, CallType, EventType, Subscribe},
+};
+
+use crate::{calls, events};
+
+/// Key of the framework's id in the store; its value is the id.
+const KEY: &[u8] = b"S/framework";
+
+/// Seconds that a master waits for us to come back before it ends our tasks: a week.
+const FAILOVER_TIMEOUT: f64 = 7.0 * 24.0 * 3600.0;
+
+/// What a message of the master means.
+#[derive(Debug, Default)]
+pub struct Translated {
+    /// For the engine, in order.
+    pub events: Vec<Event>,
+    /// To be stored.
+    pub writes: Vec<Write>,
+    /// What could not be understood and was passed over, in words.
+    pub passed_over: Vec<String>,
+}
+
+/// The stored id of our framework cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the stored id of our framework is no text")]
+pub struct InvalidSession;
+
+/// Our framework's side of a subscription.
+#[derive(Debug)]
+pub struct Session {
+    framework: Option<FrameworkId>,
+}
+
+impl Session {
+    /// The session as it was stored.
+    pub fn restore(records: &Records) -> Result<Self, InvalidSession> {
+        let framework = match records.get(KEY) {
+            None => None,
+            Some(bytes) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| InvalidSession)?;
+                Some(FrameworkId::new(text))
+            }
+        };
+        Ok(Self { framework })
+    }
+
+    /// The call that begins a subscription.
+    pub fn subscribe(&self) -> Call {
+        let capability = |kind: CapabilityType| Capability { r#type: Some(kind as i32) };
+        let info = FrameworkInfo {
+            user: String::new(),
+            name: "muster".to_owned(),
+            id: self.framework.clone(),
+            failover_timeout: Some(FAILOVER_TIMEOUT),
+            checkpoint: Some(true),
+            capabilities: vec![
+                capability(CapabilityType::PartitionAware),
+                capability(CapabilityType::TaskKillingState),
+            ],
+        };
+        Call {
+            framework_id: self.framework.clone(),
+            r#type: Some(CallType::Subscribe as i32),
+            subscribe: Some(Subscribe { framework_info: Some(info) }),
+            ..Call::default()
+        }
+    }
+
+    /// The call that carries out an effect of the engine; nothing for effects that are not for the
+    /// master, or before the first subscription.
+    pub fn call(&self, effect: &Effect) -> Option<Call> {
+        calls::call(effect, self.framework.as_ref()?)
+    }
+
+    /// What an event of the scheduler API means to the engine.
+    pub fn translate(&mut self, event: &scheduler::Event) -> Translated {
+        let mut out = Translated::default();
+        let kind = event.r#type.and_then(|kind| EventType::try_from(kind).ok());
+        match kind.unwrap_or(EventType::Unknown) {
+            EventType::Subscribed => self.subscribed(event, &mut out),
+            EventType::Offers => {
+                let offers = event.offers.iter().flat_map(|body| &body.offers);
+                let (mut good, mut bad) = (Vec::new(), Vec::new());
+                for offer in offers {
+                    match events::offer(offer) {
+                        Ok(offer) => good.push(offer),
+                        Err(error) => bad.push(format!("an offer: {error}")),
+                    }
+                }
+                out.events.push(Event::Offers(good));
+                out.passed_over = bad;
+            }
+            EventType::Rescind => {
+                let id = event.rescind.as_ref().and_then(|body| body.offer_id.as_ref());
+                match id.and_then(|id| id.value.parse().ok()) {
+                    Some(id) => out.events.push(Event::Rescinded(id)),
+                    None => out.passed_over.push("a rescind without offer".to_owned()),
+                }
+            }
+            EventType::Update => match event.update.as_ref().and_then(|u| u.status.as_ref()) {
+                Some(status) => match events::update(status) {
+                    Ok(update) => out.events.push(update),
+                    Err(error) => out.passed_over.push(format!("a status: {error}")),
+                },
+                None => out.passed_over.push("an update without status".to_owned()),
+            },
+            EventType::Failure => {
+                let executor = event.failure.as_ref().and_then(|body| body.executor_id.as_ref());
+                // The loss of a whole agent is told otherwise; ids that are not ours are not ours.
+                if let Some(id) = executor.and_then(|id| id.value.parse().ok()) {
+                    out.events.push(Event::ExecutorExited(id));
+                }
+            }
+            EventType::Error => out.events.push(Event::Unsubscribed),
+            EventType::Heartbeat => {}
+            EventType::Message | EventType::Unknown => {
+                out.passed_over.push(format!("an event of type {:?}", event.r#type));
+            }
+        }
+        out
+    }
+
+    fn subscribed(&mut self, event: &scheduler::Event, out: &mut Translated) {
+        let id = event.subscribed.as_ref().and_then(|body| body.framework_id.clone());
+        let Some(id) = id.filter(|id| !id.value.is_empty()) else {
+            out.passed_over.push("a subscription without framework id".to_owned());
+            return;
+        };
+        if self.framework.as_ref() != Some(&id) {
+            let value = id.value.clone().into_bytes();
+            out.writes.push(Write::Put { key: KEY.to_vec(), value });
+            self.framework = Some(id);
+        }
+        out.events.push(Event::Subscribed);
+    }
+}
