@@ -59,10 +59,11 @@ pub(crate) fn create(cx: &mut Cx<'_>, job: &JobRecord, new: NewRun) -> RunId {
 /// Adapts the runs of a job that have launched nothing to its newest document.
 pub(crate) fn follow_job(cx: &mut Cx<'_>, job: &JobRecord) {
     for id in lane(cx, job.uid) {
-        let Some(run) = cx.world.runs.change(&id) else { continue };
-        if run.record().version.is_some() || run.is_stopping() {
+        let adapts = |run: &Run| run.record().version.is_none() && !run.is_stopping();
+        if !cx.world.runs.get(&id).is_some_and(adapts) {
             continue;
         }
+        let Some(run) = cx.world.runs.change(&id) else { continue };
         let count = job.spec.sharding.count;
         let items = match &run.record().only {
             Some(only) => only.iter().filter(|item| *item < count).collect(),

@@ -10,9 +10,6 @@ pub(crate) struct Table<K, V> {
 }
 
 impl<K: Ord + Clone, V> Table<K, V> {
-    pub(crate) fn new() -> Self {
-        Self { rows: BTreeMap::new(), changed: BTreeSet::new() }
-    }
 
     /// A table of what was stored.
     pub(crate) fn restored(rows: BTreeMap<K, V>) -> Self {

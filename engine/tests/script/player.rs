@@ -1,0 +1,425 @@
+//! Plays a script.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use muster_api::{
+    Mono, Now, Span,
+    spec::{AppSpec, JobSpec},
+    step::{Records, Write},
+    task::TaskReport,
+    views::TriggerRequest,
+};
+use muster_engine::{
+    Engine, EngineConfig,
+    effect::{Effect, Step},
+    event::{
+        Accepted, AgentRegistered, Command, CommandReply, Event, Expect, Offer, RequestId, Signal,
+        TaskUpdate,
+    },
+    query::{Answer, Query},
+};
+use serde_json::{Map, Value, json};
+
+use super::names::Names;
+
+struct Player {
+    engine: Engine,
+    now: Now,
+    stored: Records,
+    names: Names,
+    offers: u32,
+    seed: u64,
+}
+
+const CONFIG: EngineConfig = EngineConfig { describe_executor: |id, app| {
+    format!("{id} of {}", app.name).into_bytes()
+} };
+
+/// The script with what the engine does now below each event.
+pub fn play(text: &str) -> String {
+    let now = Now {
+        wall: "2026-01-01T00:00:00Z".parse().unwrap(),
+        mono: Mono::from_millis(1_000_000),
+    };
+    let (engine, _) = Engine::restore(CONFIG, 1, &Records::new(), now).unwrap();
+    let names = Names::default();
+    let mut player = Player { engine, now, stored: Records::new(), names, offers: 0, seed: 1 };
+    let mut out = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        writeln!(out, "{line}").unwrap();
+        if let Some(event) = line.strip_prefix("> ") {
+            while lines.peek().is_some_and(|next| next.starts_with("  ")) {
+                lines.next();
+            }
+            out.push_str(&player.play_line(event));
+        }
+    }
+    out
+}
+
+impl Player {
+    fn play_line(&mut self, line: &str) -> String {
+        let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+        let event = match word {
+            "wait" => {
+                let span: Span = rest.parse().unwrap();
+                return self.wait(span.duration());
+            }
+            "restart" => return self.restart(rest),
+            "app" | "job" => put(word, rest),
+            "trigger" => trigger(rest),
+            "cancel" => command(Command::Cancel { run: self.names.id(rest) }),
+            "delete" => delete(rest),
+            "disable" | "enable" => switch(word == "disable", rest),
+            "offer" => self.offer(rest),
+            "task" => self.task(rest),
+            "exited" => Event::ExecutorExited(self.names.id(rest)),
+            "registered" => self.registered(rest),
+            "silent" => Event::AgentSilent { agent: rest.parse().unwrap(), since: self.now.mono },
+            "heard" => Event::AgentHeard(rest.parse().unwrap()),
+            "run" => query(Query::Run { run: self.names.id(rest) }),
+            "shards" => query(Query::Shards {
+                run: self.names.id(rest),
+                state: None,
+                after: None,
+                limit: 100,
+            }),
+            "queue" => query(Query::Queue { skip: 0, limit: 100 }),
+            other => panic!("no event is called {other}"),
+        };
+        self.step(event)
+    }
+
+    fn step(&mut self, event: Event) -> String {
+        let step = self.engine.step(self.now, event);
+        self.engine.check();
+        self.show(step)
+    }
+
+    /// Lets time pass, with a tick whenever the engine asked for one.
+    fn wait(&mut self, span: Duration) -> String {
+        let until = Now { wall: self.now.wall + span, mono: self.now.mono + span };
+        let mut out = String::new();
+        loop {
+            let wakeup = self.engine.next_wakeup();
+            let wall = wakeup.wall.map(|at| at.since(self.now.wall));
+            let mono = wakeup.mono.map(|at| at.since(self.now.mono));
+            let Some(next) = [wall, mono].into_iter().flatten().min() else { break };
+            if self.now.wall + next > until.wall {
+                break;
+            }
+            self.now = Now { wall: self.now.wall + next, mono: self.now.mono + next };
+            let shown = self.step(Event::Tick);
+            if !shown.is_empty() {
+                writeln!(out, "  at {}", self.now.wall).unwrap();
+                out.push_str(&shown);
+            }
+        }
+        self.now = until;
+        out
+    }
+
+    /// Starts again from what was stored, perhaps after some time.
+    fn restart(&mut self, rest: &str) -> String {
+        if !rest.is_empty() {
+            let span: Span = rest.parse().unwrap();
+            self.now.wall = self.now.wall + span.duration();
+            self.now.mono = self.now.mono + span.duration();
+        }
+        self.seed += 1;
+        let (engine, step) =
+            Engine::restore(CONFIG, self.seed, &self.stored, self.now).unwrap();
+        self.engine = engine;
+        self.engine.check();
+        self.show(step)
+    }
+
+    fn offer(&mut self, rest: &str) -> Event {
+        let (agent, resources) = rest.split_once(' ').unwrap();
+        self.offers += 1;
+        Event::Offers(vec![Offer {
+            id: format!("offer{}", self.offers).parse().unwrap(),
+            agent: agent.parse().unwrap(),
+            hostname: format!("host-of-{agent}"),
+            resources: resources.parse().unwrap(),
+        }])
+    }
+
+    fn task(&self, rest: &str) -> Event {
+        let mut words = rest.splitn(3, ' ');
+        let (name, signal) = (words.next().unwrap(), words.next().unwrap());
+        let signals = BTreeMap::from([
+            ("starting", Signal::Starting),
+            ("running", Signal::Running),
+            ("killing", Signal::Killing),
+            ("finished", Signal::Finished),
+            ("code-failed", Signal::CodeFailed),
+            ("timed-out", Signal::TimedOut),
+            ("cannot-start", Signal::CannotStart),
+            ("killed", Signal::Killed),
+            ("never-started", Signal::NeverStarted),
+            ("died", Signal::Died),
+            ("perhaps-alive", Signal::PerhapsAlive),
+            ("invalid", Signal::Invalid),
+        ]);
+        Event::Task(TaskUpdate {
+            task: self.names.id(name),
+            agent: words.next().map(|agent| agent.parse().unwrap()),
+            signal: signals[signal],
+            at: Some(self.now.wall),
+            message: String::new(),
+            report: TaskReport::default(),
+            uuid: None,
+        })
+    }
+
+    fn registered(&self, rest: &str) -> Event {
+        let mut words = rest.split(' ');
+        let agent = words.next().unwrap();
+        let (mut tasks, mut executors, mut rebooted) = (Vec::new(), Vec::new(), false);
+        for word in words {
+            match word {
+                "rebooted" => rebooted = true,
+                task if task.starts_with("task") => tasks.push(self.names.id(task)),
+                executor => executors.push(self.names.id(executor)),
+            }
+        }
+        Event::AgentRegistered(AgentRegistered {
+            agent: agent.parse().unwrap(),
+            hostname: format!("host-of-{agent}"),
+            attributes: BTreeMap::new(),
+            rebooted,
+            tasks,
+            executors,
+        })
+    }
+
+    fn show(&mut self, step: Step) -> String {
+        let mut out = String::new();
+        for effect in step.effects {
+            let line = self.effect(effect);
+            writeln!(out, "  {line}").unwrap();
+        }
+        for write in step.writes {
+            let line = self.write(&write);
+            writeln!(out, "  {line}").unwrap();
+            match write {
+                Write::Put { key, value } => self.stored.insert(key, value),
+                Write::Delete { key } => self.stored.remove(&key),
+            };
+        }
+        out
+    }
+
+    fn effect(&mut self, effect: Effect) -> String {
+        match effect {
+            Effect::Reply { reply, .. } => self.reply(reply),
+            Effect::Answer { answer, .. } => self.answer(answer),
+            Effect::Launch(batch) => {
+                let tasks: Vec<String> = batch.tasks.iter().map(|task| {
+                    let executor = self.names.of("exec", task.executor);
+                    let expected = if task.executor_is_new { "new" } else { "alive" };
+                    let id = self.names.of("task", task.task);
+                    format!("{id}={} in {expected} {executor}", task.name)
+                }).collect();
+                let offers: Vec<_> = batch.offers.iter().map(ToString::to_string).collect();
+                format!("LAUNCH on {} by {}: {}", batch.agent, offers.join("+"), tasks.join(", "))
+            }
+            Effect::Kill { task, agent, grace } => {
+                format!("KILL {} on {agent} within {grace}", self.names.of("task", task))
+            }
+            Effect::Shutdown { executor, agent } => {
+                format!("SHUTDOWN {} on {agent}", self.names.of("exec", executor))
+            }
+            Effect::Acknowledge { task, .. } => {
+                format!("ACKNOWLEDGE {}", self.names.of("task", task))
+            }
+            Effect::Reconcile { tasks } => {
+                let tasks: Vec<_> =
+                    tasks.iter().map(|(task, _)| self.names.of("task", task)).collect();
+                format!("RECONCILE {}", tasks.join(" "))
+            }
+            Effect::RunOver(run) => format!("OVER {}", self.names.of("run", run)),
+        }
+    }
+
+    fn reply(&mut self, reply: CommandReply) -> String {
+        match reply {
+            Ok(Accepted::App(view, change)) => format!("REPLY {change:?} version {}", view.version),
+            Ok(Accepted::Job(view, change)) => format!("REPLY {change:?} version {}", view.version),
+            Ok(Accepted::Deleted) => "REPLY deleted".to_owned(),
+            Ok(Accepted::Run(run)) => {
+                format!("REPLY {} is {:?}", self.names.of("run", run.id), run.state)
+            }
+            Err(rejected) => {
+                let text = self.names.shorten(&rejected.to_string());
+                format!("REPLY refused: {text}")
+            }
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) -> String {
+        match answer {
+            Answer::Run(None) | Answer::Shards(None) => "ANSWER it is over".to_owned(),
+            Answer::Run(Some(run)) => {
+                let counts = serde_json::to_value(run.counts).unwrap();
+                let counts: Map<String, Value> =
+                    counts.as_object().unwrap().clone().into_iter().filter(|c| c.1 != 0).collect();
+                format!("ANSWER {:?} {}", run.state, Value::Object(counts))
+            }
+            Answer::Shards(Some(shards)) => {
+                let rows = shards.iter().map(|shard| {
+                    let reason = shard.reason.as_deref().unwrap_or("-");
+                    format!("{} {:?} attempt {} ({reason})", shard.item, shard.state, shard.attempt)
+                });
+                format!("ANSWER {}", rows.collect::<Vec<_>>().join("; "))
+            }
+            Answer::Queue(rows) => {
+                let rows: Vec<_> = rows.iter().map(|row| {
+                    let run = self.names.of("run", row.run);
+                    let detail = self.names.shorten(&row.detail);
+                    format!("{run} {}x {:?}: {detail}", row.pending, row.reason)
+                }).collect();
+                format!("ANSWER [{}]", rows.join("; "))
+            }
+            other => panic!("scripts do not ask for {other:?}"),
+        }
+    }
+
+    /// A write, with ids shortened and times left out: what changed, not when.
+    fn write(&mut self, write: &Write) -> String {
+        let key = String::from_utf8_lossy(write.key()).into_owned();
+        let key = self.short_key(&key);
+        match write {
+            Write::Delete { .. } => format!("del {key}"),
+            Write::Put { value, .. } => {
+                let value: Value = serde_json::from_slice(&value[1..]).unwrap();
+                let shown = ["state", "shards", "reason", "settled", "next", "tries", "outcome",
+                    "first", "last", "planned_at", "planned_until", "fires", "attempt"];
+                let mut fields = Map::new();
+                for (name, field) in value.as_object().into_iter().flatten() {
+                    let empty = field.is_null() || *field == json!({}) || *field == json!(0);
+                    if shown.contains(&name.as_str()) && !empty {
+                        fields.insert(name.clone(), without_times(field.clone()));
+                    }
+                }
+                let text = self.names.shorten(&Value::Object(fields).to_string());
+                format!("put {key} {text}")
+            }
+        }
+    }
+
+    /// A key with its ids shortened, and the rest of long numbers left out.
+    fn short_key(&mut self, key: &str) -> String {
+        let mut kinds = match key.split('/').next().unwrap() {
+            "a" | "j" | "m" => vec![],
+            "v" => vec!["app"],
+            "w" | "c" | "i" => vec!["job"],
+            "r" => vec!["run"],
+            "t" => vec!["task"],
+            "e" => vec!["exec"],
+            _ => match &key[..4] {
+                "h/r/" => vec!["job", "run"],
+                "h/i/" | "h/t/" => vec!["run"],
+                _ => vec!["job"],
+            },
+        }
+        .into_iter();
+        let parts: Vec<String> = key.split('/').map(|part| {
+            let is_id = part.len() == 36 && part.matches('-').count() == 4;
+            match (is_id, part.parse::<u64>()) {
+                (true, _) => self.names.of(kinds.next().unwrap(), part),
+                (false, Ok(number)) if number > 1_000_000 => "#".to_owned(),
+                (false, Ok(number)) => number.to_string(),
+                (false, Err(_)) => part.to_owned(),
+            }
+        }).collect();
+        parts.join("/")
+    }
+}
+
+/// What is left out of records: when they were written.
+fn without_times(mut value: Value) -> Value {
+    match &mut value {
+        Value::Object(fields) => {
+            fields.remove("written_at");
+            fields.retain(|_, field| !field.is_null() && *field != json!(0));
+            for field in fields.values_mut() {
+                *field = without_times(field.take());
+            }
+        }
+        Value::Array(items) => {
+            for item in items {
+                *item = without_times(item.take());
+            }
+        }
+        _ => {}
+    }
+    value
+}
+
+fn command(command: Command) -> Event {
+    Event::Command { request: RequestId(0), command }
+}
+
+fn query(query: Query) -> Event {
+    Event::Query { request: RequestId(0), query }
+}
+
+/// `app NAME {json}` or `job NAME APP {json}`: what is left out has plain values.
+fn put(kind: &str, rest: &str) -> Event {
+    let (names, fields) = rest.split_once('{').map_or((rest, "{}".to_owned()), |(names, fields)| {
+        (names, format!("{{{fields}"))
+    });
+    let mut names = names.split_whitespace();
+    let mut document = json!({"name": names.next().unwrap(), "resources": {"cpus": 1, "mem": 32}});
+    if kind == "job" {
+        document["app"] = json!(names.next().unwrap());
+        document["type"] = json!("script");
+        document["script"] = json!({"command": "true"});
+        document["sharding"] = json!({"count": 1});
+    }
+    let fields: Map<String, Value> = serde_json::from_str(&fields).unwrap();
+    document.as_object_mut().unwrap().extend(fields);
+    let expect = Expect::Anything;
+    command(if kind == "app" {
+        Command::PutApp { spec: AppSpec::parse(document).unwrap().spec, expect }
+    } else {
+        Command::PutJob { spec: JobSpec::parse(document).unwrap().spec, expect }
+    })
+}
+
+/// `trigger JOB {json}`, with `key=K` before the JSON for an idempotency key.
+fn trigger(rest: &str) -> Event {
+    let mut words = rest.splitn(2, ' ');
+    let job = words.next().unwrap().parse().unwrap();
+    let (mut request, mut idempotency_key) = (TriggerRequest::default(), None);
+    for word in words.next().into_iter().flat_map(|rest| rest.split(' ')) {
+        match word.strip_prefix("key=") {
+            Some(key) => idempotency_key = Some(key.to_owned()),
+            None => request = serde_json::from_str(word).unwrap(),
+        }
+    }
+    command(Command::Trigger { job, request, idempotency_key })
+}
+
+fn delete(rest: &str) -> Event {
+    let (kind, name) = rest.split_once(' ').unwrap();
+    let expect = Expect::Anything;
+    command(match kind {
+        "app" => Command::DeleteApp { name: name.parse().unwrap(), expect },
+        _ => Command::DeleteJob { name: name.parse().unwrap(), expect },
+    })
+}
+
+/// `disable job NAME`, perhaps with `kill` behind.
+fn switch(disabled: bool, rest: &str) -> Event {
+    let words: Vec<&str> = rest.split(' ').collect();
+    let kill = words.get(2) == Some(&"kill");
+    command(match words[0] {
+        "app" => Command::SetAppDisabled { name: words[1].parse().unwrap(), disabled, kill },
+        _ => Command::SetJobDisabled { name: words[1].parse().unwrap(), disabled, kill },
+    })
+}
+

@@ -1,0 +1,39 @@
+//! Runs the event scripts in `tests/scripts/*.txt` and compares every step with what stands there.
+//!
+//! A line that begins with `> ` is an event; the lines below it are what the step did. To accept
+//! what the engine does now, run with `MUSTER_BLESS=1` and read the difference.
+
+mod script;
+
+use std::path::PathBuf;
+
+fn scripts() -> Vec<PathBuf> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "txt"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_script_gives_exactly_its_steps() {
+    let files = scripts();
+    assert!(files.len() >= 8, "the scripts are missing");
+    let mut different = Vec::new();
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let now = script::play(&text);
+        if now == text {
+            continue;
+        }
+        if std::env::var_os("MUSTER_BLESS").is_some() {
+            std::fs::write(&file, &now).unwrap();
+        } else {
+            different.push(format!("--- {}\n{}", file.display(), script::difference(&text, &now)));
+        }
+    }
+    assert!(different.is_empty(), "steps differ:\n{}", different.join("\n"));
+}

@@ -1,0 +1,215 @@
+//! The driver: the only owner of the cores, and of the order in which things happen.
+//!
+//! What is ready is taken in turn by turn; the writes of many turns are one commit; and only when
+//! that is durable do the effects leave. It has a thread of its own, because a commit blocks.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use muster_api::{Now, clock, limits, step::Write};
+use muster_engine::{
+    effect::Note,
+    event::{CommandReply, Event as EngineEvent, RequestId},
+    query::Answer,
+};
+use muster_master::{core::Event as MasterEvent, server::Connections};
+use muster_turn::{Core, Effect, Event, Turn};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    handle::{Request, RunsOver},
+    store::{Commit, State, StoreError},
+};
+
+/// The longest sleep when nothing is due: a wall clock that is set is noticed within it.
+const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+
+/// Everything that the driver works with.
+pub(crate) struct Driver {
+    pub(crate) core: Core,
+    pub(crate) store: Box<dyn State>,
+    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) agents: mpsc::Receiver<MasterEvent>,
+    pub(crate) connections: Connections,
+    pub(crate) runs_over: RunsOver,
+    pub(crate) stop: watch::Receiver<bool>,
+    /// What was served last, so that each kind of event has its turn.
+    pub(crate) served: Served,
+}
+
+/// The kinds of events, in the order in which they have their turn.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Served {
+    #[default]
+    Time,
+    Agent,
+    Request,
+}
+
+/// What has been decided and is not durable yet.
+#[derive(Default)]
+struct Pending {
+    writes: Vec<Write>,
+    bytes: usize,
+    effects: Vec<Effect>,
+}
+
+impl Pending {
+    fn add(&mut self, turn: Turn) {
+        self.bytes += turn.writes.iter().map(size).sum::<usize>();
+        self.writes.extend(turn.writes);
+        self.effects.extend(turn.effects);
+        for note in turn.notes {
+            log_note(&note);
+        }
+        for note in turn.master_notes {
+            tracing::debug!(?note, "master");
+        }
+        for what in turn.passed_over {
+            tracing::warn!(what, "a message of the master was passed over");
+        }
+    }
+
+    /// Whether it is time to commit before anything else is taken in.
+    fn is_full(&self) -> bool {
+        self.writes.len() >= limits::COMMIT_RECORDS / 2 || self.bytes >= limits::COMMIT_BYTES / 2
+    }
+}
+
+fn size(write: &Write) -> usize {
+    match write {
+        Write::Put { key, value } => key.len() + value.len(),
+        Write::Delete { key } => key.len(),
+    }
+}
+
+/// The ways back to those who asked.
+#[derive(Default)]
+struct Asked {
+    newest: u64,
+    commands: BTreeMap<RequestId, oneshot::Sender<CommandReply>>,
+    queries: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+}
+
+impl Asked {
+    fn event(&mut self, request: Request) -> Event {
+        self.newest += 1;
+        let id = RequestId(self.newest);
+        Event::Engine(match request {
+            Request::Command { command, reply } => {
+                self.commands.insert(id, reply);
+                EngineEvent::Command { request: id, command: *command }
+            }
+            Request::Query { query, reply } => {
+                self.queries.insert(id, reply);
+                EngineEvent::Query { request: id, query }
+            }
+        })
+    }
+}
+
+impl Driver {
+    /// Serves until it is told to stop, or a commit fails: then memory is ahead of the disk, and
+    /// only a new start from the disk is safe.
+    pub(crate) async fn run(mut self, first: Turn) -> Result<(), StoreError> {
+        let mut asked = Asked::default();
+        let mut pending = Pending::default();
+        let mut sequence = 0;
+        pending.add(first);
+        loop {
+            while !pending.is_full()
+                && let Some(event) = self.ready(&mut asked)
+            {
+                pending.add(self.core.turn(clock::now(), event));
+            }
+            if !pending.writes.is_empty() {
+                sequence += 1;
+                let writes = std::mem::take(&mut pending.writes);
+                let commit = Commit { term: self.core.term(), sequence, writes: &writes };
+                self.store.commit(&commit)?;
+            }
+            for effect in std::mem::take(&mut pending.effects) {
+                self.release(effect, &mut asked);
+            }
+            pending.bytes = 0;
+            if *self.stop.borrow() {
+                return Ok(());
+            }
+            let event = self.next(&mut asked).await;
+            if let Some(event) = event {
+                pending.add(self.core.turn(clock::now(), event));
+            }
+        }
+    }
+
+    /// What is to be taken in without waiting: of the three kinds in turn, so that none starves.
+    fn ready(&mut self, asked: &mut Asked) -> Option<Event> {
+        for _ in 0..3 {
+            self.served = match self.served {
+                Served::Request => Served::Time,
+                Served::Time => Served::Agent,
+                Served::Agent => Served::Request,
+            };
+            let due = || self.due(clock::now()) == Some(Duration::ZERO);
+            let event = match self.served {
+                Served::Time => due().then_some(Event::Tick),
+                Served::Agent => self.agents.try_recv().ok().map(Event::Master),
+                Served::Request => self.requests.try_recv().ok().map(|r| asked.event(r)),
+            };
+            if event.is_some() {
+                return event;
+            }
+        }
+        None
+    }
+
+    /// What comes next, or nothing when it is time to stop.
+    async fn next(&mut self, asked: &mut Asked) -> Option<Event> {
+        let sleep = self.due(clock::now()).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
+        tokio::select! {
+            biased;
+            _ = self.stop.changed() => None,
+            Some(event) = self.agents.recv() => Some(Event::Master(event)),
+            Some(request) = self.requests.recv() => Some(asked.event(request)),
+            () = tokio::time::sleep(sleep) => Some(Event::Tick),
+        }
+    }
+
+    /// How long it is until something is due.
+    fn due(&self, now: Now) -> Option<Duration> {
+        let wakeup = self.core.next_wakeup();
+        let wall = wakeup.wall.map(|at| at.since(now.wall));
+        let mono = wakeup.mono.map(|at| at.since(now.mono));
+        [wall, mono].into_iter().flatten().min()
+    }
+
+    fn release(&self, effect: Effect, asked: &mut Asked) {
+        match effect {
+            // Those who asked may have gone; their change is made all the same.
+            Effect::Reply { request, reply } => {
+                if let Some(way_back) = asked.commands.remove(&request) {
+                    let _ = way_back.send(reply);
+                }
+            }
+            Effect::Answer { request, answer } => {
+                if let Some(way_back) = asked.queries.remove(&request) {
+                    let _ = way_back.send(answer);
+                }
+            }
+            Effect::RunOver(run) => self.runs_over.announce(run),
+            Effect::ToAgent { connection, body } => self.connections.send(connection, body),
+            Effect::CloseAgent(connection) => self.connections.close(connection),
+        }
+    }
+}
+
+fn log_note(note: &Note) {
+    match note {
+        Note::Zombie { task } => tracing::warn!(%task, "a task that should be dead is killed"),
+        Note::Fenced { executor, agent } => {
+            tracing::warn!(%executor, %agent, "a lease ended on a silent host");
+        }
+        Note::RunEnded { run, state } => tracing::info!(%run, ?state, "run ended"),
+        Note::RunCreated { run } => tracing::info!(%run, "run created"),
+        note => tracing::debug!(?note, "engine"),
+    }
+}

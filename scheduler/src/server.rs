@@ -1,0 +1,148 @@
+//! The scheduler process: opens what it needs, wires it up, and serves until it is told to stop.
+
+use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
+
+use anyhow::{Context, bail};
+use muster_api::clock;
+use muster_master::server::{Connections, ServerConfig};
+use muster_turn::Core;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    driver::{Driver, Served},
+    handle, logs,
+    ready::{self, Ready},
+    rest, secrets,
+    store::{SledStore, State},
+};
+
+/// Events of agents that wait for the driver; when they are this many, reading from agents stops.
+const AGENT_EVENTS: usize = 4096;
+
+/// What a scheduler is told at its start.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The only state of a scheduler.
+    pub data_dir: PathBuf,
+    /// Where REST listens.
+    pub http: SocketAddr,
+    /// Where the embedded master listens.
+    pub master_listen: SocketAddr,
+    /// Whether agents may connect without TLS from beyond loopback.
+    pub plaintext: bool,
+}
+
+/// Runs a scheduler until `shutdown` is done. Executors go on without it.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
+    check_addresses(&config)?;
+    std::fs::create_dir_all(&config.data_dir)
+        .with_context(|| format!("cannot make the data folder `{}`", config.data_dir.display()))?;
+    let store = SledStore::open(&config.data_dir.join("store"))?;
+    ready::retract(&config.data_dir)?;
+    let admin_token = secrets::open_token(&config.data_dir, "admin.token")?;
+    let join_token = secrets::open_token(&config.data_dir, "join.token")?;
+    let records = store.load()?;
+    let seed = seed()?;
+    let (core, first) = Core::restore(seed, &records, clock::now())?;
+    tracing::info!(records = records.len(), term = core.term(), "state restored");
+    drop(records);
+
+    let http = bind(config.http, "REST").await?;
+    let master = bind(config.master_listen, "the master").await?;
+    let (http_address, master_address) = (http.local_addr()?, master.local_addr()?);
+    let (stop, stopping) = watch::channel(false);
+    let stopped = |mut stopping: watch::Receiver<bool>| async move {
+        // An error means that whoever could say so is gone.
+        let _ = stopping.wait_for(|stop| *stop).await;
+    };
+    let (events, agents) = mpsc::channel(AGENT_EVENTS);
+    let connections = Connections::default();
+    let server_config =
+        ServerConfig::new(join_token.as_str().to_owned(), core.term());
+    let (driver_handle, requests, runs_over) = handle::channel();
+    let log_source = Arc::new(logs::AgentLogs::new(connections.clone()));
+    let history = store.history();
+    let rest = rest::Rest::new(driver_handle, history, log_source, admin_token);
+
+    let driver = Driver {
+        core,
+        store: Box::new(store),
+        requests,
+        agents,
+        connections: connections.clone(),
+        runs_over,
+        stop: stopping.clone(),
+        served: Served::default(),
+    };
+    let runtime = tokio::runtime::Handle::current();
+    let (driver_over, mut driver_result) = tokio::sync::oneshot::channel();
+    let driver_thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
+        // The other side waits for as long as the server runs.
+        let _ = driver_over.send(runtime.block_on(driver.run(first)));
+    })?;
+    let master_task = tokio::spawn(muster_master::server::serve(
+        master,
+        server_config,
+        events,
+        connections,
+        stopped(stopping.clone()),
+    ));
+    let rest_task = tokio::spawn(rest::serve(http, rest::router(rest), stopped(stopping)));
+
+    let pid = std::process::id();
+    ready::announce(
+        &config.data_dir,
+        &Ready { pid, http: http_address, master: Some(master_address) },
+    )?;
+    tracing::info!(http = %http_address, master = %master_address, "ready");
+
+    let early = tokio::select! {
+        () = shutdown => None,
+        result = &mut driver_result => Some(result),
+    };
+    tracing::info!("stopping");
+    ready::retract(&config.data_dir)?;
+    stop.send_replace(true);
+    let result = match early {
+        Some(result) => result,
+        None => driver_result.await,
+    };
+    let _ = rest_task.await;
+    let _ = master_task.await;
+    match driver_thread.join() {
+        Ok(()) => {}
+        Err(_) => bail!("the driver panicked; what is stored is safe, start again"),
+    }
+    match result {
+        Ok(result) => result.context("a commit failed; what is stored is safe, start again"),
+        Err(_) => bail!("the driver ended without a word; what is stored is safe, start again"),
+    }
+}
+
+/// Nothing listens beyond loopback without TLS unless that is asked for.
+fn check_addresses(config: &Config) -> anyhow::Result<()> {
+    for (what, address) in [("--http", config.http), ("--master-listen", config.master_listen)] {
+        if !address.ip().is_loopback() && !config.plaintext {
+            bail!(
+                "{what} {address} is reachable from other machines, and there is no TLS yet: \
+                 use an address of 127.0.0.1, or say --plaintext if the network is yours alone"
+            );
+        }
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address} for {what}: is another scheduler running there?")
+    })
+}
+
+fn seed() -> anyhow::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).context("the system gives no random bytes")?;
+    Ok(u64::from_le_bytes(bytes))
+}

@@ -1,0 +1,9 @@
+//! One turn of the scheduler: the engine, its session and the embedded master, as one pure step.
+//!
+//! Engine and master speak Mesos messages with each other, as values. A turn goes on until both
+//! are at rest; its writes are one commit, and then its effects may leave.
+
+mod news;
+mod turn;
+
+pub use turn::{Core, Effect, Event, RestoreError, Turn};

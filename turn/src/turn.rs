@@ -1,0 +1,233 @@
+//! Both cores in turn, until they are at rest.
+
+use std::collections::VecDeque;
+
+use muster_api::{
+    Mono, Now, limits,
+    step::{Records, Write},
+};
+use muster_engine::{
+    Engine, EngineConfig, Wakeup,
+    effect::{Effect as EngineEffect, Note},
+    event::{CommandReply, Event as EngineEvent, RequestId},
+    query::{Answer, Query},
+};
+use muster_master::core::{
+    Connection, Effect as MasterEffect, Event as MasterEvent, Master, Note as MasterNote,
+};
+use muster_proto::{agent::MasterBody, scheduler::Call};
+use muster_session::Session;
+
+/// What reaches the scheduler.
+#[derive(Debug)]
+pub enum Event {
+    /// Something for the engine: a command or a question.
+    Engine(EngineEvent),
+    /// Something for the master: an agent came, spoke or went.
+    Master(MasterEvent),
+    /// Time has passed.
+    Tick,
+}
+
+/// What the scheduler wants done, once the turn is durable.
+#[derive(Debug)]
+pub enum Effect {
+    /// Tell a user what became of a change.
+    Reply {
+        /// Whose.
+        request: RequestId,
+        /// What.
+        reply: CommandReply,
+    },
+    /// Tell a user about live state.
+    Answer {
+        /// Who asked.
+        request: RequestId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A run is over: whoever waits for it may look.
+    RunOver(muster_api::RunId),
+    /// Tell an agent something.
+    ToAgent {
+        /// By which connection.
+        connection: Connection,
+        /// What.
+        body: MasterBody,
+    },
+    /// End the connection of an agent.
+    CloseAgent(Connection),
+}
+
+/// What one event led to.
+#[derive(Debug, Default)]
+pub struct Turn {
+    /// The records that changed, in order; of several for one key the last counts.
+    pub writes: Vec<Write>,
+    /// What is to be done, in order.
+    pub effects: Vec<Effect>,
+    /// What the engine notes.
+    pub notes: Vec<Note>,
+    /// What the master notes.
+    pub master_notes: Vec<MasterNote>,
+    /// What the session could not understand.
+    pub passed_over: Vec<String>,
+}
+
+/// Stored records that the scheduler cannot start from.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// Those of the engine.
+    #[error("the stored state of the engine is not usable")]
+    Engine(#[from] muster_engine::RestoreError),
+    /// Those of the master.
+    #[error("the stored state of the master is not usable")]
+    Master(#[from] muster_master::core::RestoreError),
+    /// Those of the session.
+    #[error("the stored state of the session is not usable")]
+    Session(#[from] muster_session::InvalidSession),
+}
+
+/// The engine and its master, with the session between them.
+#[derive(Debug)]
+pub struct Core {
+    engine: Engine,
+    session: Session,
+    master: Master,
+    /// What the cores have to say to each other still: it waits for the next turn when this one
+    /// has grown to a full commit.
+    inbox: VecDeque<Inner>,
+}
+
+/// What passes between the two cores within a turn.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, by value, and soon gone")]
+enum Inner {
+    ToEngine(EngineEvent),
+    ToMaster(Call),
+}
+
+impl Core {
+    /// The scheduler as it was when `records` were written. `seed` is fresh entropy.
+    pub fn restore(seed: u64, records: &Records, now: Now) -> Result<(Self, Turn), RestoreError> {
+        let config = EngineConfig { describe_executor: muster_session::describe_executor };
+        let (engine, engine_step) = Engine::restore(config, seed, records, now)?;
+        let (master, master_step) = Master::restore(seed.rotate_left(32), records, now)?;
+        let session = Session::restore(records)?;
+        let mut core = Self { engine, session, master, inbox: VecDeque::new() };
+        let mut turn = Turn::default();
+        core.master_did(master_step, &mut turn);
+        core.inbox.push_back(Inner::ToMaster(core.session.subscribe()));
+        core.run(now, &mut turn);
+        // What the engine wants to say could not be said before there was a subscription.
+        core.engine_did(engine_step, &mut turn);
+        core.run(now, &mut turn);
+        Ok((core, turn))
+    }
+
+    /// Takes in one event.
+    pub fn turn(&mut self, now: Now, event: Event) -> Turn {
+        let mut turn = Turn::default();
+        match event {
+            Event::Engine(EngineEvent::Query { request, query: Query::Agents }) => {
+                let answer = Answer::Agents(self.master.agents());
+                turn.effects.push(Effect::Answer { request, answer });
+            }
+            Event::Engine(event) => self.inbox.push_back(Inner::ToEngine(event)),
+            Event::Master(event) => {
+                let step = self.master.step(now, event);
+                self.master_did(step, &mut turn);
+            }
+            Event::Tick => {
+                let step = self.master.step(now, MasterEvent::Tick);
+                self.master_did(step, &mut turn);
+                self.inbox.push_back(Inner::ToEngine(EngineEvent::Tick));
+            }
+        }
+        self.run(now, &mut turn);
+        turn
+    }
+
+    /// When something is to be done next.
+    pub fn next_wakeup(&self) -> Wakeup {
+        if !self.inbox.is_empty() {
+            return Wakeup { wall: None, mono: Some(Mono::default()) };
+        }
+        let Wakeup { wall, mono } = self.engine.next_wakeup();
+        let mono = [mono, self.master.next_wakeup()].into_iter().flatten().min();
+        Wakeup { wall, mono }
+    }
+
+    /// The term of the master.
+    pub fn term(&self) -> u64 {
+        self.master.term()
+    }
+
+    /// Panics if something that must always hold does not.
+    pub fn check(&self) {
+        self.engine.check();
+        self.master.check();
+    }
+
+    /// Lets the cores speak with each other until they have nothing more to say, or a commit is
+    /// full: then the rest is said in the next turn, which is due at once.
+    fn run(&mut self, now: Now, turn: &mut Turn) {
+        while turn.writes.len() < limits::COMMIT_RECORDS / 2
+            && let Some(inner) = self.inbox.pop_front()
+        {
+            match inner {
+                Inner::ToEngine(event) => {
+                    let step = self.engine.step(now, event);
+                    self.engine_did(step, turn);
+                }
+                Inner::ToMaster(call) => {
+                    let step = self.master.step(now, MasterEvent::Call(call));
+                    self.master_did(step, turn);
+                }
+            }
+        }
+    }
+
+    fn engine_did(&mut self, step: muster_engine::effect::Step, turn: &mut Turn) {
+        turn.writes.extend(step.writes);
+        turn.notes.extend(step.notes);
+        for effect in step.effects {
+            match effect {
+                EngineEffect::Reply { request, reply } => {
+                    turn.effects.push(Effect::Reply { request, reply });
+                }
+                EngineEffect::Answer { request, answer } => {
+                    turn.effects.push(Effect::Answer { request, answer });
+                }
+                EngineEffect::RunOver(run) => turn.effects.push(Effect::RunOver(run)),
+                for_master => {
+                    self.inbox.extend(self.session.call(&for_master).map(Inner::ToMaster));
+                }
+            }
+        }
+    }
+
+    fn master_did(&mut self, step: muster_master::core::Step, turn: &mut Turn) {
+        turn.writes.extend(step.writes);
+        turn.master_notes.extend(step.notes);
+        for effect in step.effects {
+            match effect {
+                MasterEffect::ToAgent { connection, body } => {
+                    turn.effects.push(Effect::ToAgent { connection, body });
+                }
+                MasterEffect::Close { connection } => {
+                    turn.effects.push(Effect::CloseAgent(connection));
+                }
+                MasterEffect::ToFramework { event, .. } => {
+                    let translated = self.session.translate(&event);
+                    turn.writes.extend(translated.writes);
+                    turn.passed_over.extend(translated.passed_over);
+                    self.inbox.extend(translated.events.into_iter().map(Inner::ToEngine));
+                }
+                MasterEffect::Agent(news) => {
+                    self.inbox.push_back(Inner::ToEngine(crate::news::event(news)));
+                }
+            }
+        }
+    }
+}
