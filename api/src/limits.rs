@@ -67,8 +67,13 @@ pub const REFUSE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 pub const FRAMEWORKS_REMOVED: usize = 50;
 /// Connections to the agents' port that have not proved themselves; more are closed at once.
 pub const UNPROVED_CONNECTIONS: usize = 1_024;
-/// Bytes that may wait to be sent to one agent; one that reads slower is disconnected.
-pub const AGENT_QUEUE_BYTES: usize = 2 * RECORD_BYTES;
+/// Bytes that may wait to be sent to one agent; one that reads slower is disconnected. A step of
+/// the largest launches, all to one agent, must fit.
+pub const AGENT_QUEUE_BYTES: usize = RECORD_BYTES;
+/// Hellos of over [`HELLO_SMALL_BYTES`] that are read at one time, from peers not proved yet.
+pub const HELLOS_LARGE: usize = 4;
+/// Bytes of a hello that is read at any time.
+pub const HELLO_SMALL_BYTES: usize = 256 * 1024;
 /// How long an agent has to answer a request for a log, beside what it may wait for more output.
 pub const READ_LOG: Duration = Duration::from_secs(5);
 /// How long a new connection may take to prove itself.

@@ -61,7 +61,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
     let (events, agents) = mpsc::channel(AGENT_EVENTS);
     let connections = Connections::default();
     let server_config =
-        ServerConfig::new(join_token.as_str().to_owned(), core.term());
+        ServerConfig { join_token: join_token.as_str().to_owned(), term: core.term() };
     let (driver_handle, requests, runs_over) = handle::channel();
     let log_source = Arc::new(logs::AgentLogs::new(connections.clone()));
     let history = store.history();

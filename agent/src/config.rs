@@ -1,0 +1,143 @@
+//! How an agent is configured, and what it finds out about its host.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+};
+
+use muster_api::{Amount, Resources};
+
+/// Memory that is kept back for the system when resources are detected: a quarter, at most this.
+const KEPT_BACK_MIB: u64 = 1024;
+
+/// How an agent is configured.
+#[derive(Debug, Clone)]
+pub struct AgentConfig {
+    /// The master, as `host:port`.
+    pub master: String,
+    /// The only state of the agent.
+    pub work_dir: PathBuf,
+    /// Where executors reach the agent. Port 0: a free one, which is kept.
+    pub listen: SocketAddr,
+    /// What may be used on this host; `None`: what is found.
+    pub resources: Option<Resources>,
+    /// Facts about this host.
+    pub attributes: BTreeMap<String, String>,
+    /// The host's name; `None`: what the system says.
+    pub hostname: Option<String>,
+    /// The secret that master and agent prove themselves with.
+    pub join_token: String,
+    /// Whether the agent may leave loopback without TLS.
+    pub plaintext: bool,
+    /// The program that is started as `PROGRAM supervise --dir DIR`.
+    pub muster_program: PathBuf,
+}
+
+/// A configuration that an agent does not start with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConfig {
+    /// The master's address has no port.
+    #[error("the master `{master}` is no address; write it as HOST:PORT")]
+    Master {
+        /// The address.
+        master: String,
+    },
+    /// An address is not loopback, and nothing there is encrypted.
+    #[error(
+        "`{address}` is not on loopback, and the connection is not encrypted; \
+        say --plaintext if that is what you want"
+    )]
+    NotLoopback {
+        /// The address.
+        address: String,
+    },
+    /// The join token is empty.
+    #[error("the join token is empty")]
+    NoToken,
+}
+
+impl AgentConfig {
+    pub(crate) fn check(&self) -> Result<(), InvalidConfig> {
+        let master = || self.master.clone();
+        let (host, port) = self
+            .master
+            .rsplit_once(':')
+            .ok_or_else(|| InvalidConfig::Master { master: master() })?;
+        if host.is_empty() || port.parse::<u16>().is_err() {
+            return Err(InvalidConfig::Master { master: master() });
+        }
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        if !self.plaintext && !local {
+            return Err(InvalidConfig::NotLoopback { address: master() });
+        }
+        if !self.plaintext && !self.listen.ip().is_loopback() {
+            return Err(InvalidConfig::NotLoopback { address: self.listen.to_string() });
+        }
+        if self.join_token.is_empty() { Err(InvalidConfig::NoToken) } else { Ok(()) }
+    }
+}
+
+/// What this host has, less what the system needs for itself.
+pub(crate) fn detect_resources() -> io::Result<Resources> {
+    let cpus = std::thread::available_parallelism()?.get() as u64;
+    let meminfo = fs::read_to_string("/proc/meminfo")?;
+    let total = meminfo.lines().find_map(|line| {
+        let kib = line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?;
+        kib.trim().parse::<u64>().ok()
+    });
+    let mib = total.ok_or_else(|| io::Error::other("/proc/meminfo names no MemTotal"))? / 1024;
+    let mem = mib - (mib / 4).min(KEPT_BACK_MIB);
+    let amounts = [("cpus", cpus), ("mem", mem)];
+    let thousandths = |n: u64| Amount::from_thousandths(n * 1000);
+    Ok(amounts.into_iter().map(|(name, n)| (name.to_owned(), thousandths(n))).collect())
+}
+
+/// The name that the system gives this host.
+pub(crate) fn detect_hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// What the kernel drew at this boot.
+pub(crate) fn boot_id() -> io::Result<String> {
+    Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(master: &str, listen: &str, plaintext: bool) -> AgentConfig {
+        AgentConfig {
+            master: master.to_owned(),
+            work_dir: PathBuf::new(),
+            listen: listen.parse().unwrap(),
+            resources: None,
+            attributes: BTreeMap::new(),
+            hostname: None,
+            join_token: "t".to_owned(),
+            plaintext,
+            muster_program: PathBuf::new(),
+        }
+    }
+
+    #[test]
+    fn nothing_leaves_loopback_unless_it_is_said() {
+        for master in ["127.0.0.1:5050", "localhost:5050", "[::1]:5050"] {
+            assert_eq!(config(master, "127.0.0.1:0", false).check(), Ok(()));
+        }
+        for (master, listen) in [("10.0.0.1:5050", "127.0.0.1:0"), ("127.0.0.1:1", "0.0.0.0:0")] {
+            assert!(config(master, listen, false).check().is_err());
+            assert_eq!(config(master, listen, true).check(), Ok(()));
+        }
+        assert!(config("localhost", "127.0.0.1:0", true).check().is_err());
+    }
+
+    #[test]
+    fn a_host_has_something_to_give() {
+        let found = detect_resources().unwrap();
+        assert!(found.get("cpus") > Amount::ZERO && found.get("mem") > Amount::ZERO);
+    }
+}

@@ -1,0 +1,99 @@
+//! What the agent writes down, so that its own restart loses nothing.
+//!
+//! Entries are appended in the order of decisions and replayed in it. They outlive the agent's
+//! process, not the host: a changed boot id makes all of them void.
+
+use muster_proto::{
+    ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, TaskId, TaskInfo, TaskStatus,
+};
+use prost::{Message, Oneof};
+
+/// One entry of the journal.
+#[derive(Clone, PartialEq, Message)]
+pub struct Entry {
+    /// What it says; absent when a newer agent wrote it.
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    pub kind: Option<Kind>,
+}
+
+/// What an entry can say.
+#[derive(Clone, PartialEq, Oneof)]
+pub enum Kind {
+    /// An executor is to be started.
+    #[prost(message, tag = "1")]
+    Executor(KnownExecutor),
+    /// A task was accepted, or answered without being started.
+    #[prost(message, tag = "2")]
+    Task(KnownTask),
+    /// A status was queued for the master.
+    #[prost(message, tag = "3")]
+    Status(Known),
+    /// The head of a task's queue was acknowledged.
+    #[prost(message, tag = "4")]
+    Acknowledged(Known),
+    /// An executor was told to end; nothing is launched there any more.
+    #[prost(message, tag = "5")]
+    Ending(ExecutorId),
+    /// An executor and all its descendants are gone.
+    #[prost(message, tag = "6")]
+    Exited(Exited),
+}
+
+/// An executor that is to be started.
+#[derive(Clone, PartialEq, Message)]
+pub struct KnownExecutor {
+    /// Whose it is.
+    #[prost(message, optional, tag = "1")]
+    pub framework: Option<FrameworkInfo>,
+    /// What it is.
+    #[prost(message, optional, tag = "2")]
+    pub info: Option<ExecutorInfo>,
+}
+
+/// A task that the agent answers for.
+#[derive(Clone, PartialEq, Message)]
+pub struct KnownTask {
+    /// Whose it is.
+    #[prost(message, optional, tag = "1")]
+    pub framework_id: Option<FrameworkId>,
+    /// What it is, its executor included.
+    #[prost(message, optional, tag = "2")]
+    pub info: Option<TaskInfo>,
+    /// Its newest state when this was written.
+    #[prost(enumeration = "muster_proto::TaskState", tag = "3")]
+    pub state: i32,
+    /// The uuids of the newest statuses that its executor has sent.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub seen: Vec<Vec<u8>>,
+}
+
+/// Something about a task that is in the journal.
+#[derive(Clone, PartialEq, Message)]
+pub struct Known {
+    /// Whose it is.
+    #[prost(message, optional, tag = "1")]
+    pub framework_id: Option<FrameworkId>,
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub task_id: Option<TaskId>,
+    /// The status that was queued; absent in an acknowledgement.
+    #[prost(message, optional, tag = "3")]
+    pub status: Option<TaskStatus>,
+}
+
+/// The end of an executor.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Exited {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub executor_id: Option<ExecutorId>,
+    /// When, in milliseconds of wall time.
+    #[prost(int64, tag = "2")]
+    pub at: i64,
+}
+
+impl From<Kind> for Entry {
+    fn from(kind: Kind) -> Self {
+        Self { kind: Some(kind) }
+    }
+}

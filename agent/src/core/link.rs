@@ -1,0 +1,259 @@
+//! The agent's side of its connection to the master: hello, heartbeats, what leases may count on.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use muster_api::{AgentId, Mono, Now, limits};
+use muster_proto::agent::{
+    AgentBody, ExecutorHere, Heartbeat, Hello, MasterBody, TaskHere, Unsupported,
+};
+
+use super::{Agent, Connection, Effect, Identity, Note, Step, Write};
+use crate::wire;
+
+/// How old the heartbeat may be that a launch without lease followed (SEMANTICS 5).
+const LAUNCH_AGE_MAX: Duration = Duration::from_secs(30);
+
+/// What the agent knows about its connection to the master.
+#[derive(Debug, Default)]
+pub(super) enum Link {
+    /// There is none, or it is not registered yet.
+    #[default]
+    Down,
+    /// A hello has been sent; the master's own proof has not come.
+    Greeting(Connection),
+    /// Registered.
+    Up(Up),
+}
+
+/// A registered connection.
+#[derive(Debug)]
+pub(super) struct Up {
+    pub(super) connection: Connection,
+    pub(super) term: u64,
+    /// When each heartbeat was sent: those of the last half minute, and all unanswered ones.
+    sent: BTreeMap<u64, Mono>,
+    number: u64,
+    /// The newest answered heartbeat, and when it was sent.
+    answered: Option<(u64, Mono)>,
+    next_heartbeat: Mono,
+}
+
+impl Up {
+    fn new(connection: Connection, term: u64, now: Mono) -> Self {
+        let sent = BTreeMap::new();
+        Self { connection, term, sent, number: 0, answered: None, next_heartbeat: now }
+    }
+
+    /// When the newest heartbeat was sent that the master has answered.
+    pub(super) fn confirmed(&self) -> Option<Mono> {
+        self.answered.map(|(_, sent)| sent)
+    }
+
+    /// Whether `heartbeat` was sent on this connection, lately.
+    pub(super) fn is_recent(&self, heartbeat: u64, now: Mono) -> bool {
+        self.sent.get(&heartbeat).is_some_and(|sent| now.since(*sent) <= LAUNCH_AGE_MAX)
+    }
+
+    fn beat(&mut self, now: Mono) -> AgentBody {
+        self.number += 1;
+        self.sent.insert(self.number, now);
+        self.next_heartbeat = now + limits::HEARTBEAT;
+        AgentBody::Heartbeat(Heartbeat { number: self.number })
+    }
+
+    /// Notes an answer; gives the instant from which leases count anew, if it is a later one.
+    fn answer(&mut self, number: u64, now: Mono) -> Option<Mono> {
+        let sent = *self.sent.get(&number)?;
+        if self.answered.is_some_and(|(newest, _)| newest >= number) {
+            return None;
+        }
+        self.answered = Some((number, sent));
+        self.sent.retain(|old, at| *old > number || now.since(*at) <= LAUNCH_AGE_MAX);
+        Some(sent)
+    }
+
+    fn silent_at(&self) -> Option<Mono> {
+        let first_open = self.answered.map_or(0, |(newest, _)| newest) + 1;
+        let (_, sent) = self.sent.range(first_open..).next()?;
+        Some(*sent + limits::SILENT_AFTER)
+    }
+}
+
+impl Link {
+    /// The registered connection, if there is one.
+    pub(super) fn up(&self) -> Option<&Up> {
+        match self {
+            Self::Up(up) => Some(up),
+            Self::Down | Self::Greeting(_) => None,
+        }
+    }
+
+    fn connection(&self) -> Option<Connection> {
+        match self {
+            Self::Down => None,
+            Self::Greeting(connection) => Some(*connection),
+            Self::Up(up) => Some(up.connection),
+        }
+    }
+
+    pub(super) fn wakeup(&self) -> Option<Mono> {
+        let up = self.up()?;
+        Some(up.silent_at().map_or(up.next_heartbeat, |silent| silent.min(up.next_heartbeat)))
+    }
+}
+
+impl Agent {
+    /// Says something to the master, if it is there. What must arrive is kept elsewhere.
+    pub(super) fn tell_master(&self, body: AgentBody, step: &mut Step) {
+        if let Some(up) = self.link.up() {
+            let (connection, term) = (up.connection, up.term);
+            step.effects.push(Effect::ToMaster { connection, term, body });
+        }
+    }
+
+    pub(super) fn challenged(&mut self, connection: Connection, term: u64, step: &mut Step) {
+        if self.is_old(term, step) {
+            step.effects.push(Effect::Disconnect { connection });
+            return;
+        }
+        self.link = Link::Greeting(connection);
+        let hello = Box::new(self.hello());
+        step.effects.push(Effect::Hello { connection, hello });
+    }
+
+    pub(super) fn welcomed(
+        &mut self,
+        now: Now,
+        connection: Connection,
+        term: u64,
+        agent: AgentId,
+        step: &mut Step,
+    ) {
+        if self.link.connection() != Some(connection) {
+            return;
+        }
+        if self.is_old(term, step) {
+            self.link = Link::Down;
+            step.effects.push(Effect::Disconnect { connection });
+            return;
+        }
+        let identity = Identity { agent: Some(agent.clone()), term };
+        if self.identity != identity {
+            step.writes.push(Write::Identity(identity.clone()));
+            self.identity = identity;
+        }
+        let mut up = Up::new(connection, term, now.mono);
+        let heartbeat = up.beat(now.mono);
+        self.link = Link::Up(up);
+        step.effects.push(Effect::Registered { agent });
+        self.tell_master(heartbeat, step);
+        self.resend_all(now, step);
+    }
+
+    pub(super) fn refused(
+        &mut self,
+        connection: Connection,
+        message: String,
+        retry: bool,
+        step: &mut Step,
+    ) {
+        if self.link.connection() == Some(connection) {
+            self.link = Link::Down;
+        }
+        step.effects.push(if retry {
+            Effect::Disconnect { connection }
+        } else {
+            Effect::GiveUp { message }
+        });
+    }
+
+    pub(super) fn disconnected(&mut self, connection: Connection) {
+        if self.link.connection() == Some(connection) {
+            self.link = Link::Down;
+            self.retries.clear();
+        }
+    }
+
+    pub(super) fn from_master(
+        &mut self,
+        now: Now,
+        connection: Connection,
+        term: u64,
+        body: Option<MasterBody>,
+        step: &mut Step,
+    ) {
+        if self.link.up().is_none_or(|up| up.connection != connection) {
+            return;
+        }
+        if self.is_old(term, step) {
+            self.link = Link::Down;
+            step.effects.push(Effect::Disconnect { connection });
+            return;
+        }
+        match body {
+            Some(MasterBody::HeartbeatAnswer(answer)) => self.answered(now, answer.number, step),
+            Some(MasterBody::Launch(launch)) => self.launch(now, launch, step),
+            Some(MasterBody::Kill(kill)) => self.kill(now, kill, step),
+            Some(MasterBody::ShutdownExecutor(shutdown)) => self.shutdown(now, shutdown, step),
+            Some(MasterBody::Acknowledge(ack)) => self.acknowledge(now, ack, step),
+            Some(MasterBody::ReadLog(request)) => {
+                step.effects.push(Effect::ReadLog { connection, term, request });
+            }
+            Some(
+                MasterBody::Challenge(_)
+                | MasterBody::Welcome(_)
+                | MasterBody::Refused(_)
+                | MasterBody::Unsupported(_),
+            ) => step.ignore("a message out of its turn", ""),
+            None => self.tell_master(AgentBody::Unsupported(Unsupported {}), step),
+        }
+    }
+
+    /// Sends a heartbeat when one is due, and gives up a master that no longer answers.
+    pub(super) fn tick_link(&mut self, now: Now, step: &mut Step) {
+        let Link::Up(up) = &mut self.link else { return };
+        if up.silent_at().is_some_and(|at| at <= now.mono) {
+            let connection = up.connection;
+            step.notes.push(Note::MasterSilent);
+            step.effects.push(Effect::Disconnect { connection });
+            self.disconnected(connection);
+        } else if up.next_heartbeat <= now.mono {
+            let heartbeat = up.beat(now.mono);
+            self.tell_master(heartbeat, step);
+        }
+    }
+
+    fn answered(&mut self, now: Now, number: u64, step: &mut Step) {
+        let Link::Up(up) = &mut self.link else { return };
+        if let Some(sent) = up.answer(number, now.mono) {
+            self.extend_leases(sent, step);
+        }
+    }
+
+    fn is_old(&self, term: u64, step: &mut Step) -> bool {
+        let highest = self.identity.term;
+        if term < highest {
+            step.notes.push(Note::OldTerm { term, highest });
+        }
+        term < highest
+    }
+
+    fn hello(&self) -> Hello {
+        let executors = self.executors.values().map(|executor| ExecutorHere {
+            framework: Some(executor.framework.clone()),
+            executor: Some(executor.info.clone()),
+        });
+        let tasks = self.tasks.iter().map(|(key, task)| TaskHere {
+            framework_id: Some(key.framework.clone()),
+            task: Some(task.info.clone()),
+            state: task.state as i32,
+        });
+        Hello {
+            info: Some(wire::agent_info(&self.config, self.identity.agent.as_ref())),
+            boot_id: self.config.boot_id.clone(),
+            executors: executors.collect(),
+            tasks: tasks.collect(),
+            ..Hello::default()
+        }
+    }
+}

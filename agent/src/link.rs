@@ -1,0 +1,232 @@
+//! The connection to the master: dialled, proven on both sides, dialled again.
+
+use std::{io, time::Duration};
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use http_body_util::Empty;
+use hyper::{Request, StatusCode, header, upgrade::Upgraded};
+use hyper_util::rt::TokioIo;
+use muster_api::{AgentId, limits};
+use muster_proto::{
+    agent::{self, AgentBody, FromAgent, FromMaster, Hello, MasterBody, OLDEST_VERSION, VERSION},
+    recordio,
+};
+use sha2::Sha256;
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    time::{sleep, timeout},
+};
+
+use crate::{
+    core::{Connection, Event},
+    entropy,
+    outbox::Outbox,
+    run::Input,
+    stream::{self, Messages, StreamError, Writer},
+};
+
+/// Between two dials: from this, doubling ...
+const REDIAL_FIRST: Duration = Duration::from_millis(100);
+/// ... to this. Never slower, whatever happened: leases run.
+const REDIAL_MAX: Duration = Duration::from_secs(1);
+
+/// Why a connection to the master was not made, or has ended.
+#[derive(Debug, thiserror::Error)]
+enum LinkError {
+    #[error("cannot reach the master")]
+    Dial(#[source] io::Error),
+    #[error("the master does not speak HTTP as expected")]
+    Http(#[from] hyper::Error),
+    #[error("the master answered {status} to the request for a stream")]
+    NotSwitched { status: StatusCode },
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error("the master took too long to register this agent")]
+    Slow,
+    #[error("the master said something out of its turn")]
+    OutOfTurn,
+    #[error("the master speaks versions {oldest} to {newest} of the agent protocol")]
+    Version { oldest: u32, newest: u32 },
+    #[error("the agent does not want this master")]
+    Unwanted,
+    #[error("the master does not know the join token")]
+    FalseMaster,
+    #[error("the master gave an id that is not valid")]
+    InvalidId,
+    #[error("cannot get entropy")]
+    Entropy(#[source] io::Error),
+    #[error("the agent is not registered")]
+    NotRegistered,
+}
+
+/// Where the master is, and how it is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Link {
+    pub(crate) master: String,
+    pub(crate) join_token: String,
+}
+
+/// A registered connection, before its first message.
+struct Open {
+    messages: Messages,
+    writer: Writer,
+    term: u64,
+    agent: AgentId,
+}
+
+impl Link {
+    /// Keeps a connection to the master, without end.
+    pub(crate) async fn keep(self, inputs: mpsc::Sender<Input>) {
+        let mut wait = REDIAL_FIRST;
+        let mut last_words = String::new();
+        for number in 1.. {
+            let connection = Connection(number);
+            match self.open(connection, &inputs).await {
+                Ok(open) => {
+                    wait = REDIAL_FIRST;
+                    last_words.clear();
+                    let error = hold(open, connection, &inputs).await;
+                    tracing::warn!(error = &error as &dyn std::error::Error, "master lost");
+                }
+                Err(error) => {
+                    // The same trouble is not logged again each second.
+                    let words = error.to_string();
+                    if words != last_words {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(master = self.master, error, "cannot register; retrying");
+                        last_words = words;
+                    }
+                }
+            }
+            let ended = Input::Core(Event::Disconnected { connection });
+            if inputs.send(ended).await.is_err() {
+                return;
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(REDIAL_MAX);
+        }
+    }
+
+    async fn open(
+        &self,
+        connection: Connection,
+        inputs: &mpsc::Sender<Input>,
+    ) -> Result<Open, LinkError> {
+        let upgraded =
+            timeout(limits::HANDSHAKE, self.dial()).await.map_err(|_| LinkError::Slow)??;
+        let greeted = timeout(limits::HANDSHAKE, self.greet(upgraded, connection, inputs)).await;
+        greeted.map_err(|_| LinkError::Slow)?
+    }
+
+    async fn dial(&self) -> Result<Upgraded, LinkError> {
+        let socket = TcpStream::connect(&self.master).await.map_err(LinkError::Dial)?;
+        socket.set_nodelay(true).map_err(LinkError::Dial)?;
+        let (mut sender, driver) =
+            hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
+        let driver = tokio::spawn(driver.with_upgrades());
+        let request = Request::post(agent::STREAM_PATH)
+            .header(header::HOST, &self.master)
+            .header(header::CONNECTION, "upgrade")
+            .header(header::UPGRADE, agent::STREAM_UPGRADE)
+            .body(Empty::<Bytes>::new())
+            .map_err(|error| LinkError::Dial(io::Error::other(error)))?;
+        let answer = sender.send_request(request).await?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            driver.abort();
+            return Err(LinkError::NotSwitched { status: answer.status() });
+        }
+        Ok(hyper::upgrade::on(answer).await?)
+    }
+
+    /// Says hello and proves both sides (`muster_proto::agent`).
+    async fn greet(
+        &self,
+        upgraded: Upgraded,
+        connection: Connection,
+        inputs: &mpsc::Sender<Input>,
+    ) -> Result<Open, LinkError> {
+        let (mut messages, mut writer) = stream::split(upgraded);
+        let FromMaster { term, body } = messages.next().await?;
+        let Some(MasterBody::Challenge(challenge)) = body else {
+            return Err(LinkError::OutOfTurn);
+        };
+        if challenge.version < OLDEST_VERSION || challenge.oldest_version > VERSION {
+            let (oldest, newest) = (challenge.oldest_version, challenge.version);
+            return Err(LinkError::Version { oldest, newest });
+        }
+        let (hello, told) = oneshot::channel();
+        let challenged = Input::Challenged { connection, term, hello };
+        inputs.send(challenged).await.map_err(|_| LinkError::Unwanted)?;
+        let hello = told.await.map_err(|_| LinkError::Unwanted)?;
+        let nonce = entropy::bytes::<32>().map_err(LinkError::Entropy)?.to_vec();
+        let proof = agent::agent_proof_input(&challenge.nonce, &nonce);
+        let proof = self.hmac(&proof).finalize().into_bytes().to_vec();
+        let version = VERSION.min(challenge.version);
+        let hello = Hello { version, nonce: nonce.clone(), proof, ..hello };
+        let mut bytes = Vec::new();
+        let hello = FromAgent { term, body: Some(AgentBody::Hello(hello)) };
+        recordio::encode_message(&hello, &mut bytes);
+        writer.write_all(&bytes).await.map_err(StreamError::Io)?;
+        writer.flush().await.map_err(StreamError::Io)?;
+        let FromMaster { term, body } = messages.next().await?;
+        match body {
+            Some(MasterBody::Welcome(welcome)) => {
+                let expected = agent::master_proof_input(&challenge.nonce, &nonce);
+                let proven = self.hmac(&expected).verify_slice(&welcome.proof);
+                proven.map_err(|_| LinkError::FalseMaster)?;
+                let agent = welcome.agent_id.unwrap_or_default().value.parse();
+                let agent = agent.map_err(|_| LinkError::InvalidId)?;
+                Ok(Open { messages, writer, term, agent })
+            }
+            Some(MasterBody::Refused(refused)) => {
+                let (message, retry) = (refused.message, refused.retry);
+                tracing::error!(message, retry, "the master refuses this agent");
+                let refused = Event::Refused { connection, message, retry };
+                let _ = inputs.send(Input::Core(refused)).await;
+                Err(LinkError::NotRegistered)
+            }
+            _ => Err(LinkError::OutOfTurn),
+        }
+    }
+
+    fn hmac(&self, input: &[u8]) -> Hmac<Sha256> {
+        let key = self.join_token.as_bytes();
+        let mut hmac = Hmac::new_from_slice(key).expect("HMAC takes keys of any length");
+        hmac.update(input);
+        hmac
+    }
+}
+
+/// Carries messages both ways until one side ends the connection.
+async fn hold(open: Open, connection: Connection, inputs: &mpsc::Sender<Input>) -> LinkError {
+    let Open { mut messages, mut writer, term, agent } = open;
+    let outbox = Outbox::default();
+    let welcomed = Input::Welcomed { connection, term, agent, outbox: outbox.clone() };
+    if inputs.send(welcomed).await.is_err() {
+        return LinkError::Unwanted;
+    }
+    let reading = async {
+        loop {
+            let FromMaster { term, body } = match messages.next().await {
+                Ok(message) => message,
+                Err(error) => break error,
+            };
+            let said = Input::Core(Event::FromMaster { connection, term, body });
+            if inputs.send(said).await.is_err() {
+                break StreamError::Closed;
+            }
+        }
+    };
+    let error = tokio::select! {
+        error = reading => error.into(),
+        written = outbox.write_to(&mut writer) => match written {
+            Ok(()) => LinkError::Unwanted,
+            Err(error) => StreamError::Io(error).into(),
+        },
+    };
+    outbox.close();
+    error
+}

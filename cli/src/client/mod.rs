@@ -1,0 +1,11 @@
+//! The client of the REST API.
+
+mod address;
+mod call;
+mod error;
+mod pointer;
+
+pub(crate) use address::Address;
+pub(crate) use call::{Answer, Call, Client};
+pub(crate) use error::ClientError;
+pub(crate) use pointer::Pointer;

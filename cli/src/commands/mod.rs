@@ -1,0 +1,60 @@
+//! The client commands.
+
+mod apply;
+mod fires;
+mod follow;
+mod hosts;
+mod logs;
+mod runs;
+mod subjects;
+mod trigger;
+mod wait;
+
+use std::process::ExitCode;
+
+use crate::{
+    args::{ClientCommand, ClientFlags},
+    client::{Client, Pointer},
+    screen::Screen,
+};
+
+/// What a client command works with.
+#[derive(Debug, Clone)]
+struct Session {
+    client: Client,
+    screen: Screen,
+}
+
+/// Does what a client command says.
+pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::Result<ExitCode> {
+    let pointer = Pointer::path().and_then(|path| Pointer::read(&path));
+    let (address, token_file) = Pointer::resolve(pointer, flags.server, flags.token_file);
+    let client = Client::new(address, token_file.as_deref())?;
+    let session = Session { client, screen: Screen::new(flags.output.unwrap_or_default()) };
+    match command {
+        ClientCommand::Apply(args) => return apply::apply(&session, &args).await,
+        ClientCommand::Run(args) => return trigger::trigger(&session, args).await,
+        ClientCommand::Apps => subjects::apps(&session).await?,
+        ClientCommand::Jobs => subjects::jobs(&session).await?,
+        ClientCommand::Enable { subject } => subjects::enable(&session, &subject).await?,
+        ClientCommand::Disable { subject, kill } => {
+            subjects::disable(&session, &subject, kill).await?
+        }
+        ClientCommand::Delete { subject } => subjects::delete(&session, &subject).await?,
+        ClientCommand::Runs(args) => runs::runs(&session, &args).await?,
+        ClientCommand::Cancel { run } => runs::cancel(&session, run).await?,
+        ClientCommand::Logs(args) => logs::logs(&session, &args).await?,
+        ClientCommand::Next { job, count } => fires::next(&session, &job, count).await?,
+        ClientCommand::Fires { job, limit } => fires::fires(&session, &job, limit).await?,
+        ClientCommand::Agents => hosts::agents(&session).await?,
+        ClientCommand::Queue => hosts::queue(&session).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The rows of a page as what they are.
+fn rows<T: serde::de::DeserializeOwned>(
+    items: &[serde_json::Value],
+) -> Result<Vec<T>, serde_json::Error> {
+    items.iter().map(T::deserialize).collect()
+}

@@ -1,0 +1,49 @@
+//! `muster run`.
+
+use std::{fmt::Write as _, process::ExitCode};
+
+use anyhow::Context as _;
+use muster_api::views::{RunView, TriggerRequest};
+use serde_json::json;
+
+use super::{
+    Session, follow,
+    wait::{self, Progress},
+};
+use crate::{
+    args::{RunArgs, Stream},
+    client::Call,
+};
+
+/// Starts a run, and stays with it if that is wished.
+pub(super) async fn trigger(session: &Session, args: RunArgs) -> anyhow::Result<ExitCode> {
+    let request = TriggerRequest { parameter: args.parameter, items: args.items };
+    // The key makes it safe to send the trigger again when no answer came.
+    let call = Call::post(format!("/v1/jobs/{}/trigger", args.job))
+        .header("idempotency-key", random_key()?)
+        .body(json!(request));
+    let answer = wait::send_patiently(session, call).await?;
+    let run: RunView = answer.read()?;
+    if !args.wait && !args.follow {
+        session.screen.answer(&answer.body, || Ok::<_, std::io::Error>(run.id.to_string()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    session.screen.say(run.id)?;
+    let over = if args.follow {
+        follow::follow(session, run.id, None, &[Stream::Stdout, Stream::Stderr]).await?
+    } else {
+        let mut progress = Progress::new(session.screen);
+        wait::until_over(session, run.id, |view| progress.show(view)).await?
+    };
+    wait::conclude(session, &over)
+}
+
+fn random_key() -> anyhow::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).context("the system has no random bytes")?;
+    let mut key = String::new();
+    for byte in bytes {
+        write!(key, "{byte:02x}")?;
+    }
+    Ok(key)
+}

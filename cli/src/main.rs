@@ -1,0 +1,55 @@
+//! The `muster` command.
+
+mod args;
+mod client;
+mod commands;
+mod config;
+mod documents;
+mod screen;
+mod server;
+
+use std::{io, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Cli, Command},
+    config::ConfigFile,
+};
+
+/// Exit codes: 0 it is done and good, 1 a run that was waited for is not, 2 it could not be done.
+const CANNOT: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            ExitCode::from(CANNOT)
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    let file = ConfigFile::read(cli.config.as_deref())?;
+    match cli.command {
+        Command::Server(command) => server::run(command, file),
+        Command::Client(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(commands::run(command, cli.client.or(file.client)))
+        }
+    }
+}
+
+/// Whether the reader of our output went away, as `head` does: it has all that it wanted.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.downcast_ref::<io::Error>();
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[expect(clippy::print_stderr, reason = "the last word of the process")]
+fn report(error: &anyhow::Error) {
+    eprintln!("muster: {error:#}");
+}

@@ -1,0 +1,172 @@
+//! The flags of the commands that serve. Each is an environment variable and a key of the
+//! configuration file too.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, str::FromStr};
+
+use clap::Args;
+use muster_api::Resources;
+use serde::Deserialize;
+
+use crate::config::text;
+
+/// Agents of one `muster dev`; each is a process or more.
+const DEV_AGENTS_MAX: i64 = 64;
+
+/// Flags of `muster dev`.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct DevFlags {
+    /// Folder of all that it keeps [default: ~/.local/share/muster/dev]
+    #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where REST listens [default: 127.0.0.1:8899]
+    #[arg(long, env = "MUSTER_HTTP", value_name = "ADDR:PORT")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Where the master listens for agents [default: 127.0.0.1:5050]
+    #[arg(long, env = "MUSTER_MASTER_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) master_listen: Option<SocketAddr>,
+    /// How many agents to run [default: 1]
+    #[arg(long, env = "MUSTER_AGENTS", value_name = "N",
+          value_parser = clap::value_parser!(u32).range(0..=DEV_AGENTS_MAX))]
+    pub(crate) agents: Option<u32>,
+    /// Resources of each agent, as in cpus:4;mem:4096 [default: what the machine has]
+    #[arg(long, env = "MUSTER_RESOURCES", value_name = "RESOURCES")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) resources: Option<Resources>,
+}
+
+/// Flags of `muster scheduler`.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct SchedulerFlags {
+    /// Folder of all that it keeps [default: ~/.local/share/muster/scheduler]
+    #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Where REST listens [default: 127.0.0.1:8899]
+    #[arg(long, env = "MUSTER_HTTP", value_name = "ADDR:PORT")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Where the master listens for agents [default: 127.0.0.1:5050]
+    #[arg(long, env = "MUSTER_MASTER_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) master_listen: Option<SocketAddr>,
+    /// Let others than this machine speak to it without encryption
+    #[arg(long, env = "MUSTER_PLAINTEXT", num_args = 0..=1, default_missing_value = "true",
+          require_equals = true, value_name = "BOOL")]
+    pub(crate) plaintext: Option<bool>,
+}
+
+/// Flags of `muster agent`.
+#[derive(Debug, Clone, Default, PartialEq, Args, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AgentFlags {
+    /// The master to join [default: 127.0.0.1:5050]
+    #[arg(long, env = "MUSTER_MASTER", value_name = "ADDR:PORT")]
+    pub(crate) master: Option<String>,
+    /// Folder of all that it keeps [default: ~/.local/share/muster/agent]
+    #[arg(long, env = "MUSTER_WORK_DIR", value_name = "DIR")]
+    pub(crate) work_dir: Option<PathBuf>,
+    /// Where its executors reach it; port 0 is a free one, which is kept [default: 127.0.0.1:0]
+    #[arg(long, env = "MUSTER_LISTEN", value_name = "ADDR:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// What may be used on this host, as in cpus:4;mem:4096 [default: what the machine has]
+    #[arg(long, env = "MUSTER_RESOURCES", value_name = "RESOURCES")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) resources: Option<Resources>,
+    /// Facts about this host, as in rack:r1;ssd:true
+    #[arg(long, env = "MUSTER_ATTRIBUTES", value_name = "ATTRIBUTES")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) attributes: Option<Attributes>,
+    /// Name of this host [default: what the system says]
+    #[arg(long, env = "MUSTER_HOSTNAME", value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+    /// File with the join token, which the scheduler makes in its data folder
+    #[arg(long, env = "MUSTER_JOIN_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) join_token_file: Option<PathBuf>,
+    /// Speak to a master on another host without encryption
+    #[arg(long, env = "MUSTER_PLAINTEXT", num_args = 0..=1, default_missing_value = "true",
+          require_equals = true, value_name = "BOOL")]
+    pub(crate) plaintext: Option<bool>,
+}
+
+impl DevFlags {
+    /// These, and where they are silent those of a file.
+    pub(crate) fn or(self, file: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(file.data_dir),
+            http: self.http.or(file.http),
+            master_listen: self.master_listen.or(file.master_listen),
+            agents: self.agents.or(file.agents),
+            resources: self.resources.or(file.resources),
+        }
+    }
+}
+
+impl SchedulerFlags {
+    /// These, and where they are silent those of a file.
+    pub(crate) fn or(self, file: Self) -> Self {
+        Self {
+            data_dir: self.data_dir.or(file.data_dir),
+            http: self.http.or(file.http),
+            master_listen: self.master_listen.or(file.master_listen),
+            plaintext: self.plaintext.or(file.plaintext),
+        }
+    }
+}
+
+impl AgentFlags {
+    /// These, and where they are silent those of a file.
+    pub(crate) fn or(self, file: Self) -> Self {
+        Self {
+            master: self.master.or(file.master),
+            work_dir: self.work_dir.or(file.work_dir),
+            listen: self.listen.or(file.listen),
+            resources: self.resources.or(file.resources),
+            attributes: self.attributes.or(file.attributes),
+            hostname: self.hostname.or(file.hostname),
+            join_token_file: self.join_token_file.or(file.join_token_file),
+            plaintext: self.plaintext.or(file.plaintext),
+        }
+    }
+}
+
+/// Facts about a host, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Attributes(pub(crate) BTreeMap<String, String>);
+
+/// A text that names no attributes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{part}` is no attribute; write them as in rack:r1;ssd:true, each name once")]
+pub(crate) struct InvalidAttributes {
+    part: String,
+}
+
+impl FromStr for Attributes {
+    type Err = InvalidAttributes;
+    fn from_str(text: &str) -> Result<Self, InvalidAttributes> {
+        let mut all = BTreeMap::new();
+        for part in text.split(';').map(str::trim).filter(|part| !part.is_empty()) {
+            let invalid = || InvalidAttributes { part: part.to_owned() };
+            let (name, value) = part.split_once(':').ok_or_else(invalid)?;
+            let (name, value) = (name.trim().to_owned(), value.trim().to_owned());
+            if name.is_empty() || value.is_empty() || all.insert(name, value).is_some() {
+                return Err(invalid());
+            }
+        }
+        Ok(Self(all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_read() {
+        let attributes: Attributes = "rack:r1; ssd:true;".parse().unwrap();
+        let expected = [("rack", "r1"), ("ssd", "true")];
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(attributes.0, BTreeMap::from(expected));
+        for text in ["rack", "rack:", ":r1", "a:1;a:2"] {
+            assert!(text.parse::<Attributes>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The commands that serve.
+
+mod agent;
+mod children;
+mod dev;
+mod flags;
+mod folders;
+mod scheduler;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::Subcommand;
+use tokio::{
+    runtime::Builder,
+    signal::unix::{SignalKind, signal},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::ConfigFile;
+pub(crate) use flags::{AgentFlags, DevFlags, SchedulerFlags};
+
+/// Where servers listen when nobody says otherwise.
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A process to be.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    /// Run a scheduler and agents on this machine, for trying things out
+    Dev(DevFlags),
+    /// Run the scheduler
+    Scheduler(SchedulerFlags),
+    /// Run the agent of an executor host
+    Agent(AgentFlags),
+    /// Run the built-in executor; agents start it
+    Executor,
+    /// Be the parent of one executor; agents start it
+    #[command(hide = true)]
+    Supervise {
+        /// The executor's folder
+        #[arg(long)]
+        dir: PathBuf,
+    },
+}
+
+/// Is that process until it is told to end.
+pub(crate) fn run(command: ServerCommand, file: ConfigFile) -> anyhow::Result<ExitCode> {
+    // A supervisor is small and stays alone: no runtime, no threads.
+    if let ServerCommand::Supervise { dir } = command {
+        return Ok(muster_agent::supervise::main(&dir));
+    }
+    log();
+    let mut runtime = match command {
+        ServerCommand::Executor => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    runtime.enable_all().build()?.block_on(serve(command, file))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(command: ServerCommand, file: ConfigFile) -> anyhow::Result<()> {
+    match command {
+        ServerCommand::Dev(flags) => dev::run(flags.or(file.dev)).await,
+        ServerCommand::Scheduler(flags) => scheduler::run(flags.or(file.scheduler)).await,
+        ServerCommand::Agent(flags) => agent::run(flags.or(file.agent)).await,
+        ServerCommand::Executor => muster_executor::run_builtin().await,
+        ServerCommand::Supervise { .. } => unreachable!("it needs no runtime"),
+    }
+}
+
+/// Logs go to standard error, as `RUST_LOG` says.
+fn log() {
+    use std::io::IsTerminal as _;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+}
+
+/// Ends when somebody wants this process to end: SIGTERM, or ^C.
+fn told_to_end() -> std::io::Result<impl Future<Output = ()> + Send> {
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,275 @@
+//! Agents come, beat, fall silent, and go.
+
+use std::{collections::BTreeMap, mem};
+
+use muster_api::{AgentId, Now, limits};
+use muster_proto::{
+    FrameworkId, FrameworkInfo,
+    agent::{
+        AgentBody, HeartbeatAnswer, Hello, Kill, MasterBody, Refused, ShutdownExecutor,
+        Unsupported, Welcome,
+    },
+};
+
+use super::{
+    agent::{Agent, Here, Link, Up},
+    event::{AgentNews, Connection, Effect, Note, Step},
+    framework::{Framework, Standing},
+    hello::Arrival,
+    master::Master,
+    record, wire,
+};
+
+impl Master {
+    /// An agent registers. A connection that it had before is closed: what is unread of it is void.
+    pub(super) fn hello(&mut self, now: Now, on: Connection, hello: Hello, step: &mut Step) {
+        let hostname = hello.info.as_ref().map(|info| info.hostname.clone()).unwrap_or_default();
+        let arrival = match Arrival::try_from(hello) {
+            Ok(arrival) => arrival,
+            Err(error) => {
+                let reason = error.to_string();
+                let refused = Refused { message: reason.clone(), retry: error.may_pass() };
+                step.tell_agent(on, MasterBody::Refused(refused));
+                step.effects.push(Effect::Close { connection: on });
+                step.notes.push(Note::AgentRefused { hostname, reason });
+                return;
+            }
+        };
+        let id = arrival.id.clone().unwrap_or_else(|| self.mint_agent_id(now));
+        if let Some(before) = self.unlink(&id, step).filter(|before| *before != on) {
+            step.effects.push(Effect::Close { connection: before });
+        }
+        self.admit(now, &id, &arrival, step);
+        self.adopt(arrival.frameworks, &arrival.here);
+        self.rebuild(&id, arrival.here);
+        self.link(now, &id, on);
+        let agent_id = Some(wire::agent_id_out(&id));
+        step.tell_agent(on, MasterBody::Welcome(Welcome { agent_id, proof: Vec::new() }));
+        self.resend_ends(&id, on, step);
+        if self.embedded_is_subscribed() {
+            self.tell_registered(&id, step);
+        }
+    }
+
+    fn mint_agent_id(&mut self, now: Now) -> AgentId {
+        let id = self.agent_ids.uuid(now.wall).to_string();
+        id.parse().expect("a UUID is a valid id")
+    }
+
+    /// Makes the agent known with what it says of itself now, and stores what changed.
+    fn admit(&mut self, now: Now, id: &AgentId, arrival: &Arrival, step: &mut Step) {
+        let facts = arrival.facts.clone();
+        let known = self.agents.contains_key(id);
+        let agent =
+            self.agents.entry(id.clone()).or_insert_with(|| Agent::away(facts.clone(), now.mono));
+        if known && !agent.came {
+            self.missing -= 1;
+        }
+        agent.came = true;
+        let rebooted = agent.facts.boot_id != facts.boot_id;
+        agent.rebooted |= rebooted;
+        let is_another = agent.facts.attributes != facts.attributes;
+        if !known || agent.facts != facts {
+            step.writes.push(record::put_agent(id, &facts));
+        }
+        let hostname = facts.hostname.clone();
+        step.notes.push(Note::AgentRegistered { agent: id.clone(), hostname, rebooted });
+        // What is known to live there is replaced by `rebuild`, which follows.
+        agent.facts = facts;
+        if is_another {
+            self.clear_filters_on(id);
+        }
+    }
+
+    /// Makes the frameworks known that an agent has executors or tasks of: after a loss of the
+    /// store a framework comes back with the id that it had.
+    fn adopt(
+        &mut self,
+        mut infos: BTreeMap<FrameworkId, FrameworkInfo>,
+        here: &BTreeMap<FrameworkId, Here>,
+    ) {
+        for id in
+            here.keys().filter(|id| !self.frameworks.contains_key(id)).cloned().collect::<Vec<_>>()
+        {
+            let info = infos.remove(&id).unwrap_or_default();
+            self.frameworks.insert(id.clone(), Framework::new(&id, info, Standing::Away));
+        }
+    }
+
+    /// Replaces what lives on an agent by what it brought. The rest is forgotten.
+    fn rebuild(&mut self, id: &AgentId, mut here: BTreeMap<FrameworkId, Here>) {
+        let agent = self.agents.get_mut(id).expect("the agent was admitted");
+        let mut before = mem::take(&mut agent.here);
+        for (framework, here) in &before {
+            let index = &mut self.frameworks.get_mut(framework).expect("it has tasks here").tasks;
+            here.tasks.keys().for_each(|task| {
+                index.remove(task);
+            });
+        }
+        for (framework_id, here) in &mut here {
+            let mut old = before.remove(framework_id).unwrap_or_default().tasks;
+            let framework = self.frameworks.get_mut(framework_id).expect("it was adopted");
+            for (task_id, task) in &mut here.tasks {
+                if let Some(before) = old.remove(task_id) {
+                    task.go_on_from(before);
+                }
+                // The newest word on where a task is counts.
+                if let Some(other) = framework.tasks.insert(task_id.clone(), id.clone()) {
+                    let other_agent = self.agents.get_mut(&other).expect("indexed agents exist");
+                    other_agent.remove_task(framework_id, task_id);
+                    self.changed.insert(other);
+                }
+            }
+        }
+        self.agents.get_mut(id).expect("the agent was admitted").replace_here(here);
+    }
+
+    /// Sends again the kills that wait, and ends the executors of removed frameworks.
+    fn resend_ends(&self, id: &AgentId, on: Connection, step: &mut Step) {
+        for (framework_id, here) in &self.agents[id].here {
+            if self.frameworks[framework_id].is_removed() {
+                for executor in here.executors.keys() {
+                    step.tell_agent(on, wire::shutdown_executor(framework_id, executor));
+                }
+            }
+            for (task_id, task) in &here.tasks {
+                if let Some(kill) = task.kill.filter(|_| !task.state.is_terminal()) {
+                    step.tell_agent(on, wire::kill(framework_id, task_id, kill.policy));
+                }
+            }
+        }
+    }
+
+    /// A registered agent says something.
+    pub(super) fn hear(
+        &mut self,
+        now: Now,
+        connection: Connection,
+        body: AgentBody,
+        step: &mut Step,
+    ) {
+        // What still comes from a connection that was closed is void.
+        let Some(agent) = self.connections.get(&connection).cloned() else { return };
+        match body {
+            AgentBody::Heartbeat(heartbeat) => self.heartbeat(now, &agent, heartbeat.number, step),
+            AgentBody::Status(status) => self.status(&agent, connection, status, step),
+            AgentBody::ExecutorExited(exited) => self.executor_exited(&agent, exited, step),
+            AgentBody::Hello(_) | AgentBody::LogData(_) => {
+                step.tell_agent(connection, MasterBody::Unsupported(Unsupported {}));
+                step.ignore_report(&agent, "a message of this kind has no place here");
+            }
+            AgentBody::Unsupported(_) => {
+                step.ignore_report(&agent, "it does not know a kind of message that was sent");
+            }
+        }
+    }
+
+    /// Answers a heartbeat at once: the answer extends leases.
+    fn heartbeat(&mut self, now: Now, id: &AgentId, number: u64, step: &mut Step) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let Link::Up(up) = &mut agent.link else { return };
+        agent.heard = now.mono;
+        let was_silent = up.watch.is_none();
+        let newest = up.answered.map_or(number, |before| before.max(number));
+        let is_first = up.answered.replace(newest).is_none();
+        if let Some(before) = up.watch.replace(now.mono + limits::SILENT_AFTER) {
+            self.watches.remove(&(before, id.clone()));
+        }
+        self.watches.insert((now.mono + limits::SILENT_AFTER, id.clone()));
+        step.tell_agent(up.connection, MasterBody::HeartbeatAnswer(HeartbeatAnswer { number }));
+        if was_silent {
+            step.notes.push(Note::AgentHeard { agent: id.clone() });
+            if self.embedded_is_subscribed() {
+                step.news(AgentNews::Heard { agent: id.clone() });
+            }
+        }
+        if is_first || was_silent {
+            self.changed.insert(id.clone());
+        }
+    }
+
+    /// A connection has ended.
+    pub(super) fn disconnected(&mut self, connection: Connection, step: &mut Step) {
+        let Some(id) = self.connections.get(&connection).cloned() else { return };
+        let was_silent = self.agents[&id].is_silent();
+        self.unlink(&id, step);
+        if !was_silent {
+            self.note_silence(&id, step);
+        }
+    }
+
+    /// No heartbeat has come for too long on a connection that is not known to be broken.
+    pub(super) fn fall_silent(&mut self, id: &AgentId, step: &mut Step) {
+        self.rescind_on(id, step);
+        if let Some(Agent { link: Link::Up(up), .. }) = self.agents.get_mut(id) {
+            up.watch = None;
+            self.note_silence(id, step);
+        }
+    }
+
+    fn note_silence(&self, id: &AgentId, step: &mut Step) {
+        step.notes.push(Note::AgentSilent { agent: id.clone() });
+        if self.embedded_is_subscribed() {
+            self.tell_silent(id, step);
+        }
+    }
+
+    fn link(&mut self, now: Now, id: &AgentId, connection: Connection) {
+        let watch = now.mono + limits::SILENT_AFTER;
+        let agent = self.agents.get_mut(id).expect("the agent was admitted");
+        agent.link = Link::Up(Up { connection, answered: None, watch: Some(watch) });
+        self.watches.insert((watch, id.clone()));
+        self.connections.insert(connection, id.clone());
+    }
+
+    /// Forgets an agent's connection and rescinds its offers.
+    fn unlink(&mut self, id: &AgentId, step: &mut Step) -> Option<Connection> {
+        self.rescind_on(id, step);
+        let agent = self.agents.get_mut(id)?;
+        let Link::Up(up) = mem::replace(&mut agent.link, Link::Away) else { return None };
+        self.connections.remove(&up.connection);
+        if let Some(watch) = up.watch {
+            self.watches.remove(&(watch, id.clone()));
+        }
+        Some(up.connection)
+    }
+
+    pub(super) fn embedded_is_subscribed(&self) -> bool {
+        let embedded = self.embedded.as_ref().and_then(|id| self.frameworks.get(id));
+        embedded.is_some_and(Framework::is_subscribed)
+    }
+
+    /// Tells the embedded scheduler where every agent stands.
+    pub(super) fn tell_all(&mut self, step: &mut Step) {
+        for id in self.agents.keys().cloned().collect::<Vec<_>>() {
+            if self.agents[&id].came {
+                self.tell_registered(&id, step);
+            }
+            if self.agents[&id].is_silent() {
+                self.tell_silent(&id, step);
+            }
+        }
+    }
+
+    fn tell_registered(&mut self, id: &AgentId, step: &mut Step) {
+        let Some(agent) = self.agents.get_mut(id) else { return };
+        let here = self.embedded.as_ref().and_then(|embedded| agent.here.get(embedded));
+        let tasks = here.map(|here| here.tasks.keys().map(|id| id.value.clone()).collect());
+        let executors = here.map(|here| here.executors.keys().map(|id| id.value.clone()).collect());
+        step.news(AgentNews::Registered {
+            agent: id.clone(),
+            hostname: agent.facts.hostname.clone(),
+            attributes: agent.facts.attributes.clone(),
+            resources: agent.facts.resources.clone(),
+            rebooted: mem::take(&mut agent.rebooted),
+            tasks: tasks.unwrap_or_default(),
+            executors: executors.unwrap_or_default(),
+        });
+    }
+
+    fn tell_silent(&self, id: &AgentId, step: &mut Step) {
+        if let Some(agent) = self.agents.get(id) {
+            step.news(AgentNews::Silent { agent: id.clone(), since: agent.heard });
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The master itself: what it holds, how it starts, and which handler takes which event.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use muster_api::{
+    AgentId, IdStream, Mono, Now, Resources,
+    step::Records,
+    views::{AgentState, AgentView},
+};
+use muster_proto::{FrameworkId, OfferId};
+
+use super::{
+    agent::Agent,
+    event::{Connection, Event, Step},
+    framework::Framework,
+    record::{self, RestoreError},
+};
+
+/// The purposes of the master's id streams; each is one stream of the seed.
+const AGENT_IDS: u64 = 0x6d61_7374_0001;
+const FRAMEWORK_IDS: u64 = 0x6d61_7374_0002;
+
+/// The pure master: agents, frameworks, offers, and the ledger of resources.
+#[derive(Debug)]
+pub struct Master {
+    pub(super) term: u64,
+    pub(super) agent_ids: IdStream,
+    pub(super) framework_ids: IdStream,
+    pub(super) agents: BTreeMap<AgentId, Agent>,
+    pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
+    /// The framework that gets [`AgentNews`](super::AgentNews).
+    pub(super) embedded: Option<FrameworkId>,
+    /// The agent of each connection that has registered.
+    pub(super) connections: BTreeMap<Connection, AgentId>,
+    /// Agents of the store that have not come since this master started.
+    pub(super) missing: usize,
+    pub(super) offers: BTreeMap<OfferId, Offer>,
+    pub(super) offers_made: u64,
+    /// Agents with resources that may be offered at the end of this step.
+    pub(super) changed: BTreeSet<AgentId>,
+    /// When each agent that is heard will be called silent.
+    pub(super) watches: BTreeSet<(Mono, AgentId)>,
+    /// When filters end.
+    pub(super) expiries: BTreeSet<(Mono, FrameworkId, AgentId)>,
+    pub(super) steps: u64,
+}
+
+/// An outstanding offer.
+#[derive(Debug)]
+pub(super) struct Offer {
+    pub(super) framework: FrameworkId,
+    pub(super) agent: AgentId,
+    pub(super) resources: Resources,
+}
+
+impl Master {
+    /// A master that goes on from what another one stored. Keys that are not a master's are passed
+    /// over. The step stores the new term: greater than the last, and at least the wall clock's
+    /// milliseconds, so that it grows also over a restored backup.
+    pub fn restore(seed: u64, records: &Records, now: Now) -> Result<(Self, Step), RestoreError> {
+        let stored = record::read(records)?;
+        let millis = u64::try_from(now.wall.as_millis()).unwrap_or(0);
+        let term = stored.term.saturating_add(1).max(millis);
+        let agents: BTreeMap<AgentId, Agent> = stored
+            .agents
+            .into_iter()
+            .map(|(id, facts)| (id, Agent::away(facts, now.mono)))
+            .collect();
+        let master = Self {
+            term,
+            agent_ids: IdStream::new(seed, AGENT_IDS),
+            framework_ids: IdStream::new(seed, FRAMEWORK_IDS),
+            missing: agents.len(),
+            agents,
+            frameworks: stored.frameworks,
+            embedded: None,
+            connections: BTreeMap::new(),
+            offers: BTreeMap::new(),
+            offers_made: 0,
+            changed: BTreeSet::new(),
+            watches: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            steps: 0,
+        };
+        let step = Step { writes: vec![record::put_term(term)], ..Step::default() };
+        Ok((master, step))
+    }
+
+    /// Takes one event. Bad input is answered as the protocol says, or is a note.
+    pub fn step(&mut self, now: Now, event: Event) -> Step {
+        let mut step = Step::default();
+        match event {
+            Event::Hello { connection, hello } => self.hello(now, connection, hello, &mut step),
+            Event::FromAgent { connection, body } => {
+                self.hear(now, connection, body, &mut step);
+            }
+            Event::Disconnected { connection } => self.disconnected(connection, &mut step),
+            Event::Call(call) => self.call(now, call, &mut step),
+            Event::Tick => self.tick(now, &mut step),
+        }
+        self.offer_changed(&mut step);
+        self.steps += 1;
+        if cfg!(debug_assertions) && self.check_is_due() {
+            self.check();
+        }
+        step
+    }
+
+    /// When the master wants a [`Event::Tick`].
+    pub fn next_wakeup(&self) -> Option<Mono> {
+        let watch = self.watches.first().map(|(at, _)| *at);
+        let expiry = self.expiries.first().map(|(at, ..)| *at);
+        watch.into_iter().chain(expiry).min()
+    }
+
+    /// The term of this master.
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// The agents that are known, by id.
+    pub fn agents(&self) -> Vec<AgentView> {
+        self.agents.iter().map(|(id, agent)| view(id, agent)).collect()
+    }
+}
+
+fn view(id: &AgentId, agent: &Agent) -> AgentView {
+    let tasks = agent.here.values().flat_map(|here| here.tasks.values());
+    let live = tasks.filter(|task| !task.state.is_terminal()).count();
+    let executors = agent.here.values().map(|here| here.executors.len()).sum::<usize>();
+    AgentView {
+        id: id.clone(),
+        hostname: agent.facts.hostname.clone(),
+        state: if agent.is_silent() { AgentState::Unreachable } else { AgentState::Active },
+        resources: agent.facts.resources.clone(),
+        used: agent.used.clone(),
+        attributes: agent.facts.attributes.clone(),
+        tasks: u32::try_from(live).unwrap_or(u32::MAX),
+        executors: u32::try_from(executors).unwrap_or(u32::MAX),
+    }
+}

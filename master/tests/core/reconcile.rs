@@ -1,0 +1,106 @@
+//! RECONCILE and KILL.
+
+use std::time::Duration;
+
+use muster_api::AgentId;
+use muster_proto::{Reason, StatusSource, TaskState, agent::MasterBody};
+
+use crate::world::*;
+
+#[test]
+fn known_tasks_are_answered_with_what_was_reported_last() {
+    let mut cluster = Cluster::new();
+    cluster.launch(vec![cluster.task("t1", "e1"), cluster.task("t2", "e1")]);
+    cluster.status("t2", TaskState::Running);
+    let answers = cluster.reconcile(&[]);
+    let states: Vec<_> = answers.iter().map(verdict).collect();
+    let reason = Some(Reason::Reconciliation);
+    assert_eq!(
+        states,
+        [("t1".into(), TaskState::Staging, reason), ("t2".into(), TaskState::Running, reason)]
+    );
+    for answer in answers {
+        assert_eq!((answer.uuid, answer.source), (None, Some(StatusSource::Master as i32)));
+        assert_eq!(answer.agent_id, Some(wire(&cluster.agent)));
+    }
+    assert_eq!(cluster.reconcile(&[("t2", None)]).len(), 1);
+}
+
+#[test]
+fn an_end_that_was_not_reported_yet_is_not_told_by_reconciliation() {
+    let mut cluster = Cluster::new();
+    cluster.come_back(cluster.hello_again(&[("t1", TaskState::Finished)], &["e1"]));
+    assert_eq!(verdict(&cluster.reconcile(&[("t1", None)])[0]).1, TaskState::Staging);
+    cluster.status("t1", TaskState::Finished);
+    assert_eq!(verdict(&cluster.reconcile(&[("t1", None)])[0]).1, TaskState::Finished);
+}
+
+#[test]
+fn unknown_tasks_are_judged_by_their_agent() {
+    let mut cluster = Cluster::new();
+    let here = cluster.agent.clone();
+    let nowhere: AgentId = "nowhere".parse().unwrap();
+    let mut state = |agent: Option<&AgentId>| {
+        let answers = cluster.reconcile(&[("who", agent)]);
+        answers.first().map(|status| verdict(status).1)
+    };
+    assert_eq!(state(Some(&here)), Some(TaskState::Gone));
+    assert_eq!(state(Some(&nowhere)), Some(TaskState::Unknown));
+    assert_eq!(state(None), Some(TaskState::Unknown));
+}
+
+#[test]
+fn tasks_of_a_silent_agent_are_unreachable_since_its_last_heartbeat() {
+    let mut cluster = Cluster::new();
+    cluster.launch(vec![cluster.task("t1", "e1"), cluster.task("t2", "e1")]);
+    cluster.status("t2", TaskState::Finished);
+    cluster.world.wait(Duration::from_secs(30));
+    let here = cluster.agent.clone();
+    let answers = cluster.reconcile(&[("t1", None), ("t2", None), ("who", Some(&here))]);
+    let states: Vec<_> = answers.iter().map(|answer| verdict(answer).1).collect();
+    let expected = [TaskState::Unreachable, TaskState::Finished, TaskState::Unreachable];
+    assert_eq!(states, expected);
+    let since = answers[0].unreachable_time.unwrap().nanoseconds;
+    assert_eq!(since, START.wall.as_millis() * 1_000_000);
+}
+
+#[test]
+fn a_new_master_is_silent_about_agents_that_have_not_come() {
+    let mut cluster = Cluster::new();
+    let world = cluster.world.restart();
+    cluster.world = world;
+    let framework = cluster.framework.clone();
+    cluster.world.call(subscribe(Some(&framework)));
+    let here = cluster.agent.clone();
+    let nowhere: AgentId = "nowhere".parse().unwrap();
+    assert_eq!(cluster.reconcile(&[("t1", Some(&here)), ("t1", None)]), []);
+    assert_eq!(cluster.reconcile(&[("t1", Some(&nowhere))]).len(), 1);
+    assert_eq!(cluster.kill("t1", Some(&here)).effects, []);
+    cluster.come_back(cluster.hello_again(&[], &[]));
+    assert_eq!(cluster.reconcile(&[("t1", Some(&here)), ("t1", None)]).len(), 2);
+}
+
+#[test]
+fn a_kill_goes_to_the_agent_and_again_when_it_comes_back() {
+    let mut cluster = Cluster::new();
+    cluster.launch(vec![cluster.task("t1", "e1")]);
+    let kills = |step: &muster_master::core::Step| {
+        to_agent(step).iter().filter(|(_, body)| matches!(body, MasterBody::Kill(_))).count()
+    };
+    assert_eq!(kills(&cluster.kill("t1", None)), 1);
+    cluster.world.disconnect(cluster.connection);
+    assert_eq!(cluster.kill("t1", None).effects, []);
+    let hello = cluster.hello_again(&[("t1", TaskState::Running)], &["e1"]);
+    assert_eq!(kills(&cluster.come_back(hello).0), 1);
+    let hello = cluster.hello_again(&[("t1", TaskState::Killed)], &["e1"]);
+    assert_eq!(kills(&cluster.come_back(hello).0), 0);
+}
+
+#[test]
+fn a_kill_of_an_unknown_task_is_answered() {
+    let mut cluster = Cluster::new();
+    let here = cluster.agent.clone();
+    let step = cluster.kill("who", Some(&here));
+    let gone = ("who".into(), TaskState::Gone, Some(Reason::Reconciliation));
+    assert_eq!(verdicts(&step), [gone]);
+}

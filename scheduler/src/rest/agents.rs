@@ -1,0 +1,60 @@
+//! Executor hosts, and what waits for room on them.
+
+use axum::{Json, extract::State};
+use muster_api::{
+    AgentId, limits,
+    views::{AgentView, Page, QueueView},
+};
+use muster_engine::query::{Answer, Query};
+
+use super::{
+    Rest,
+    input::{Named, Params},
+    page::{PageParams, decode_cursor, encode_cursor, page_of, page_rows},
+    problem::Refusal,
+};
+
+/// Hosts in the order of their ids.
+pub(super) async fn list(
+    State(rest): State<Rest>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<AgentView>>, Refusal> {
+    let rows = page_rows(params.limit, limits::PAGE_ROWS)?;
+    let after = decode_cursor(params.cursor.as_deref(), |id| id.parse::<AgentId>().ok())?;
+    let mut agents = all(&rest).await?;
+    agents.retain(|agent| after.as_ref().is_none_or(|after| agent.id > *after));
+    agents.sort_by(|a, b| a.id.cmp(&b.id));
+    agents.truncate(rows + 1);
+    Ok(Json(page_of(agents, rows, |agent| agent.id.to_string())))
+}
+
+pub(super) async fn get(
+    State(rest): State<Rest>,
+    Named(id): Named<AgentId>,
+) -> Result<Json<AgentView>, Refusal> {
+    let agent = all(&rest).await?.into_iter().find(|agent| agent.id == id);
+    agent.map(Json).ok_or_else(|| Refusal::not_found("agent", id))
+}
+
+async fn all(rest: &Rest) -> Result<Vec<AgentView>, Refusal> {
+    match rest.driver().query(Query::Agents).await? {
+        Answer::Agents(agents) => Ok(agents),
+        _ => Err(Refusal::misunderstanding()),
+    }
+}
+
+/// What waits, in the order in which it is served. The place of a row is its number in this
+/// order, which changes as runs start.
+pub(super) async fn queue(
+    State(rest): State<Rest>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<QueueView>>, Refusal> {
+    let limit = page_rows(params.limit, limits::LIVE_ROWS)?;
+    let skip = decode_cursor(params.cursor.as_deref(), |skip| skip.parse().ok())?.unwrap_or(0);
+    let Answer::Queue(items) = rest.driver().query(Query::Queue { skip, limit }).await? else {
+        return Err(Refusal::misunderstanding());
+    };
+    // The driver answers no row beyond `limit`, so a full page may be the last one.
+    let next = (items.len() == limit).then(|| encode_cursor(skip + limit));
+    Ok(Json(Page { items, next }))
+}

@@ -1,0 +1,191 @@
+//! What requests hold: names in paths, parameters, preconditions and bodies.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    http::{HeaderMap, HeaderName, header, request::Parts},
+};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use muster_api::limits;
+use muster_engine::event::Expect;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::problem::{Code, Refusal};
+
+/// What the path names.
+pub(super) struct Named<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(named)) => Ok(Self(named)),
+            Err(rejection) => Err(Refusal::request(rejection.body_text())),
+        }
+    }
+}
+
+/// The parameters behind the `?`; those that are not known are refused.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Query::from_request_parts(parts, state).await {
+            Ok(Query(params)) => Ok(Self(params)),
+            Err(rejection) => Err(Refusal::request(rejection.body_text())),
+        }
+    }
+}
+
+/// What the headers say must be stored for a change to be made.
+pub(super) struct Precondition(Option<Expect>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Precondition {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let none = text_header(&parts.headers, &header::IF_NONE_MATCH)?;
+        let version = text_header(&parts.headers, &header::IF_MATCH)?;
+        match (none, version) {
+            (None, None) => Ok(Self(None)),
+            (Some("*"), None) => Ok(Self(Some(Expect::Nothing))),
+            (None, Some(tag)) => match tag_version(tag) {
+                Some(version) => Ok(Self(Some(Expect::Version(version)))),
+                None => Err(Refusal::request(format!(
+                    "`If-Match: {tag}` is not understood; it takes one version, as in \"3\""
+                ))),
+            },
+            (Some(_), None) => Err(Refusal::request("`If-None-Match` takes `*` and nothing else")),
+            (Some(_), Some(_)) => {
+                Err(Refusal::request("`If-Match` and `If-None-Match` exclude each other"))
+            }
+        }
+    }
+}
+
+impl Precondition {
+    /// What must be stored, when the body may name a version too.
+    pub(super) fn expect(self, version: Option<u64>) -> Result<Expect, Refusal> {
+        match (self.0, version.map(Expect::Version)) {
+            (Some(header), Some(body)) if header != body => Err(Refusal::request(
+                "the header and the field `version` of the body expect different versions",
+            )),
+            (header, body) => Ok(header.or(body).unwrap_or(Expect::Anything)),
+        }
+    }
+}
+
+/// The version in an entity tag.
+fn tag_version(tag: &str) -> Option<u64> {
+    tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok()
+}
+
+/// The key under which a request is the same when it comes again.
+pub(super) struct IdempotencyKey(pub(super) Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let name = HeaderName::from_static("idempotency-key");
+        match text_header(&parts.headers, &name)? {
+            Some(key) if key.is_empty() || key.len() > limits::IDEMPOTENCY_KEY_BYTES => {
+                let max = limits::IDEMPOTENCY_KEY_BYTES;
+                Err(Refusal::request(format!("`Idempotency-Key` has 1 to {max} characters")))
+            }
+            key => Ok(Self(key.map(str::to_owned))),
+        }
+    }
+}
+
+/// The value of a header that may be given once.
+fn text_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => match value.to_str() {
+            Ok(text) => Ok(Some(text.trim())),
+            Err(_) => Err(Refusal::request(format!("the header `{name}` is not plain text"))),
+        },
+        (Some(_), Some(_)) => Err(Refusal::request(format!("the header `{name}` is given twice"))),
+    }
+}
+
+/// A body of any JSON, whose meaning is checked later.
+pub(super) struct Document(pub(super) Value);
+
+impl<S: Send + Sync> FromRequest<S> for Document {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        require_json(request.headers())?;
+        Ok(Self(parse(&read(request).await?)?))
+    }
+}
+
+/// A body that may be left out.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let json = require_json(request.headers());
+        let bytes = read(request).await?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        json?;
+        parse(&bytes).map(Self)
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = kind.map(|kind| kind.split(';').next().unwrap_or_default().trim());
+    match essence {
+        Some(json) if json.eq_ignore_ascii_case("application/json") => Ok(()),
+        Some(other) => Err(Refusal::new(
+            Code::UnsupportedMediaType,
+            format!("the body is `{other}`; send JSON with `Content-Type: application/json`"),
+        )),
+        None => Err(Refusal::new(
+            Code::UnsupportedMediaType,
+            "the body must be JSON, and the header `Content-Type: application/json` say so",
+        )),
+    }
+}
+
+/// The whole body, if it is not too large and does not take too long.
+async fn read(request: Request) -> Result<Bytes, Refusal> {
+    let body = Limited::new(request.into_body(), limits::DOCUMENT_BYTES);
+    match tokio::time::timeout(limits::HTTP_READ, body.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::new(
+            Code::PayloadTooLarge,
+            format!("a body has at most {} bytes", limits::DOCUMENT_BYTES),
+        )),
+        Ok(Err(error)) => Err(Refusal::request(format!("the body broke off: {error}"))),
+        Err(_) => Err(Refusal::new(
+            Code::RequestTimeout,
+            format!("the body did not arrive within {} s", limits::HTTP_READ.as_secs()),
+        )),
+    }
+}
+
+/// Reads JSON: what is no JSON is a bad request, what is other JSON a bad document. Either error
+/// says at which line and column.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        if error.is_data() {
+            let (field, message) = (String::new(), error.to_string());
+            Refusal::faults(vec![muster_api::spec::Fault { field, message }])
+        } else {
+            Refusal::request(format!("the body is not valid JSON: {error}"))
+        }
+    })
+}

@@ -1,0 +1,29 @@
+//! The native REST API, `/v1`: parse, ask, render.
+//!
+//! Changes and questions about live state go to the driver. Documents and what is over are read
+//! from the store, which holds them before the driver speaks of them. Nothing here decides, and
+//! nothing here has a clock or a state of its own.
+
+mod agents;
+mod apps;
+mod auth;
+mod change;
+mod fires;
+mod health;
+mod input;
+mod jobs;
+mod ledger;
+mod logs;
+mod page;
+mod problem;
+mod reader;
+mod routes;
+mod runs;
+mod server;
+mod shards;
+
+pub use self::{
+    logs::{LogError, LogFuture, LogSource},
+    routes::{Rest, router},
+    server::serve,
+};

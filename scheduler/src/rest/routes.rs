@@ -1,0 +1,110 @@
+//! The route table.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    routing::{get, post},
+};
+
+use super::{
+    agents, apps, auth, fires, health, jobs, logs,
+    logs::LogSource,
+    problem::{Code, Refusal},
+    reader::{ReadError, Reader},
+    runs, shards,
+};
+use crate::{handle::DriverHandle, secrets::Token, store::History};
+
+/// What the handlers ask.
+#[derive(Clone)]
+pub struct Rest {
+    driver: DriverHandle,
+    reader: Reader,
+    logs: Arc<dyn LogSource>,
+    token: Token,
+}
+
+impl Rest {
+    /// Asks `driver` for changes and live state, `history` for what is stored and `logs` for the
+    /// output of tasks, on behalf of those who know `token`.
+    pub fn new(
+        driver: DriverHandle,
+        history: Arc<dyn History>,
+        logs: Arc<dyn LogSource>,
+        token: Token,
+    ) -> Self {
+        Self { driver, reader: Reader::new(history), logs, token }
+    }
+
+    pub(super) fn driver(&self) -> &DriverHandle {
+        &self.driver
+    }
+
+    pub(super) fn logs(&self) -> &Arc<dyn LogSource> {
+        &self.logs
+    }
+
+    pub(super) fn token(&self) -> &Token {
+        &self.token
+    }
+
+    /// Reads from the store, on a thread that may wait for the disk.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let reader = self.reader.clone();
+        match tokio::task::spawn_blocking(move || read(&reader)).await {
+            Ok(result) => Ok(result?),
+            Err(error) => {
+                tracing::error!(%error, "a read from the store did not end well");
+                Err(Refusal::new(Code::Internal, "a read from the store failed; the log says more"))
+            }
+        }
+    }
+}
+
+/// All routes.
+pub fn router(rest: Rest) -> Router {
+    let v1 = Router::new()
+        .route("/apps", get(apps::list))
+        .route("/apps/{app}", get(apps::get).put(apps::put).delete(apps::delete))
+        .route("/apps/{app}/enable", post(apps::enable))
+        .route("/apps/{app}/disable", post(apps::disable))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{job}", get(jobs::get).put(jobs::put).delete(jobs::delete))
+        .route("/jobs/{job}/enable", post(jobs::enable))
+        .route("/jobs/{job}/disable", post(jobs::disable))
+        .route("/jobs/{job}/trigger", post(jobs::trigger))
+        .route("/jobs/{job}/next", get(fires::next))
+        .route("/jobs/{job}/fires", get(fires::list))
+        .route("/runs", get(runs::list))
+        .route("/runs/{run}", get(runs::get))
+        .route("/runs/{run}/cancel", post(runs::cancel))
+        .route("/runs/{run}/shards", get(shards::list))
+        .route("/runs/{run}/shards/{item}/logs", get(logs::read))
+        .route("/agents", get(agents::list))
+        .route("/agents/{agent}", get(agents::get))
+        .route("/queue", get(agents::queue))
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .layer(from_fn_with_state(rest.clone(), auth::require_token));
+    Router::new()
+        .route("/healthz", get(health::healthy))
+        .route("/readyz", get(health::ready))
+        .nest("/v1", v1)
+        .fallback(no_route)
+        .method_not_allowed_fallback(no_method)
+        .with_state(rest)
+}
+
+async fn no_route(request: axum::extract::Request) -> Refusal {
+    Refusal::not_found("path", request.uri().path())
+}
+
+async fn no_method(request: axum::extract::Request) -> Refusal {
+    let (method, path) = (request.method(), request.uri().path());
+    Refusal::new(Code::MethodNotAllowed, format!("`{path}` does not take `{method}`"))
+}

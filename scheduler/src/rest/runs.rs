@@ -1,0 +1,173 @@
+//! Runs: live ones from the driver, those that are over from the store.
+//!
+//! The driver is always asked first. A run that it does not know (any more) is in the store by
+//! then, so none falls between the two.
+
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
+
+use axum::{Json, extract::State, http::StatusCode};
+use muster_api::{
+    JobName, RunId, Span, Timestamp, limits,
+    views::{Page, RunState, RunView},
+};
+use muster_engine::{
+    event::{Accepted, Command},
+    query::{Answer, Query},
+};
+use serde::Deserialize;
+use tokio::{sync::broadcast::error::RecvError, time::timeout};
+
+use super::{
+    Rest,
+    input::{Named, Params},
+    page::{decode_cursor, encode_cursor, page_rows},
+    problem::Refusal,
+    reader::{PastRuns, RunFilter},
+    shards,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListParams {
+    job: Option<JobName>,
+    state: Option<RunState>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// Runs, newest first.
+pub(super) async fn list(
+    State(rest): State<Rest>,
+    Params(params): Params<ListParams>,
+) -> Result<Json<Page<RunView>>, Refusal> {
+    let rows = page_rows(params.limit, limits::PAGE_ROWS)?;
+    let before = decode_cursor(params.cursor.as_deref(), |id| id.parse().ok())?;
+    let ListParams { job, state, from, to, .. } = params;
+    let filter = RunFilter { job, state, from, to, before };
+    let live = live_runs(&rest, &filter).await?;
+    let past = past_runs(&rest, filter, rows + 1).await?;
+    Ok(Json(merge(live, past, rows)))
+}
+
+/// Live runs that are wanted.
+async fn live_runs(rest: &Rest, filter: &RunFilter) -> Result<Vec<RunView>, Refusal> {
+    if filter.state.is_some_and(RunState::is_over) {
+        return Ok(Vec::new());
+    }
+    let Answer::Runs(mut runs) =
+        rest.driver().query(Query::Runs { job: filter.job.clone() }).await?
+    else {
+        return Err(Refusal::misunderstanding());
+    };
+    runs.retain(|run| filter.wants(run));
+    Ok(runs)
+}
+
+/// Runs that are over and wanted; no more than `limit`.
+async fn past_runs(rest: &Rest, filter: RunFilter, limit: usize) -> Result<PastRuns, Refusal> {
+    if filter.state.is_some_and(|state| !state.is_over()) {
+        return Ok(PastRuns::default());
+    }
+    let job = filter.job.clone();
+    let past = rest.read(move |reader| {
+        let uid = match &filter.job {
+            None => None,
+            Some(job) => match reader.job(job)? {
+                Some(job) => Some(job.uid),
+                None => return Ok(None),
+            },
+        };
+        reader.past_runs(&filter, uid, limit).map(Some)
+    });
+    match (past.await?, job) {
+        (Some(past), _) => Ok(past),
+        (None, Some(job)) => Err(Refusal::not_found("job", job)),
+        (None, None) => Ok(PastRuns::default()),
+    }
+}
+
+/// One page of both.
+fn merge(live: Vec<RunView>, past: PastRuns, limit: usize) -> Page<RunView> {
+    // A run that ended in between is in both; what the store has is newer.
+    let all: BTreeMap<_, _> =
+        live.into_iter().chain(past.runs).map(|run| (Reverse(run.id), run)).collect();
+    // Below where the store was looked through, live runs have to wait for what is between them.
+    let known = |id: &RunId| past.stopped_at.is_none_or(|stopped_at| *id >= stopped_at);
+    let mut items: Vec<_> = all.into_values().filter(|run| known(&run.id)).collect();
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let last = items.last().filter(|_| more).map(|run| run.id);
+    Page { items, next: last.or(past.stopped_at).map(encode_cursor) }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetParams {
+    wait: Option<Span>,
+}
+
+/// A run with its first shards; with `wait`, as soon as it is over or so much time has passed.
+pub(super) async fn get(
+    State(rest): State<Rest>,
+    Named(run): Named<RunId>,
+    Params(params): Params<GetParams>,
+) -> Result<Json<RunView>, Refusal> {
+    let wait = params.wait.unwrap_or_default().duration();
+    if wait > limits::WAIT_MAX {
+        let max = limits::WAIT_MAX.as_secs();
+        return Err(Refusal::request(format!("`wait` may be at most {max}s; ask again then")));
+    }
+    await_end(&rest, run, wait).await?;
+    if let Some(view) = live_run(&rest, run).await?
+        && let Some(shards) = shards::live(&rest, run, None, None, limits::SHARDS_IN_RUN).await?
+    {
+        return Ok(Json(RunView { shards: Some(shards), ..view }));
+    }
+    let past = rest.read(move |reader| {
+        let Some(record) = reader.past_run(&run)? else { return Ok(None) };
+        let shards = reader.past_shards(&record, None, None, limits::SHARDS_IN_RUN)?;
+        Ok(Some(RunView { shards: Some(shards), ..record.past_view() }))
+    });
+    past.await?.map(Json).ok_or_else(|| Refusal::not_found("run", run))
+}
+
+/// Waits until a run is over, unless it takes too long.
+async fn await_end(rest: &Rest, run: RunId, wait: Duration) -> Result<(), Refusal> {
+    // Listening begins before looking, so that no end is missed.
+    let mut ends = rest.driver().runs_over();
+    if wait.is_zero() || live_run(rest, run).await?.is_none() {
+        return Ok(());
+    }
+    let end = async {
+        loop {
+            match ends.recv().await {
+                Ok(ended) if ended == run => return Ok(()),
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) if live_run(rest, run).await?.is_some() => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    };
+    timeout(wait, end).await.unwrap_or(Ok(()))
+}
+
+/// A run that is not over, without its shards.
+async fn live_run(rest: &Rest, run: RunId) -> Result<Option<RunView>, Refusal> {
+    match rest.driver().query(Query::Run { run }).await? {
+        Answer::Run(view) => Ok(view.map(|view| *view)),
+        _ => Err(Refusal::misunderstanding()),
+    }
+}
+
+/// Asks a run to end.
+pub(super) async fn cancel(
+    State(rest): State<Rest>,
+    Named(run): Named<RunId>,
+) -> Result<(StatusCode, Json<RunView>), Refusal> {
+    match rest.driver().command(Command::Cancel { run }).await?? {
+        Accepted::Run(view) => Ok((StatusCode::ACCEPTED, Json(*view))),
+        _ => Err(Refusal::misunderstanding()),
+    }
+}

@@ -1,0 +1,242 @@
+//! A scheduler around the real engine, on a store in memory, with the test as its only agent.
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use muster_api::{
+    AgentId, Now, TaskId, clock,
+    task::TaskReport,
+    views::{AgentState, AgentView},
+};
+use muster_engine::{
+    Engine, EngineConfig,
+    effect::{Effect, TaskLaunch},
+    event::{AgentRegistered, Event, Offer, RequestId, Signal, TaskUpdate},
+    query::{Answer, Query},
+};
+use muster_proto::agent::{LogData, ReadLog};
+use muster_scheduler::{
+    Request, RunsOver, channel,
+    rest::{LogError, LogFuture, LogSource, Rest, router, serve},
+    secrets::{ADMIN_TOKEN, Token, open_token},
+    store::{Commit, MemoryDisk, MemoryStore, State},
+};
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
+
+use crate::client::Client;
+
+/// What a test makes happen, beside its requests.
+enum Happening {
+    /// The engine is told something.
+    Event(Box<Event>),
+    /// The clocks jump.
+    Advance(Duration),
+}
+
+pub(crate) struct World {
+    pub(crate) client: Client,
+    pub(crate) address: SocketAddr,
+    pub(crate) logs: Arc<Logs>,
+    pub(crate) launched: watch::Receiver<Vec<TaskLaunch>>,
+    happenings: mpsc::UnboundedSender<(Happening, oneshot::Sender<()>)>,
+    stop: Option<oneshot::Sender<()>>,
+    server: JoinHandle<()>,
+    token: Token,
+    _folder: tempfile::TempDir,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let token = open_token(folder.path(), ADMIN_TOKEN).unwrap();
+        let store = MemoryStore::open(&MemoryDisk::default());
+        let (driver, requests, runs_over) = channel();
+        let (happenings, happening) = mpsc::unbounded_channel();
+        let (launch, launched) = watch::channel(Vec::new());
+        let logs = Arc::new(Logs::default());
+        let rest = Rest::new(driver, store.history(), logs.clone(), token.clone());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(drive(store, requests, happening, runs_over, launch));
+        let server = tokio::spawn(serve(listener, router(rest), async {
+            let _ = stopped.await;
+        }));
+        let client = Client::new(address, Some(token.as_str()));
+        Self {
+            client,
+            address,
+            logs,
+            launched,
+            happenings,
+            stop: Some(stop),
+            server,
+            token,
+            _folder: folder,
+        }
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.token.as_str()
+    }
+
+    /// Stops the server and waits for its end.
+    pub(crate) async fn stop(mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.server.await.unwrap();
+    }
+
+    async fn happen(&self, happening: Happening) {
+        let (done, wait) = oneshot::channel();
+        assert!(self.happenings.send((happening, done)).is_ok());
+        wait.await.unwrap();
+    }
+
+    pub(crate) async fn event(&self, event: Event) {
+        self.happen(Happening::Event(Box::new(event))).await;
+    }
+
+    /// Lets time pass, and the engine notice.
+    pub(crate) async fn advance(&self, time: Duration) {
+        self.happen(Happening::Advance(time)).await;
+        self.event(Event::Tick).await;
+    }
+
+    /// Offers room for many tasks.
+    pub(crate) async fn offer(&self, number: u32) {
+        let agent: AgentId = "agent-1".parse().unwrap();
+        let hostname = "host-1".to_owned();
+        if number == 1 {
+            let (attributes, tasks, executors) = (BTreeMap::new(), Vec::new(), Vec::new());
+            let (agent, hostname) = (agent.clone(), hostname.clone());
+            let news =
+                AgentRegistered { agent, hostname, attributes, rebooted: false, tasks, executors };
+            self.event(Event::AgentRegistered(news)).await;
+        }
+        let id = format!("offer-{number}").parse().unwrap();
+        let resources = "cpus:64;mem:65536".parse().unwrap();
+        self.event(Event::Offers(vec![Offer { id, agent, hostname, resources }])).await;
+    }
+
+    /// Says what became of a task.
+    pub(crate) async fn task(&self, task: TaskId, signal: Signal) {
+        self.event(Event::Task(TaskUpdate {
+            task,
+            agent: Some("agent-1".parse().unwrap()),
+            signal,
+            at: None,
+            message: String::new(),
+            report: TaskReport { exit_code: Some(0), ..TaskReport::default() },
+            uuid: Some([7; 16]),
+        }))
+        .await;
+    }
+}
+
+/// A driver that commits before it answers, and nothing else.
+async fn drive(
+    mut store: MemoryStore,
+    mut requests: mpsc::Receiver<Request>,
+    mut happenings: mpsc::UnboundedReceiver<(Happening, oneshot::Sender<()>)>,
+    runs_over: RunsOver,
+    launched: watch::Sender<Vec<TaskLaunch>>,
+) {
+    let config = EngineConfig { describe_executor: |_, _| Vec::new() };
+    let mut shift = Duration::ZERO;
+    let now = |shift| {
+        let now = clock::now();
+        Now { wall: now.wall + shift, mono: now.mono + shift }
+    };
+    let (mut engine, first) =
+        Engine::restore(config, 1, &store.load().unwrap(), now(shift)).unwrap();
+    let mut sequence = 1;
+    store.commit(&Commit { term: 1, sequence, writes: &first.writes }).unwrap();
+    let (mut replies, mut answers) = (BTreeMap::new(), BTreeMap::new());
+    loop {
+        sequence += 1;
+        let id = RequestId(sequence);
+        let mut done = None;
+        let event = tokio::select! {
+            Some(request) = requests.recv() => match request {
+                Request::Command { command, reply } => {
+                    replies.insert(id, reply);
+                    Event::Command { request: id, command: *command }
+                }
+                Request::Query { query: Query::Agents, reply } => {
+                    reply.send(Answer::Agents(vec![agent("b"), agent("a"), agent("c")])).unwrap();
+                    continue;
+                }
+                Request::Query { query, reply } => {
+                    answers.insert(id, reply);
+                    Event::Query { request: id, query }
+                }
+            },
+            Some((happening, reply)) = happenings.recv() => {
+                done = Some(reply);
+                match happening {
+                    Happening::Event(event) => *event,
+                    Happening::Advance(time) => {
+                        shift += time;
+                        Event::Tick
+                    }
+                }
+            }
+            else => return,
+        };
+        let step = engine.step(now(shift), event);
+        store.commit(&Commit { term: 1, sequence, writes: &step.writes }).unwrap();
+        for effect in step.effects {
+            match effect {
+                Effect::Reply { request, reply } => {
+                    let _ = replies.remove(&request).unwrap().send(reply);
+                }
+                Effect::Answer { request, answer } => {
+                    let _ = answers.remove(&request).unwrap().send(answer);
+                }
+                Effect::Launch(batch) => launched.send_modify(|all| all.extend(batch.tasks)),
+                Effect::RunOver(run) => runs_over.announce(run),
+                _ => {}
+            }
+        }
+        if let Some(done) = done {
+            let _ = done.send(());
+        }
+    }
+}
+
+fn agent(name: &str) -> AgentView {
+    AgentView {
+        id: name.parse().unwrap(),
+        hostname: format!("host-{name}"),
+        state: AgentState::Active,
+        resources: "cpus:4;mem:4096".parse().unwrap(),
+        used: "cpus:1;mem:64".parse().unwrap(),
+        attributes: BTreeMap::new(),
+        tasks: 1,
+        executors: 1,
+    }
+}
+
+/// The output of every task, in parts.
+#[derive(Default)]
+pub(crate) struct Logs {
+    pub(crate) parts: Mutex<Vec<Result<LogData, LogError>>>,
+    pub(crate) asked: Mutex<Vec<ReadLog>>,
+}
+
+impl LogSource for Logs {
+    fn read(&self, _: AgentId, wanted: ReadLog) -> LogFuture {
+        self.asked.lock().unwrap().push(wanted);
+        let mut parts = self.parts.lock().unwrap();
+        let part = if parts.is_empty() { Ok(LogData::default()) } else { parts.remove(0) };
+        Box::pin(async move { part })
+    }
+}
