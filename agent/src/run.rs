@@ -34,6 +34,7 @@ const BATCH_MAX: usize = 1024;
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 
 /// What the loop is told by the tasks around it.
+#[allow(clippy::large_enum_variant, reason = "inputs are mostly core events, which are as large")]
 pub(crate) enum Input {
     /// An event that the core understands as it is.
     Core(Event),

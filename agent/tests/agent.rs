@@ -1,4 +1,5 @@
 //! A whole agent with real supervisors and processes, between a master and executors of the test.
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod support;
 

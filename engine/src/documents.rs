@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use muster_api::{
-    AppName, AppUid, ExecutorId, JobName, JobUid, RunId,
-    limits,
+    AppName, AppUid, ExecutorId, JobName, JobUid, RunId, limits,
     spec::{AppSpec, Fault, JobSpec},
     views::RunState,
 };
@@ -233,7 +232,8 @@ fn store_job(cx: &mut Cx<'_>, spec: JobSpec, stored: Option<JobRecord>) -> JobRe
     cx.world.jobs.insert(name.clone(), record.clone());
     forget_old_versions(cx, &record);
 
-    let planned_as = |job: &JobRecord| (job.spec.schedule.clone(), job.disabled(), job.spec.app.clone());
+    let planned_as =
+        |job: &JobRecord| (job.spec.schedule.clone(), job.disabled(), job.spec.app.clone());
     if old.as_ref().map(planned_as) != Some(planned_as(&record)) {
         fires::plan(cx, &name);
     }

@@ -196,7 +196,7 @@ fn handle(cx: &mut Cx<'_>, event: Event) {
         Event::Subscribed | Event::Unsubscribed => agents::forget_offers(cx),
         Event::Offers(offers) => agents::offers(cx, offers),
         Event::Rescinded(offer) => agents::rescinded(cx, &offer),
-        Event::Task(update) => tasks::update(cx, update),
+        Event::Task(update) => tasks::update(cx, &update),
         Event::ExecutorExited(executor) => executors::gone(cx, executor),
         Event::AgentRegistered(news) => agents::registered(cx, news),
         Event::AgentSilent { agent, since } => agents::silent(cx, &agent, since),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, AppName, ExecutorId, JobName, OfferId, Resources, RunId, TaskId, Timestamp,
-    Mono, spec::{AppSpec, Fault, JobSpec},
+    AgentId, AppName, ExecutorId, JobName, Mono, OfferId, Resources, RunId, TaskId, Timestamp,
+    spec::{AppSpec, Fault, JobSpec},
     task::TaskReport,
     views::{AppView, JobView, RunView, TriggerRequest},
 };
@@ -17,6 +17,7 @@ pub struct RequestId(pub u64);
 
 /// Everything that can happen to the engine.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "moved once, by value, and never kept")]
 pub enum Event {
     /// A user asks for a change.
     Command {
@@ -142,6 +143,7 @@ pub enum Signal {
 
 /// A change that a user asks for.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant, reason = "moved once, by value, and never kept")]
 pub enum Command {
     /// Create or replace an app.
     PutApp {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use muster_api::{ExecutorId, TaskId, limits, spec::{AppSpec, Lease}};
+use muster_api::{
+    ExecutorId, TaskId, limits,
+    spec::{AppSpec, Lease},
+};
 
 use crate::{
     cx::Cx,
@@ -106,9 +109,11 @@ fn forget_revision(cx: &mut Cx<'_>, executor: &Executor) {
     if newest.is_some_and(|app| app.uid == uid && app.revision == revision) {
         return;
     }
-    let by_executor = cx.world.executors.iter().any(|(_, other)| {
-        other.record.app_uid == uid && other.record.revision == revision
-    });
+    let by_executor = cx
+        .world
+        .executors
+        .iter()
+        .any(|(_, other)| other.record.app_uid == uid && other.record.revision == revision);
     let by_run = cx.world.runs.iter().any(|(_, run)| {
         run.record().app == executor.record.app && run.record().revision == Some(revision)
     });

@@ -1,5 +1,7 @@
 //! Answers about live state.
 
+use std::ops::Bound;
+
 use muster_api::{
     AgentId, JobName, Resources, RunId, limits,
     spec::{AppSpec, JobSpec},
@@ -18,7 +20,7 @@ use crate::{
 pub(crate) fn answer(cx: &Cx<'_>, query: Query) -> Answer {
     let world = &*cx.world;
     match query {
-        Query::Runs { job } => Answer::Runs(runs(world, job.as_ref())),
+        Query::Runs { job, before } => Answer::Runs(runs(world, job.as_ref(), before)),
         Query::Run { run } => Answer::Run(world.runs.get(&run).map(|run| Box::new(view(run)))),
         Query::Shards { run, state, after, limit } => {
             Answer::Shards(shards(world, run, state, after, limit))
@@ -38,9 +40,11 @@ fn view(run: &Run) -> RunView {
     run.record().view_with(run.counts())
 }
 
-fn runs(world: &World, job: Option<&JobName>) -> Vec<RunView> {
+fn runs(world: &World, job: Option<&JobName>, before: Option<RunId>) -> Vec<RunView> {
     let of_job = |run: &&Run| job.is_none_or(|job| run.record().job == *job);
-    let newest = world.runs.iter().rev().map(|(_, run)| run).filter(of_job);
+    let before = before.map_or(Bound::Unbounded, Bound::Excluded);
+    let older = world.runs.range((Bound::Unbounded, before));
+    let newest = older.rev().map(|(_, run)| run).filter(of_job);
     newest.take(limits::LIVE_ROWS).map(view).collect()
 }
 
@@ -53,9 +57,9 @@ fn shards(
 ) -> Option<Vec<ShardView>> {
     let run = world.runs.get(&id)?;
     let job = world.spec_of(run);
-    let wanted = run.shards_after(after).filter(|(_, shard)| {
-        state.is_none_or(|state| shard.state() == state)
-    });
+    let wanted = run
+        .shards_after(after)
+        .filter(|(_, shard)| state.is_none_or(|state| shard.state() == state));
     let rows = wanted.take(limit).map(|(item, shard)| {
         let parameter = job.as_ref().map_or("", |job| job.shard_parameter(item));
         shard_view(world, item, parameter, shard)
@@ -118,16 +122,15 @@ fn queue_row(world: &World, id: RunId) -> Option<QueueView> {
     let (record, counts) = (run.record(), run.counts());
     let job = world.spec_of(run)?;
     let app = world.apps.get(&record.app)?;
-    let (reason, detail) = if let Some(former) =
-        world.at_turn(&record.job_uid).filter(|first| *first != id)
-    {
-        (WaitReason::FormerRun, format!("run {former} of the same job goes on"))
-    } else if counts.pending == 0 {
-        let detail = format!("{} shard(s) wait out their back-off", counts.backing_off);
-        (WaitReason::BackingOff, detail)
-    } else {
-        room_reason(world, &job, &app.spec)
-    };
+    let (reason, detail) =
+        if let Some(former) = world.at_turn(&record.job_uid).filter(|first| *first != id) {
+            (WaitReason::FormerRun, format!("run {former} of the same job goes on"))
+        } else if counts.pending == 0 {
+            let detail = format!("{} shard(s) wait out their back-off", counts.backing_off);
+            (WaitReason::BackingOff, detail)
+        } else {
+            room_reason(world, &job, &app.spec)
+        };
     Some(QueueView {
         run: id,
         job: record.job.clone(),

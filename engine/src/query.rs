@@ -12,6 +12,8 @@ pub enum Query {
     Runs {
         /// Only of this job.
         job: Option<JobName>,
+        /// Only those that were accepted before this one.
+        before: Option<RunId>,
     },
     /// One run that is not over.
     Run {

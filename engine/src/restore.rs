@@ -1,7 +1,7 @@
 //! Restart: from stored records to the world.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     str::FromStr,
     sync::Arc,
 };
@@ -19,14 +19,16 @@ use crate::{
     cx::Cx,
     engine::RestoreError,
     executors,
-    records::{self, CountersRecord, CursorRecord, ExecutorRecord, IdempotencyRecord, RunRecord,
-        TaskRecord},
+    records::{
+        self, CountersRecord, CursorRecord, ExecutorRecord, IdempotencyRecord, RunRecord,
+        TaskRecord,
+    },
     run::{Run, Shard},
     runs,
     tables::Table,
+    task::KillCause,
     task::Task,
     tasks,
-    task::KillCause,
     world::{Executor, Planned, Timer, World},
 };
 
@@ -49,8 +51,8 @@ fn split_rows<K: Ord, V: DeserializeOwned>(
         let text = String::from_utf8_lossy(key).into_owned();
         let parsed = key_of(&text[prefix.len()..]);
         let parsed = parsed.ok_or_else(|| RestoreError::UnknownKey { key: text.clone() })?;
-        let record = records::decode(value)
-            .map_err(|source| RestoreError::Record { key: text, source })?;
+        let record =
+            records::decode(value).map_err(|source| RestoreError::Record { key: text, source })?;
         rows.insert(parsed, record);
     }
     Ok(rows)
@@ -74,8 +76,9 @@ pub(crate) fn world(seed: u64, stored: &Records, now: Now) -> Result<World, Rest
         })?;
     let counters: Option<CountersRecord> = match stored.get(records::COUNTERS.as_bytes()) {
         None => None,
-        Some(bytes) => Some(records::decode(bytes).map_err(|source| {
-            RestoreError::Record { key: records::COUNTERS.to_owned(), source }
+        Some(bytes) => Some(records::decode(bytes).map_err(|source| RestoreError::Record {
+            key: records::COUNTERS.to_owned(),
+            source,
         })?),
     };
     let runs: BTreeMap<RunId, RunRecord> = rows(stored, records::RUNS)?;
@@ -166,7 +169,7 @@ fn line_up(world: &mut World) {
         .collect();
     ids.sort();
     for (_, id, job) in &ids {
-        world.lanes.entry(*job).or_insert_with(VecDeque::new).push_back(*id);
+        world.lanes.entry(*job).or_default().push_back(*id);
     }
     for (_, id, _) in ids {
         world.requeue(id);

@@ -10,7 +10,6 @@ pub(crate) struct Table<K, V> {
 }
 
 impl<K: Ord + Clone, V> Table<K, V> {
-
     /// A table of what was stored.
     pub(crate) fn restored(rows: BTreeMap<K, V>) -> Self {
         Self { rows, changed: BTreeSet::new() }

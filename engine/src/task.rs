@@ -2,7 +2,10 @@
 
 use muster_api::{AgentId, ExecutorId, RunId, Timestamp};
 
-use crate::{event::Signal, records::{TaskRecord, Tries}};
+use crate::{
+    event::Signal,
+    records::{TaskRecord, Tries},
+};
 
 /// A task that is not over.
 #[derive(Debug)]
@@ -169,8 +172,18 @@ mod tests {
         use KillCause as K;
         use Signal as S;
         let signals = [
-            S::Starting, S::Running, S::Killing, S::Finished, S::CodeFailed, S::TimedOut,
-            S::CannotStart, S::Killed, S::NeverStarted, S::Died, S::Fenced, S::PerhapsAlive,
+            S::Starting,
+            S::Running,
+            S::Killing,
+            S::Finished,
+            S::CodeFailed,
+            S::TimedOut,
+            S::CannotStart,
+            S::Killed,
+            S::NeverStarted,
+            S::Died,
+            S::Fenced,
+            S::PerhapsAlive,
             S::Invalid,
         ];
         let short = |phase, signal| match next(phase, signal) {

@@ -1,11 +1,6 @@
 //! Tasks: what is said of them, what that means for their shard, and how they are ended.
 
-use muster_api::{
-    RunId, Span, TaskId, limits,
-    spec::JobSpec,
-    task::TaskReport,
-    views::ShardState,
-};
+use muster_api::{RunId, Span, TaskId, limits, spec::JobSpec, task::TaskReport, views::ShardState};
 
 use crate::{
     cx::Cx,
@@ -20,12 +15,12 @@ use crate::{
 };
 
 /// Takes in what is said of a task.
-pub(crate) fn update(cx: &mut Cx<'_>, update: TaskUpdate) {
+pub(crate) fn update(cx: &mut Cx<'_>, update: &TaskUpdate) {
     if let (Some(uuid), Some(agent)) = (update.uuid, update.agent.clone()) {
         // Whatever it means, it is taken: leaving with the other effects, once all is stored.
         cx.effect(Effect::Acknowledge { task: update.task, agent, uuid });
     }
-    let Some(task) = cx.world.tasks.get(&update.task) else { return zombie(cx, &update) };
+    let Some(task) = cx.world.tasks.get(&update.task) else { return zombie(cx, update) };
     if update.agent.as_ref().is_some_and(|agent| *agent != task.agent) {
         return;
     }
@@ -37,7 +32,7 @@ pub(crate) fn update(cx: &mut Cx<'_>, update: TaskUpdate) {
     }
     let Some(task) = cx.world.tasks.get(&update.task) else { return };
     match next(task.phase, update.signal) {
-        Next::Goes(phase) => goes(cx, &update, phase),
+        Next::Goes(phase) => goes(cx, update, phase),
         Next::Over(ending) => {
             over(cx, update.task, ending, &update.message, &update.report);
         }
@@ -204,8 +199,7 @@ impl Aftermath {
         let again = |mut tries: Tries, wait: std::time::Duration, what: &str| {
             let how = words(what);
             tries.reason = Some(how.clone());
-            let state =
-                if wait.is_zero() { ShardState::Pending } else { ShardState::BackingOff };
+            let state = if wait.is_zero() { ShardState::Pending } else { ShardState::BackingOff };
             Self { state, again: Some((tries, wait)), how }
         };
         let (failed, state) = match ending {

@@ -25,7 +25,7 @@ mod link;
 mod process_table;
 mod script;
 mod tasks;
-mod wire;
+pub mod wire;
 
 use std::{sync::Arc, thread};
 

@@ -11,7 +11,7 @@ use crate::core::{Event, Outgoing, Update};
 
 /// What a message of the agent means.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Heard {
+pub enum Heard {
     /// Something for the core.
     Event(Event),
     /// The agent lives, or says something that is not for us.
@@ -21,7 +21,7 @@ pub(crate) enum Heard {
 }
 
 /// Reads a message of the agent. One of an unknown kind is passed over.
-pub(crate) fn hear(message: executor::Event) -> Heard {
+pub fn hear(message: executor::Event) -> Heard {
     let event = match message.r#type() {
         EventType::Subscribed => Some(Event::Subscribed),
         EventType::Launch => {
@@ -53,14 +53,16 @@ fn grace_of(policy: KillPolicy) -> Option<Duration> {
 
 /// Who speaks.
 #[derive(Debug, Clone)]
-pub(crate) struct Sender {
-    pub(crate) framework: FrameworkId,
-    pub(crate) executor: ExecutorId,
+pub struct Sender {
+    /// Its framework.
+    pub framework: FrameworkId,
+    /// Which executor it is.
+    pub executor: ExecutorId,
 }
 
 impl Sender {
     /// The message that says this.
-    pub(crate) fn call(&self, outgoing: Outgoing) -> Call {
+    pub fn call(&self, outgoing: Outgoing) -> Call {
         let mut call = Call {
             executor_id: Some(self.executor.clone()),
             framework_id: Some(self.framework.clone()),

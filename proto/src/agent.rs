@@ -202,6 +202,7 @@ pub struct FromMaster {
 
 /// What a master can say.
 #[derive(Clone, PartialEq, Oneof)]
+#[allow(clippy::large_enum_variant, reason = "moved once, by value, on its way to the wire")]
 pub enum MasterBody {
     /// Prove that you know the token.
     #[prost(message, tag = "2")]

@@ -6,8 +6,10 @@
 
 use prost::{Enumeration, Message};
 
-use crate::{AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, TaskId,
-    TaskInfo, TaskStatus};
+use crate::{
+    AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, TaskId, TaskInfo,
+    TaskStatus,
+};
 
 /// The path on the agent where our executors open their stream.
 pub const STREAM_PATH: &str = "/muster/v1/executor";

@@ -5,10 +5,10 @@ use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::{Context, bail};
 use muster_api::clock;
 use muster_master::server::{Connections, ServerConfig};
-use muster_turn::Core;
+use muster_turn::{Core, Turn};
 use tokio::{
     net::TcpListener,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
 };
 
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     handle, logs,
     ready::{self, Ready},
     rest, secrets,
-    store::{SledStore, State},
+    store::{SledStore, State, StoreError},
 };
 
 /// Events of agents that wait for the driver; when they are this many, reading from agents stops.
@@ -42,83 +42,101 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
         .with_context(|| format!("cannot make the data folder `{}`", config.data_dir.display()))?;
     let store = SledStore::open(&config.data_dir.join("store"))?;
     ready::retract(&config.data_dir)?;
-    let admin_token = secrets::open_token(&config.data_dir, "admin.token")?;
-    let join_token = secrets::open_token(&config.data_dir, "join.token")?;
+    let admin_token = secrets::open_token(&config.data_dir, secrets::ADMIN_TOKEN)?;
+    let join_token = secrets::open_token(&config.data_dir, secrets::JOIN_TOKEN)?;
     let records = store.load()?;
-    let seed = seed()?;
-    let (core, first) = Core::restore(seed, &records, clock::now())?;
-    tracing::info!(records = records.len(), term = core.term(), "state restored");
+    let (core, first) = Core::restore(seed()?, &records, clock::now())?;
+    let term = core.term();
+    tracing::info!(records = records.len(), term, "state restored");
     drop(records);
 
     let http = bind(config.http, "REST").await?;
     let master = bind(config.master_listen, "the master").await?;
-    let (http_address, master_address) = (http.local_addr()?, master.local_addr()?);
+    let pid = std::process::id();
+    let ready = Ready { pid, http: http.local_addr()?, master: Some(master.local_addr()?) };
+
     let (stop, stopping) = watch::channel(false);
-    let stopped = |mut stopping: watch::Receiver<bool>| async move {
-        // An error means that whoever could say so is gone.
-        let _ = stopping.wait_for(|stop| *stop).await;
-    };
     let (events, agents) = mpsc::channel(AGENT_EVENTS);
     let connections = Connections::default();
-    let server_config =
-        ServerConfig { join_token: join_token.as_str().to_owned(), term: core.term() };
     let (driver_handle, requests, runs_over) = handle::channel();
     let log_source = Arc::new(logs::AgentLogs::new(connections.clone()));
-    let history = store.history();
-    let rest = rest::Rest::new(driver_handle, history, log_source, admin_token);
-
-    let driver = Driver {
-        core,
-        store: Box::new(store),
-        requests,
-        agents,
-        connections: connections.clone(),
-        runs_over,
-        stop: stopping.clone(),
-        served: Served::default(),
-    };
-    let runtime = tokio::runtime::Handle::current();
-    let (driver_over, mut driver_result) = tokio::sync::oneshot::channel();
-    let driver_thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
-        // The other side waits for as long as the server runs.
-        let _ = driver_over.send(runtime.block_on(driver.run(first)));
-    })?;
+    let rest = rest::Rest::new(driver_handle, store.history(), log_source, admin_token);
+    let mut driver = DriverThread::start(
+        Driver {
+            core,
+            store: Box::new(store),
+            requests,
+            agents,
+            connections: connections.clone(),
+            runs_over,
+            stop: stopping.clone(),
+            served: Served::default(),
+        },
+        first,
+    )?;
+    let server_config = ServerConfig { join_token: join_token.as_str().to_owned(), term };
+    let until_stopped = stopped(stopping.clone());
     let master_task = tokio::spawn(muster_master::server::serve(
         master,
         server_config,
         events,
         connections,
-        stopped(stopping.clone()),
+        until_stopped,
     ));
     let rest_task = tokio::spawn(rest::serve(http, rest::router(rest), stopped(stopping)));
 
-    let pid = std::process::id();
-    ready::announce(
-        &config.data_dir,
-        &Ready { pid, http: http_address, master: Some(master_address) },
-    )?;
-    tracing::info!(http = %http_address, master = %master_address, "ready");
-
-    let early = tokio::select! {
+    ready::announce(&config.data_dir, &ready)?;
+    tracing::info!(http = %ready.http, master = ?ready.master, "ready");
+    let ended_early = tokio::select! {
         () = shutdown => None,
-        result = &mut driver_result => Some(result),
+        result = driver.ended() => Some(result),
     };
     tracing::info!("stopping");
     ready::retract(&config.data_dir)?;
     stop.send_replace(true);
-    let result = match early {
+    let result = match ended_early {
         Some(result) => result,
-        None => driver_result.await,
+        None => driver.ended().await,
     };
-    let _ = rest_task.await;
-    let _ = master_task.await;
-    match driver_thread.join() {
-        Ok(()) => {}
-        Err(_) => bail!("the driver panicked; what is stored is safe, start again"),
+    // They end by themselves once they are told to; what they were doing is not ours to judge.
+    let _ = tokio::join!(rest_task, master_task);
+    result
+}
+
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // An error means that whoever could say so is gone.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
+
+/// The thread of the driver, and what becomes of it.
+struct DriverThread {
+    thread: Option<std::thread::JoinHandle<()>>,
+    result: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+impl DriverThread {
+    fn start(driver: Driver, first: Turn) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Handle::current();
+        let (over, result) = oneshot::channel();
+        let thread = std::thread::Builder::new().name("driver".to_owned()).spawn(move || {
+            // The other side waits for as long as the server runs.
+            let _ = over.send(runtime.block_on(driver.run(first)));
+        })?;
+        Ok(Self { thread: Some(thread), result })
     }
-    match result {
-        Ok(result) => result.context("a commit failed; what is stored is safe, start again"),
-        Err(_) => bail!("the driver ended without a word; what is stored is safe, start again"),
+
+    /// Waits for its end. A panic is one too: memory may be wrong then, and what is stored is not.
+    async fn ended(&mut self) -> anyhow::Result<()> {
+        let result = (&mut self.result).await;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            bail!("the driver panicked; what is stored is safe, start again");
+        }
+        match result {
+            Ok(result) => result.context("a commit failed; what is stored is safe, start again"),
+            Err(_) => bail!("the driver ended without a word; what is stored is safe, start again"),
+        }
     }
 }
 

@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 
 use muster_api::{
-    Mono, Now, limits,
+    Mono, Now, OfferId, limits,
     step::{Records, Write},
 };
 use muster_engine::{
     Engine, EngineConfig, Wakeup,
     effect::{Effect as EngineEffect, Note},
-    event::{CommandReply, Event as EngineEvent, RequestId},
+    event::{CommandReply, Event as EngineEvent, Offer, RequestId},
     query::{Answer, Query},
 };
 use muster_master::core::{
@@ -31,6 +31,7 @@ pub enum Event {
 
 /// What the scheduler wants done, once the turn is durable.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, by value, and soon gone")]
 pub enum Effect {
     /// Tell a user what became of a change.
     Reply {
@@ -94,9 +95,12 @@ pub struct Core {
     engine: Engine,
     session: Session,
     master: Master,
-    /// What the cores have to say to each other still: it waits for the next turn when this one
-    /// has grown to a full commit.
+    /// What the cores have to say to each other in this turn.
     inbox: VecDeque<Inner>,
+    /// Offers that the engine is told of in the next turn, because this one has grown to a full
+    /// commit. Only offers can wait: they are what placement goes on and on with, while other
+    /// messages belong to the commit of what they follow from.
+    held: Vec<Offer>,
 }
 
 /// What passes between the two cores within a turn.
@@ -114,7 +118,8 @@ impl Core {
         let (engine, engine_step) = Engine::restore(config, seed, records, now)?;
         let (master, master_step) = Master::restore(seed.rotate_left(32), records, now)?;
         let session = Session::restore(records)?;
-        let mut core = Self { engine, session, master, inbox: VecDeque::new() };
+        let (inbox, held) = (VecDeque::new(), Vec::new());
+        let mut core = Self { engine, session, master, inbox, held };
         let mut turn = Turn::default();
         core.master_did(master_step, &mut turn);
         core.inbox.push_back(Inner::ToMaster(core.session.subscribe()));
@@ -150,7 +155,7 @@ impl Core {
 
     /// When something is to be done next.
     pub fn next_wakeup(&self) -> Wakeup {
-        if !self.inbox.is_empty() {
+        if !self.held.is_empty() {
             return Wakeup { wall: None, mono: Some(Mono::default()) };
         }
         let Wakeup { wall, mono } = self.engine.next_wakeup();
@@ -169,13 +174,19 @@ impl Core {
         self.master.check();
     }
 
-    /// Lets the cores speak with each other until they have nothing more to say, or a commit is
-    /// full: then the rest is said in the next turn, which is due at once.
+    /// Lets the cores speak with each other until they have nothing more to say. Once a commit is
+    /// full, offers are held until the next turn, which is due at once.
     fn run(&mut self, now: Now, turn: &mut Turn) {
-        while turn.writes.len() < limits::COMMIT_RECORDS / 2
-            && let Some(inner) = self.inbox.pop_front()
-        {
+        if !self.held.is_empty() {
+            let offers = std::mem::take(&mut self.held);
+            self.inbox.push_front(Inner::ToEngine(EngineEvent::Offers(offers)));
+        }
+        while let Some(inner) = self.inbox.pop_front() {
             match inner {
+                Inner::ToEngine(EngineEvent::Offers(offers)) if is_full(turn) => {
+                    self.held.extend(offers);
+                }
+                Inner::ToEngine(EngineEvent::Rescinded(id)) if self.drop_held(&id) => {}
                 Inner::ToEngine(event) => {
                     let step = self.engine.step(now, event);
                     self.engine_did(step, turn);
@@ -186,6 +197,13 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// Whether the withdrawn offer was one that the engine has not been told of.
+    fn drop_held(&mut self, id: &OfferId) -> bool {
+        let before = self.held.len();
+        self.held.retain(|offer| offer.id != *id);
+        self.held.len() < before
     }
 
     fn engine_did(&mut self, step: muster_engine::effect::Step, turn: &mut Turn) {
@@ -230,4 +248,8 @@ impl Core {
             }
         }
     }
+}
+
+fn is_full(turn: &Turn) -> bool {
+    turn.writes.len() >= limits::COMMIT_RECORDS / 2
 }

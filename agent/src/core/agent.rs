@@ -116,7 +116,7 @@ impl Agent {
                 self.refused(connection, message, retry, out);
             }
             Event::FromMaster { connection, term, body } => {
-                self.from_master(now, connection, term, body, out);
+                self.master_says(now, connection, term, body, out);
             }
             Event::Disconnected { connection } => self.disconnected(connection),
             Event::Fetched { executor, outcome } => self.fetched(now, &executor, outcome, out),

@@ -37,6 +37,7 @@ impl fmt::Display for TaskKey {
 
 /// What can happen to an agent.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "events are handled one by one, and not kept")]
 pub enum Event {
     /// A master has asked on a new connection for a proof; a hello is due.
     Challenged {
@@ -132,6 +133,7 @@ pub enum Write {
 
 /// What an agent decides to do.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "effects are carried out one by one, and not kept")]
 pub enum Effect {
     /// Say hello; the shell adds version, nonce and proof.
     Hello {

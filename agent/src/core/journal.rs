@@ -18,6 +18,7 @@ pub struct Entry {
 
 /// What an entry can say.
 #[derive(Clone, PartialEq, Oneof)]
+#[allow(clippy::large_enum_variant, reason = "prost does not box what is in a oneof")]
 pub enum Kind {
     /// An executor is to be started.
     #[prost(message, tag = "1")]

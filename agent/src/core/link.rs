@@ -174,7 +174,7 @@ impl Agent {
         }
     }
 
-    pub(super) fn from_master(
+    pub(super) fn master_says(
         &mut self,
         now: Now,
         connection: Connection,

@@ -214,3 +214,70 @@ impl Supervisor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Mono {
+        Mono::from_millis(seconds * 1000)
+    }
+
+    #[test]
+    fn a_lease_only_grows_and_its_end_terminates_then_kills() {
+        let mut core = Supervisor::new(Some(at(10)));
+        assert_eq!(core.step(at(1), &Event::Deadline(at(20))), None);
+        assert_eq!(core.step(at(2), &Event::Deadline(at(15))), None);
+        assert_eq!(core.next_wakeup(), Some(at(20)));
+        assert_eq!(core.step(at(19), &Event::Tick), None);
+        assert_eq!(core.step(at(20), &Event::Tick), Some(Effect::Terminate));
+        // It has been told to end; an answer that comes now is too late.
+        core.step(at(21), &Event::Deadline(at(60)));
+        assert_eq!(core.next_wakeup(), Some(at(25)));
+        assert_eq!(core.step(at(25), &Event::Tick), Some(Effect::KillAll));
+        core.step(at(25), &Event::Ended { status: 9 });
+        let exit = Exit { status: 9, why: Why::Deadline, message: String::new() };
+        assert_eq!(core.step(at(25), &Event::AllGone), Some(Effect::Report(exit)));
+        assert!(core.is_over());
+    }
+
+    #[test]
+    fn no_grace_outlives_the_lease() {
+        let mut core = Supervisor::new(Some(at(10)));
+        let end = Event::End { grace: Duration::from_secs(600) };
+        assert_eq!(core.step(at(1), &end), Some(Effect::Terminate));
+        assert_eq!(core.next_wakeup(), Some(at(15)));
+        assert_eq!(core.step(at(15), &Event::Tick), Some(Effect::KillAll));
+    }
+
+    #[test]
+    fn a_second_order_can_only_shorten_the_grace() {
+        let mut core = Supervisor::new(None);
+        let end = |seconds| Event::End { grace: Duration::from_secs(seconds) };
+        assert_eq!(core.step(at(0), &end(60)), Some(Effect::Terminate));
+        assert_eq!(core.step(at(1), &end(600)), None);
+        assert_eq!(core.next_wakeup(), Some(at(60)));
+        assert_eq!(core.step(at(2), &end(0)), Some(Effect::KillAll));
+    }
+
+    #[test]
+    fn without_a_lease_no_deadline_is_taken() {
+        let mut core = Supervisor::new(None);
+        core.step(at(1), &Event::Deadline(at(2)));
+        assert_eq!(core.next_wakeup(), None);
+        assert_eq!(core.step(at(9), &Event::Tick), None);
+    }
+
+    #[test]
+    fn ends_are_said_in_words() {
+        for (status, why, words) in [
+            (3 << 8, Why::Exited, "exited with status 3"),
+            (9, Why::Exited, "was ended by signal 9"),
+            (0x80 | 11, Why::Exited, "was ended by signal 11"),
+            (15, Why::Deadline, "was ended by signal 15 at the end of its lease"),
+            (-1, Why::Lost, "ended with its supervisor"),
+        ] {
+            assert_eq!(Exit { status, why, message: String::new() }.describe(), words);
+        }
+    }
+}

@@ -1,4 +1,5 @@
 //! A master, an executor and an agent for tests, each over real sockets.
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this")]
 
 use std::{

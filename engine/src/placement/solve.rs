@@ -217,11 +217,8 @@ mod tests {
     #[test]
     fn spread_goes_before_warm_and_counts_hosts_not_agents() {
         let spread = Class { spread: Some(BTreeMap::new()), ..class([30, 30], 4) };
-        let rooms = vec![
-            room([500, 500], 0, &[0]),
-            room([500, 500], 0, &[]),
-            room([500, 500], 1, &[]),
-        ];
+        let rooms =
+            vec![room([500, 500], 0, &[0]), room([500, 500], 0, &[]), room([500, 500], 1, &[])];
         assert_eq!(rooms_of(rooms, vec![spread]), [vec![0, 2, 0, 2]]);
     }
 

@@ -31,16 +31,13 @@ struct Player {
     seed: u64,
 }
 
-const CONFIG: EngineConfig = EngineConfig { describe_executor: |id, app| {
-    format!("{id} of {}", app.name).into_bytes()
-} };
+const CONFIG: EngineConfig =
+    EngineConfig { describe_executor: |id, app| format!("{id} of {}", app.name).into_bytes() };
 
 /// The script with what the engine does now below each event.
 pub fn play(text: &str) -> String {
-    let now = Now {
-        wall: "2026-01-01T00:00:00Z".parse().unwrap(),
-        mono: Mono::from_millis(1_000_000),
-    };
+    let now =
+        Now { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Mono::from_millis(1_000_000) };
     let (engine, _) = Engine::restore(CONFIG, 1, &Records::new(), now).unwrap();
     let names = Names::default();
     let mut player = Player { engine, now, stored: Records::new(), names, offers: 0, seed: 1 };
@@ -128,8 +125,7 @@ impl Player {
             self.now.mono = self.now.mono + span.duration();
         }
         self.seed += 1;
-        let (engine, step) =
-            Engine::restore(CONFIG, self.seed, &self.stored, self.now).unwrap();
+        let (engine, step) = Engine::restore(CONFIG, self.seed, &self.stored, self.now).unwrap();
         self.engine = engine;
         self.engine.check();
         self.show(step)
@@ -217,12 +213,16 @@ impl Player {
             Effect::Reply { reply, .. } => self.reply(reply),
             Effect::Answer { answer, .. } => self.answer(answer),
             Effect::Launch(batch) => {
-                let tasks: Vec<String> = batch.tasks.iter().map(|task| {
-                    let executor = self.names.of("exec", task.executor);
-                    let expected = if task.executor_is_new { "new" } else { "alive" };
-                    let id = self.names.of("task", task.task);
-                    format!("{id}={} in {expected} {executor}", task.name)
-                }).collect();
+                let tasks: Vec<String> = batch
+                    .tasks
+                    .iter()
+                    .map(|task| {
+                        let executor = self.names.of("exec", task.executor);
+                        let expected = if task.executor_is_new { "new" } else { "alive" };
+                        let id = self.names.of("task", task.task);
+                        format!("{id}={} in {expected} {executor}", task.name)
+                    })
+                    .collect();
                 let offers: Vec<_> = batch.offers.iter().map(ToString::to_string).collect();
                 format!("LAUNCH on {} by {}: {}", batch.agent, offers.join("+"), tasks.join(", "))
             }
@@ -276,11 +276,14 @@ impl Player {
                 format!("ANSWER {}", rows.collect::<Vec<_>>().join("; "))
             }
             Answer::Queue(rows) => {
-                let rows: Vec<_> = rows.iter().map(|row| {
-                    let run = self.names.of("run", row.run);
-                    let detail = self.names.shorten(&row.detail);
-                    format!("{run} {}x {:?}: {detail}", row.pending, row.reason)
-                }).collect();
+                let rows: Vec<_> = rows
+                    .iter()
+                    .map(|row| {
+                        let run = self.names.of("run", row.run);
+                        let detail = self.names.shorten(&row.detail);
+                        format!("{run} {}x {:?}: {detail}", row.pending, row.reason)
+                    })
+                    .collect();
                 format!("ANSWER [{}]", rows.join("; "))
             }
             other => panic!("scripts do not ask for {other:?}"),
@@ -295,8 +298,21 @@ impl Player {
             Write::Delete { .. } => format!("del {key}"),
             Write::Put { value, .. } => {
                 let value: Value = serde_json::from_slice(&value[1..]).unwrap();
-                let shown = ["state", "shards", "reason", "settled", "next", "tries", "outcome",
-                    "first", "last", "planned_at", "planned_until", "fires", "attempt"];
+                let shown = [
+                    "state",
+                    "shards",
+                    "reason",
+                    "settled",
+                    "next",
+                    "tries",
+                    "outcome",
+                    "first",
+                    "last",
+                    "planned_at",
+                    "planned_until",
+                    "fires",
+                    "attempt",
+                ];
                 let mut fields = Map::new();
                 for (name, field) in value.as_object().into_iter().flatten() {
                     let empty = field.is_null() || *field == json!({}) || *field == json!(0);
@@ -326,15 +342,18 @@ impl Player {
             },
         }
         .into_iter();
-        let parts: Vec<String> = key.split('/').map(|part| {
-            let is_id = part.len() == 36 && part.matches('-').count() == 4;
-            match (is_id, part.parse::<u64>()) {
-                (true, _) => self.names.of(kinds.next().unwrap(), part),
-                (false, Ok(number)) if number > 1_000_000 => "#".to_owned(),
-                (false, Ok(number)) => number.to_string(),
-                (false, Err(_)) => part.to_owned(),
-            }
-        }).collect();
+        let parts: Vec<String> = key
+            .split('/')
+            .map(|part| {
+                let is_id = part.len() == 36 && part.matches('-').count() == 4;
+                match (is_id, part.parse::<u64>()) {
+                    (true, _) => self.names.of(kinds.next().unwrap(), part),
+                    (false, Ok(number)) if number > 1_000_000 => "#".to_owned(),
+                    (false, Ok(number)) => number.to_string(),
+                    (false, Err(_)) => part.to_owned(),
+                }
+            })
+            .collect();
         parts.join("/")
     }
 }
@@ -369,9 +388,9 @@ fn query(query: Query) -> Event {
 
 /// `app NAME {json}` or `job NAME APP {json}`: what is left out has plain values.
 fn put(kind: &str, rest: &str) -> Event {
-    let (names, fields) = rest.split_once('{').map_or((rest, "{}".to_owned()), |(names, fields)| {
-        (names, format!("{{{fields}"))
-    });
+    let (names, fields) = rest
+        .split_once('{')
+        .map_or((rest, "{}".to_owned()), |(names, fields)| (names, format!("{{{fields}")));
     let mut names = names.split_whitespace();
     let mut document = json!({"name": names.next().unwrap(), "resources": {"cpus": 1, "mem": 32}});
     if kind == "job" {
@@ -422,4 +441,3 @@ fn switch(disabled: bool, rest: &str) -> Event {
         _ => Command::SetJobDisabled { name: words[1].parse().unwrap(), disabled, kill },
     })
 }
-

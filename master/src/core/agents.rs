@@ -5,10 +5,7 @@ use std::{collections::BTreeMap, mem};
 use muster_api::{AgentId, Now, limits};
 use muster_proto::{
     FrameworkId, FrameworkInfo,
-    agent::{
-        AgentBody, HeartbeatAnswer, Hello, Kill, MasterBody, Refused, ShutdownExecutor,
-        Unsupported, Welcome,
-    },
+    agent::{AgentBody, HeartbeatAnswer, Hello, MasterBody, Refused, Unsupported, Welcome},
 };
 
 use super::{

@@ -51,7 +51,7 @@ pub(super) struct RunFilter {
 
 /// Runs that are over, newest first.
 #[derive(Debug, Default)]
-pub(super) struct PastRuns {
+pub(super) struct SomeRuns {
     pub(super) runs: Vec<RunView>,
     /// The run up to which was looked, when older ones may be wanted too.
     pub(super) stopped_at: Option<RunId>,
@@ -148,8 +148,8 @@ impl Reader {
         filter: &RunFilter,
         uid: Option<JobUid>,
         limit: usize,
-    ) -> Result<PastRuns, ReadError> {
-        let mut past = PastRuns::default();
+    ) -> Result<SomeRuns, ReadError> {
+        let mut past = SomeRuns::default();
         let oldest = filter.from.map(first_run_id);
         past.stopped_at = self.each_past_run(uid, filter.end(), |id, read| {
             if oldest.is_some_and(|oldest| id < oldest) || past.runs.len() == limit {

@@ -22,7 +22,7 @@ use super::{
     input::{Named, Params},
     page::{decode_cursor, encode_cursor, page_rows},
     problem::Refusal,
-    reader::{PastRuns, RunFilter},
+    reader::{RunFilter, SomeRuns},
     shards,
 };
 
@@ -52,23 +52,24 @@ pub(super) async fn list(
 }
 
 /// Live runs that are wanted.
-async fn live_runs(rest: &Rest, filter: &RunFilter) -> Result<Vec<RunView>, Refusal> {
+async fn live_runs(rest: &Rest, filter: &RunFilter) -> Result<SomeRuns, Refusal> {
     if filter.state.is_some_and(RunState::is_over) {
-        return Ok(Vec::new());
+        return Ok(SomeRuns::default());
     }
-    let Answer::Runs(mut runs) =
-        rest.driver().query(Query::Runs { job: filter.job.clone() }).await?
-    else {
+    let query = Query::Runs { job: filter.job.clone(), before: filter.before };
+    let Answer::Runs(mut runs) = rest.driver().query(query).await? else {
         return Err(Refusal::misunderstanding());
     };
+    let is_full = runs.len() >= limits::LIVE_ROWS;
+    let stopped_at = runs.last().filter(|_| is_full).map(|run| run.id);
     runs.retain(|run| filter.wants(run));
-    Ok(runs)
+    Ok(SomeRuns { runs, stopped_at })
 }
 
 /// Runs that are over and wanted; no more than `limit`.
-async fn past_runs(rest: &Rest, filter: RunFilter, limit: usize) -> Result<PastRuns, Refusal> {
+async fn past_runs(rest: &Rest, filter: RunFilter, limit: usize) -> Result<SomeRuns, Refusal> {
     if filter.state.is_some_and(|state| !state.is_over()) {
-        return Ok(PastRuns::default());
+        return Ok(SomeRuns::default());
     }
     let job = filter.job.clone();
     let past = rest.read(move |reader| {
@@ -84,22 +85,23 @@ async fn past_runs(rest: &Rest, filter: RunFilter, limit: usize) -> Result<PastR
     match (past.await?, job) {
         (Some(past), _) => Ok(past),
         (None, Some(job)) => Err(Refusal::not_found("job", job)),
-        (None, None) => Ok(PastRuns::default()),
+        (None, None) => Ok(SomeRuns::default()),
     }
 }
 
 /// One page of both.
-fn merge(live: Vec<RunView>, past: PastRuns, limit: usize) -> Page<RunView> {
+fn merge(live: SomeRuns, past: SomeRuns, limit: usize) -> Page<RunView> {
     // A run that ended in between is in both; what the store has is newer.
     let all: BTreeMap<_, _> =
-        live.into_iter().chain(past.runs).map(|run| (Reverse(run.id), run)).collect();
-    // Below where the store was looked through, live runs have to wait for what is between them.
-    let known = |id: &RunId| past.stopped_at.is_none_or(|stopped_at| *id >= stopped_at);
-    let mut items: Vec<_> = all.into_values().filter(|run| known(&run.id)).collect();
+        live.runs.into_iter().chain(past.runs).map(|run| (Reverse(run.id), run)).collect();
+    // Below where either was looked through, the other has to wait for what is between.
+    let stopped_at = live.stopped_at.max(past.stopped_at);
+    let mut items: Vec<_> =
+        all.into_values().filter(|run| stopped_at.is_none_or(|at| run.id >= at)).collect();
     let more = items.len() > limit;
     items.truncate(limit);
     let last = items.last().filter(|_| more).map(|run| run.id);
-    Page { items, next: last.or(past.stopped_at).map(encode_cursor) }
+    Page { items, next: last.or(stopped_at).map(encode_cursor) }
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,0 +1,532 @@
+//! Scripts for the pure core: what it is told, and exactly what it does then.
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use muster_agent::{
+    core::{
+        Agent, Config, Connection, Effect, Entry, Event, Identity, RestoreError, Session, Step,
+        Write,
+    },
+    supervise::{Exit, Why},
+};
+use muster_api::{Mono, Now, Timestamp, limits, task};
+use muster_proto::{
+    ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Labels, Reason, Resource, TaskId,
+    TaskInfo, TaskState, TaskStatus,
+    agent::{
+        Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, ShutdownExecutor, Status,
+    },
+    executor::{EventType, Subscribe, Update},
+};
+
+/// An agent, its clock and its journal.
+struct World {
+    agent: Agent,
+    now: Now,
+    journal: Vec<Entry>,
+    identity: Identity,
+    connections: u64,
+}
+
+fn config() -> Config {
+    Config {
+        hostname: "host-a".to_owned(),
+        resources: "cpus:4;mem:4096".parse().unwrap(),
+        attributes: BTreeMap::new(),
+        port: 5051,
+        boot_id: "boot-1".to_owned(),
+    }
+}
+
+fn id(executor: &str) -> ExecutorId {
+    ExecutorId::new(executor)
+}
+
+fn framework() -> FrameworkInfo {
+    FrameworkInfo { id: Some(FrameworkId::new("f")), ..FrameworkInfo::default() }
+}
+
+fn task(name: &str, executor: &str, lease: &str, expect: Option<&str>) -> TaskInfo {
+    let executor = ExecutorInfo {
+        executor_id: Some(id(executor)),
+        resources: vec![Resource::scalar("cpus", 1.0)],
+        labels: Some(Labels::of([(task::LABEL_LEASE, lease)])),
+        ..ExecutorInfo::default()
+    };
+    TaskInfo {
+        task_id: Some(TaskId::new(name)),
+        resources: vec![Resource::scalar("cpus", 0.5)],
+        executor: Some(executor),
+        labels: expect.map(|expect| Labels::of([(task::LABEL_EXPECT, expect)])),
+        ..TaskInfo::default()
+    }
+}
+
+impl World {
+    fn new() -> Self {
+        let now =
+            Now { wall: Timestamp::from_millis(1_000_000), mono: Mono::from_millis(1_000_000) };
+        let (agent, step) = Agent::restore(config(), Identity::default(), 1, [], now).unwrap();
+        assert_eq!(step, Step::default());
+        let (journal, identity) = (Vec::new(), Identity::default());
+        Self { agent, now, journal, identity, connections: 0 }
+    }
+
+    fn pass(&mut self, span: Duration) {
+        self.now = Now { wall: self.now.wall + span, mono: self.now.mono + span };
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        let step = self.agent.step(self.now, event);
+        for write in step.writes {
+            match write {
+                Write::Entry(entry) => self.journal.push(entry),
+                Write::Identity(identity) => self.identity = identity,
+            }
+        }
+        step.effects
+    }
+
+    fn connection(&self) -> Connection {
+        Connection(self.connections)
+    }
+
+    /// Connects and registers; the first heartbeat is answered if so wanted.
+    fn register(&mut self, answered: bool) -> Vec<Effect> {
+        self.connections += 1;
+        let connection = self.connection();
+        let hello = self.step(Event::Challenged { connection, term: 7 });
+        assert!(matches!(hello[..], [Effect::Hello { .. }]));
+        let agent = "agent-1".parse().unwrap();
+        let effects = self.step(Event::Welcomed { connection, term: 7, agent });
+        if answered {
+            self.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 1 }));
+        }
+        effects
+    }
+
+    fn say(&mut self, body: MasterBody) -> Vec<Effect> {
+        let connection = self.connection();
+        self.step(Event::FromMaster { connection, term: 7, body: Some(body) })
+    }
+
+    fn launch(&mut self, task: TaskInfo) -> Vec<Effect> {
+        let framework = Some(framework());
+        self.say(MasterBody::Launch(Launch { framework, task: Some(task), heartbeat: 1 }))
+    }
+
+    /// An executor that is started and subscribed, with one task.
+    fn running(&mut self, lease: &str) {
+        self.launch(task("t1", "e1", lease, None));
+        self.step(Event::Fetched { executor: id("e1"), outcome: Ok(()) });
+        self.step(Event::Started { executor: id("e1") });
+        self.subscribe(1, Vec::new());
+    }
+
+    fn subscribe(&mut self, session: u64, updates: Vec<TaskStatus>) -> Vec<Effect> {
+        let updates = updates.into_iter().map(|status| Update { status: Some(status) }).collect();
+        let subscribe = Subscribe { unacknowledged_updates: updates, ..Subscribe::default() };
+        let session = Session(session);
+        self.step(Event::Subscribed { session, executor: id("e1"), subscribe })
+    }
+
+    fn update(&mut self, session: u64, state: TaskState, uuid: u8) -> Vec<Effect> {
+        let status = Box::new(report(state, uuid));
+        self.step(Event::Updated { session: Session(session), status })
+    }
+
+    fn acknowledge(&mut self, uuid: Vec<u8>) -> Vec<Effect> {
+        let framework_id = framework().id;
+        let task_id = Some(TaskId::new("t1"));
+        self.say(MasterBody::Acknowledge(Acknowledge { framework_id, task_id, uuid }))
+    }
+
+    fn exit(&mut self, why: Why) -> Vec<Effect> {
+        let exit = Exit { status: 9, why, message: String::new() };
+        self.step(Event::Exited { executor: id("e1"), exit })
+    }
+
+    /// The agent dies and comes back with its journal.
+    fn restart(&mut self) -> Vec<Effect> {
+        self.pass(Duration::from_secs(1));
+        let journal = self.journal.clone();
+        let restored = Agent::restore(config(), self.identity.clone(), 2, journal, self.now);
+        let (agent, step) = restored.unwrap();
+        self.agent = agent;
+        self.journal = self.agent.snapshot();
+        step.effects
+    }
+}
+
+fn report(state: TaskState, uuid: u8) -> TaskStatus {
+    TaskStatus {
+        task_id: Some(TaskId::new("t1")),
+        state: state as i32,
+        uuid: Some(vec![uuid; 16]),
+        ..TaskStatus::default()
+    }
+}
+
+fn statuses(effects: &[Effect]) -> Vec<Status> {
+    let status = |effect: &Effect| match effect {
+        Effect::ToMaster { body: AgentBody::Status(status), .. } => Some(status.clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(status).collect()
+}
+
+fn states(effects: &[Effect]) -> Vec<(TaskState, TaskState)> {
+    let of = |status: &Status| (status.status.as_ref().unwrap().state(), status.latest_state());
+    statuses(effects).iter().map(of).collect()
+}
+
+fn only_status(effects: &[Effect]) -> TaskStatus {
+    let all = statuses(effects);
+    assert_eq!(all.len(), 1, "{effects:?}");
+    all[0].status.clone().unwrap()
+}
+
+fn events(effects: &[Effect]) -> Vec<EventType> {
+    let event = |effect: &Effect| match effect {
+        Effect::ToExecutor { event, .. } => Some(event.r#type()),
+        _ => None,
+    };
+    effects.iter().filter_map(event).collect()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn only_the_head_is_in_flight_and_the_rest_follows_in_order() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    let first = world.update(1, TaskState::Running, 1);
+    assert_eq!(states(&first), [(TaskState::Running, TaskState::Running)]);
+    let second = world.update(1, TaskState::Finished, 2);
+    assert_eq!(states(&second), [], "it waits for the head");
+    assert_eq!(events(&second), [EventType::Acknowledged]);
+    assert_eq!(states(&world.update(1, TaskState::Running, 1)), [], "known");
+    assert_eq!(states(&world.acknowledge(vec![9; 16])), [], "not the head's uuid");
+    let next = world.acknowledge(vec![1; 16]);
+    assert_eq!(states(&next), [(TaskState::Finished, TaskState::Finished)]);
+    assert_eq!(world.acknowledge(vec![2; 16]), []);
+    world.step(Event::Disconnected { connection: world.connection() });
+    assert_eq!(statuses(&world.register(true)), [], "it is forgotten");
+}
+
+#[test]
+fn a_head_is_sent_again_after_10_s_doubling_and_on_each_connection() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    world.update(1, TaskState::Running, 1);
+    let mut sent_at = Vec::new();
+    for second in 1..=75 {
+        world.pass(SECOND);
+        let effects = world.step(Event::Tick);
+        if !statuses(&effects).is_empty() {
+            sent_at.push(second);
+        }
+        for effect in effects {
+            if let Effect::ToMaster { body: AgentBody::Heartbeat(heartbeat), .. } = effect {
+                let number = heartbeat.number;
+                world.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number }));
+            }
+        }
+    }
+    assert_eq!(sent_at, [10, 30, 70]);
+    world.step(Event::Disconnected { connection: world.connection() });
+    assert_eq!(states(&world.register(true)).len(), 1);
+}
+
+#[test]
+fn leases_count_from_when_the_answered_heartbeat_was_sent() {
+    let mut world = World::new();
+    world.register(true);
+    let registered = world.now.mono;
+    world.launch(task("t1", "e1", "30s", None));
+    world.pass(SECOND * 5);
+    assert!(matches!(
+        world.step(Event::Tick)[..],
+        [Effect::ToMaster { body: AgentBody::Heartbeat(_), .. }]
+    ));
+    world.pass(SECOND * 3);
+    let effects = world.step(Event::Fetched { executor: id("e1"), outcome: Ok(()) });
+    let [Effect::Start { deadline, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(*deadline, Some(registered + SECOND * 30));
+    let effects = world.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 2 }));
+    let at = registered + SECOND * 35;
+    assert_eq!(effects, [Effect::SetDeadline { executor: id("e1"), at }]);
+    let again = world.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 1 }));
+    assert_eq!(again, [], "a lease never shrinks");
+}
+
+#[test]
+fn a_launch_that_counts_on_an_old_answer_is_dropped() {
+    for (lease, wait, dropped) in
+        [("20s", 19, false), ("20s", 20, true), ("off", 30, false), ("off", 31, true)]
+    {
+        let mut world = World::new();
+        world.register(true);
+        world.pass(SECOND * wait);
+        let effects = world.launch(task("t1", "e1", lease, None));
+        assert_eq!(statuses(&effects).len(), usize::from(dropped), "{lease} after {wait} s");
+    }
+    let mut world = World::new();
+    world.register(false);
+    let status = only_status(&world.launch(task("t1", "e1", "off", None)));
+    assert_eq!(status.state(), TaskState::Dropped);
+}
+
+#[test]
+fn a_lease_that_ends_while_artifacts_are_fetched_starts_nothing() {
+    let mut world = World::new();
+    world.register(true);
+    world.launch(task("t1", "e1", "15s", None));
+    world.pass(SECOND * 15);
+    let effects = world.step(Event::Fetched { executor: id("e1"), outcome: Ok(()) });
+    assert_eq!(only_status(&effects).state(), TaskState::Dropped);
+}
+
+#[test]
+fn what_a_launch_expects_of_its_executor_must_hold() {
+    let mut world = World::new();
+    world.register(true);
+    let status = only_status(&world.launch(task("t0", "e1", "1h", Some("alive"))));
+    assert_eq!(status.state(), TaskState::Dropped);
+    world.launch(task("t1", "e1", "1h", Some("new")));
+    let sibling = world.launch(task("t2", "e1", "1h", Some("new")));
+    assert_eq!(statuses(&sibling), [], "of the same start");
+    world.step(Event::Disconnected { connection: world.connection() });
+    world.register(true);
+    let late = world.launch(task("t3", "e1", "1h", Some("new")));
+    assert_eq!(only_status(&late).state(), TaskState::Dropped);
+    assert_eq!(statuses(&world.launch(task("t4", "e1", "1h", Some("alive")))), []);
+    world.exit(Why::Exited);
+    let late = world.launch(task("t5", "e1", "1h", Some("new")));
+    assert_eq!(only_status(&late).message(), "executor e1 has ended", "ids are not used again");
+}
+
+#[test]
+fn a_launch_that_comes_twice_starts_once() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    assert_eq!(world.launch(task("t1", "e1", "1h", None)), []);
+    world.update(1, TaskState::Running, 1);
+    let again = world.launch(task("t1", "e1", "1h", None));
+    assert_eq!(states(&again), [(TaskState::Running, TaskState::Running)]);
+    assert_eq!(events(&again), []);
+}
+
+#[test]
+fn how_an_executor_ended_decides_what_its_tasks_come_to() {
+    use {Reason as R, TaskState as S, Why as W};
+    for (why, state, reason) in [
+        (W::Exited, S::Failed, R::ExecutorTerminated),
+        (W::Lost, S::Failed, R::ExecutorTerminated),
+        (W::Ended, S::Failed, R::ExecutorTerminated),
+        (W::Deadline, S::Gone, R::ExecutorTerminated),
+        (W::Unstartable, S::Failed, R::ContainerLaunchFailed),
+        (W::NeverStarted, S::Dropped, R::AgentRestarted),
+    ] {
+        let mut world = World::new();
+        world.register(true);
+        world.running("1h");
+        assert_eq!(world.exit(why), [], "its stream may hold reports");
+        let effects = world.step(Event::Left { session: Session(1) });
+        let status = only_status(&effects);
+        assert_eq!((status.state(), status.reason()), (state, reason), "{why:?}");
+        let fenced = status.labels.is_some_and(|labels| labels.get(task::LABEL_FENCED).is_some());
+        assert_eq!(fenced, why == W::Deadline);
+        let last = effects.last();
+        let exited = |body: &AgentBody| matches!(body, AgentBody::ExecutorExited(_));
+        assert!(matches!(last, Some(Effect::ToMaster { body, .. }) if exited(body)), "{last:?}");
+    }
+}
+
+#[test]
+fn last_words_of_a_dead_executor_are_heard() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    world.exit(Why::Exited);
+    world.update(1, TaskState::Finished, 1);
+    let effects = world.step(Event::Left { session: Session(1) });
+    assert_eq!(statuses(&effects), [], "it had finished");
+}
+
+#[test]
+fn executors_that_do_not_subscribe_are_ended() {
+    let mut world = World::new();
+    world.register(true);
+    world.launch(task("t1", "e1", "1h", None));
+    world.step(Event::Fetched { executor: id("e1"), outcome: Ok(()) });
+    world.step(Event::Started { executor: id("e1") });
+    world.step(Event::Disconnected { connection: world.connection() });
+    assert_eq!(world.agent.next_wakeup(), Some(world.now.mono + limits::EXECUTOR_REGISTRATION));
+    world.pass(limits::EXECUTOR_REGISTRATION);
+    assert!(matches!(world.step(Event::Tick)[..], [Effect::End { .. }]));
+    world.exit(Why::Ended);
+    let status = only_status(&world.register(true));
+    assert_eq!(status.state(), TaskState::Failed);
+    assert_eq!(status.reason(), Reason::ExecutorRegistrationTimeout);
+}
+
+#[test]
+fn executors_that_do_not_come_back_after_a_restart_are_ended() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    let effects = world.restart();
+    assert!(effects.contains(&Effect::Attach { executor: id("e1") }));
+    world.step(Event::Started { executor: id("e1") });
+    world.pass(limits::EXECUTOR_REREGISTRATION);
+    assert!(matches!(world.step(Event::Tick)[..], [Effect::End { .. }]));
+    world.exit(Why::Ended);
+    let status = only_status(&world.register(true));
+    assert_eq!(status.state(), TaskState::Gone);
+    assert_eq!(status.reason(), Reason::ExecutorReregistrationTimeout);
+}
+
+#[test]
+fn a_restart_goes_on_where_the_journal_ends() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    world.update(1, TaskState::Running, 1);
+    world.update(1, TaskState::Finished, 2);
+    world.acknowledge(vec![1; 16]);
+    world.restart();
+    // What was written down once more says the same.
+    world.restart();
+    let resent = world.register(true);
+    assert_eq!(states(&resent), [(TaskState::Finished, TaskState::Finished)]);
+    let effects =
+        world.subscribe(1, vec![report(TaskState::Running, 1), report(TaskState::Finished, 2)]);
+    assert_eq!(
+        events(&effects),
+        [EventType::Subscribed, EventType::Acknowledged, EventType::Acknowledged]
+    );
+    assert_eq!(statuses(&effects), []);
+    world.acknowledge(vec![2; 16]);
+    world.restart();
+    assert_eq!(statuses(&world.register(true)), []);
+}
+
+#[test]
+fn kills_reach_tasks_wherever_they_are() {
+    let kill = || {
+        let (framework_id, task_id) = (framework().id, Some(TaskId::new("t1")));
+        MasterBody::Kill(Kill { framework_id, task_id, kill_policy: None })
+    };
+    let mut world = World::new();
+    world.register(true);
+    world.launch(task("t1", "e1", "1h", None));
+    let status = only_status(&world.say(kill()));
+    assert_eq!(status.state(), TaskState::Killed);
+    assert_eq!(status.reason(), Reason::TaskKilledDuringLaunch);
+
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    assert_eq!(events(&world.say(kill())), [EventType::Kill]);
+    world.step(Event::Left { session: Session(1) });
+    assert_eq!(world.say(kill()), [], "it waits for the executor to come back");
+    let back = world.subscribe(2, Vec::new());
+    assert_eq!(events(&back), [EventType::Subscribed, EventType::Launch, EventType::Kill]);
+}
+
+#[test]
+fn a_shutdown_is_asked_for_then_forced_and_takes_no_more_launches() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    let (framework_id, executor_id) = (framework().id, Some(id("e1")));
+    let shutdown = ShutdownExecutor { framework_id, executor_id };
+    let effects = world.say(MasterBody::ShutdownExecutor(shutdown));
+    assert_eq!(events(&effects), [EventType::Shutdown]);
+    let status = only_status(&world.launch(task("t2", "e1", "1h", Some("alive"))));
+    assert_eq!(status.state(), TaskState::Dropped);
+    world.pass(limits::EXECUTOR_SHUTDOWN_GRACE);
+    let effects = world.step(Event::Tick);
+    let forced = Effect::End { executor: id("e1"), grace: Duration::ZERO };
+    assert!(effects.contains(&forced), "{effects:?}");
+}
+
+#[test]
+fn masters_of_lower_terms_are_refused() {
+    let mut world = World::new();
+    world.register(true);
+    let connection = world.connection();
+    let body = Some(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 1 }));
+    let effects = world.step(Event::FromMaster { connection, term: 6, body });
+    assert_eq!(effects, [Effect::Disconnect { connection }]);
+    let connection = Connection(9);
+    let effects = world.step(Event::Challenged { connection, term: 6 });
+    assert_eq!(effects, [Effect::Disconnect { connection }]);
+}
+
+#[test]
+fn a_master_that_answers_no_heartbeat_is_given_up() {
+    let mut world = World::new();
+    world.register(false);
+    let mut waited = Duration::ZERO;
+    loop {
+        world.pass(SECOND);
+        waited += SECOND;
+        let connection = world.connection();
+        if world.step(Event::Tick).contains(&Effect::Disconnect { connection }) {
+            break;
+        }
+    }
+    assert_eq!(waited, limits::SILENT_AFTER);
+    assert_eq!(world.agent.next_wakeup(), None);
+}
+
+#[test]
+fn resources_that_undercut_what_runs_are_refused() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    let less = Config { resources: "cpus:1;mem:64".parse().unwrap(), ..config() };
+    let refused =
+        Agent::restore(less, Identity::default(), 1, world.journal.clone(), world.now).unwrap_err();
+    let (given, used) = ("cpus:1;mem:64".to_owned(), "cpus:1.5".to_owned());
+    assert_eq!(refused, RestoreError::Undercut { given, used });
+}
+
+#[test]
+fn the_core_reads_no_clock_and_touches_no_world() {
+    let core = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files: Vec<_> = std::fs::read_dir(core.join("core"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .chain([core.join("supervise/core.rs")])
+        .collect();
+    files.sort();
+    assert!(files.len() > 5);
+    let forbidden = [
+        "std::fs",
+        "std::net",
+        "std::io",
+        "std::thread",
+        "tokio",
+        "hyper",
+        "clock::",
+        "getrandom",
+        "async ",
+        "HashMap",
+        "f64",
+        "f32",
+        "Mutex",
+    ];
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for word in forbidden {
+            assert!(!text.contains(word), "{} holds `{word}`", file.display());
+        }
+    }
+}
