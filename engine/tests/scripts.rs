@@ -3,6 +3,8 @@
 //! A line that begins with `> ` is an event; the lines below it are what the step did. To accept
 //! what the engine does now, run with `MUSTER_BLESS=1` and read the difference.
 
+#![allow(clippy::unwrap_used, reason = "a script that cannot be played is a failed test")]
+
 mod script;
 
 use std::path::PathBuf;

@@ -11,7 +11,7 @@ pub struct Names {
 
 impl Names {
     /// The short name of an id, made if it is new.
-    pub fn of(&mut self, kind: &'static str, id: impl ToString) -> String {
+    pub fn of(&mut self, kind: &'static str, id: impl std::fmt::Display) -> String {
         let id = id.to_string();
         if let Some(name) = self.by_id.get(&id) {
             return name.clone();
