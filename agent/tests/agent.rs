@@ -341,3 +341,26 @@ fn a_work_folder_serves_one_agent() {
     assert!(error.contains("in use by another agent"), "{error}");
     agent.stop();
 }
+
+#[test]
+fn a_host_that_was_booted_anew_has_forgotten_all_but_its_name() {
+    let (work, master) = (WorkDir::new(), Master::bind());
+    let agent = RunningAgent::start(work.path(), &master);
+    let mut link = master.register(5);
+    link.first_heartbeat();
+    link.launch(task("t1", "e1", FOREVER, "1h"));
+    pid_in(&work.executor("e1").join("sandbox/pid"));
+    agent.stop();
+    drop(link);
+    let file = work.path().join("agent.json");
+    let mut kept: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    kept["boot_id"] = "another".into();
+    std::fs::write(&file, kept.to_string()).unwrap();
+    let agent = RunningAgent::start(work.path(), &master);
+    let link = master.register(6);
+    assert_eq!(link.hello.info.unwrap().id.unwrap().value, "agent-1");
+    assert_eq!((link.hello.executors, link.hello.tasks), (Vec::new(), Vec::new()));
+    assert_ne!(link.hello.boot_id, "another");
+    agent.stop();
+}

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a script that cannot be played is a failed test")]
 
+mod samples;
 mod script;
 
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ fn every_script_gives_exactly_its_steps() {
     let mut different = Vec::new();
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
-        let now = script::play(&text);
+        let (now, _) = script::play(&text);
         if now == text {
             continue;
         }

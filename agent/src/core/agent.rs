@@ -200,6 +200,10 @@ impl Agent {
             Kind::Status(known) => {
                 let key = key_of(known.framework_id, known.task_id);
                 if let (Some(task), Some(status)) = (self.tasks.get_mut(&key), known.status) {
+                    // A rewritten journal may say once more what was decided just before.
+                    if task.queue().any(|queued| queued.uuid == status.uuid) {
+                        return;
+                    }
                     if let Some(uuid) = status.uuid.clone()
                         && !task.has_seen(&uuid)
                     {

@@ -124,6 +124,7 @@ pub enum Event {
 
 /// What is to be stored before any effect of the same step leaves.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "nearly all writes are entries")]
 pub enum Write {
     /// Append this to the journal.
     Entry(Entry),

@@ -102,7 +102,9 @@ impl Agent {
 
     /// Why a launch must not be carried out.
     fn obstacle(&self, now: Now, launch: &Accepted) -> Option<String> {
-        let up = self.link.up()?;
+        let Some(up) = self.link.up() else {
+            return Some("the master that asked for it is gone".to_owned());
+        };
         let Some(confirmed) = up.confirmed() else {
             return Some("no heartbeat has been answered on this connection yet".to_owned());
         };

@@ -3,10 +3,10 @@
 mod names;
 mod player;
 
-pub use player::play;
+pub(crate) use player::play;
 
 /// The first lines that differ.
-pub fn difference(expected: &str, now: &str) -> String {
+pub(crate) fn difference(expected: &str, now: &str) -> String {
     let pairs = expected.lines().zip(now.lines());
     for (at, (old, new)) in pairs.enumerate() {
         if old != new {

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// Short names in order of appearance.
 #[derive(Default)]
-pub struct Names {
+pub(super) struct Names {
     by_id: BTreeMap<String, String>,
     counts: BTreeMap<&'static str, u32>,
 }
 
 impl Names {
     /// The short name of an id, made if it is new.
-    pub fn of(&mut self, kind: &'static str, id: impl std::fmt::Display) -> String {
+    pub(super) fn of(&mut self, kind: &'static str, id: impl std::fmt::Display) -> String {
         let id = id.to_string();
         if let Some(name) = self.by_id.get(&id) {
             return name.clone();
@@ -24,7 +24,7 @@ impl Names {
     }
 
     /// The id that a short name stands for.
-    pub fn id<T: std::str::FromStr>(&self, name: &str) -> T
+    pub(super) fn id<T: std::str::FromStr>(&self, name: &str) -> T
     where
         T::Err: std::fmt::Debug,
     {
@@ -34,7 +34,7 @@ impl Names {
     }
 
     /// Replaces ids in some text by their short names.
-    pub fn shorten(&self, text: &str) -> String {
+    pub(super) fn shorten(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for (id, name) in &self.by_id {
             text = text.replace(id, name);

@@ -34,8 +34,8 @@ struct Player {
 const CONFIG: EngineConfig =
     EngineConfig { describe_executor: |id, app| format!("{id} of {}", app.name).into_bytes() };
 
-/// The script with what the engine does now below each event.
-pub fn play(text: &str) -> String {
+/// The script with what the engine does now below each event, and what is stored after it.
+pub(crate) fn play(text: &str) -> (String, Records) {
     let now =
         Now { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Mono::from_millis(1_000_000) };
     let (engine, _) = Engine::restore(CONFIG, 1, &Records::new(), now).unwrap();
@@ -52,7 +52,7 @@ pub fn play(text: &str) -> String {
             out.push_str(&player.play_line(event));
         }
     }
-    out
+    (out, player.stored)
 }
 
 impl Player {

@@ -1,0 +1,104 @@
+//! The death of an executor: nothing of it lives on beside the shards' next attempts.
+
+use muster_api::views::RunState;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::cluster::{Cluster, PRELUDE, Process, script, wait_until, with};
+
+const SHARDS: usize = 4;
+
+/// A script whose first attempt leaves children of every kind behind and never ends, and whose
+/// later attempts look for them, as their first act.
+const STRAYS: &str = r#"
+pids=$WITNESS/pids.$MUSTER_SHARD_ITEM
+stray='trap "" TERM HUP; echo $$ >>"$0"; echo x >>"$0.ready"; while :; do sleep 100; done'
+if [ "$MUSTER_ATTEMPT" = 1 ]; then
+    echo $$ >>"$pids"
+    bash -c "$stray" "$pids" &
+    setsid bash -c "$stray" "$pids" &
+    (setsid bash -c 'bash -c "$0" "$1" & disown' "$stray" "$pids" &)
+    (cd / && setsid env -i PATH="$PATH" bash -c 'bash -c "$0" "$1" & disown' "$stray" "$pids" &)
+    while :; do sleep 100; done
+fi
+while read -r pid; do
+    if [ -e "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status"; then
+        note alive "$pid"
+    fi
+done <"$pids"
+note end
+"#;
+
+/// Strays of one shard.
+const STRAYS_EACH: usize = 4;
+
+fn with_strays() -> (Cluster, String) {
+    let cluster = Cluster::with_agents(2, "cpus:1;mem:1024");
+    cluster.put_app("scripts", &json!({}));
+    let strays = script("strays", u32::try_from(SHARDS).unwrap(), &format!("{PRELUDE}{STRAYS}"));
+    cluster.put_job(&with(strays, &json!({"failover": {"backoff": "1s..1s"}})));
+    let run = cluster.trigger("strays");
+    let folder = cluster.witness().folder().to_owned();
+    wait_until("all strays are there", || {
+        (0..SHARDS).all(|item| {
+            let ready = std::fs::read_to_string(folder.join(format!("pids.{item}.ready")));
+            ready.unwrap_or_default().lines().count() == STRAYS_EACH
+        })
+    });
+    (cluster, run)
+}
+
+/// Checks that all shards ran again on the other agent after everything of the former attempts
+/// was dead.
+fn nothing_was_left(cluster: &Cluster, run: &str, from: &str) {
+    let view = cluster.wait_for_run(run);
+    assert_eq!(view.state, RunState::Succeeded, "{view:?}");
+    for shard in view.shards.unwrap() {
+        assert_eq!(shard.attempt, 2);
+        assert_ne!(shard.hostname.as_deref(), Some(from), "it stayed where its executor died");
+    }
+    let acts = cluster.witness().acts("strays");
+    let words: Vec<_> = acts.iter().map(|act| act.word.as_str()).collect();
+    assert_eq!(words, ["start", "start", "end"].repeat(SHARDS), "{acts:?}");
+    assert!(strays(cluster).is_empty());
+}
+
+/// Processes of the former attempts that live.
+fn strays(cluster: &Cluster) -> Vec<Process> {
+    let files = (0..SHARDS).map(|item| cluster.witness().folder().join(format!("pids.{item}")));
+    let texts: Vec<_> = files.map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let pids = texts.iter().flat_map(|text| text.lines()).map(|pid| pid.parse().unwrap());
+    pids.filter_map(Process::read).collect()
+}
+
+fn only_executor(cluster: &Cluster) -> (String, Process, Process) {
+    let mut all = Vec::new();
+    for agent in ["a1", "a2"] {
+        let executors = cluster.executors_on(agent);
+        all.extend(executors.into_iter().map(|(parent, child)| (agent.to_owned(), parent, child)));
+    }
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+#[test]
+fn a_killed_executor_leaves_nothing_behind() {
+    let (cluster, run) = with_strays();
+    assert_eq!(strays(&cluster).len(), SHARDS * (STRAYS_EACH + 1));
+    let (agent, _, executor) = only_executor(&cluster);
+    executor.signal(Signal::KILL);
+    nothing_was_left(&cluster, &run, &agent);
+}
+
+/// The agent is away when it happens, and hears of it later.
+#[test]
+fn an_executor_killed_in_the_absence_of_its_agent_leaves_nothing_behind() {
+    let (mut cluster, run) = with_strays();
+    let (agent, supervisor, executor) = only_executor(&cluster);
+    cluster.agent(&agent).end(Signal::KILL);
+    executor.signal(Signal::KILL);
+    wait_until("its supervisor is done", || !supervisor.is_alive());
+    assert!(strays(&cluster).is_empty(), "the supervisor left something behind");
+    cluster.agent(&agent).start();
+    nothing_was_left(&cluster, &run, &agent);
+}

@@ -1,0 +1,10 @@
+//! The whole system: the real binary, real processes, `kill -9`.
+//!
+//! What a shard did is judged by what it wrote into a witness file itself, never by what the
+//! scheduler says about it.
+
+#![allow(clippy::print_stderr, reason = "tests show the logs of what failed")]
+
+mod cluster;
+mod descendants;
+mod restarts;
