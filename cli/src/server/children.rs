@@ -177,7 +177,16 @@ fn former(folder: &Path) -> io::Result<Option<OwnedFd>> {
 mod tests {
     use super::*;
 
-    fn announce(folder: &Path, child: &Child) {
+    /// Writes the `ready.json` of a process, as soon as the kernel shows its command line: for a
+    /// moment after its start it has none.
+    async fn announce(folder: &Path, child: &Child) {
+        let line = format!("/proc/{}/cmdline", child.id().unwrap());
+        let shown = async {
+            while fs::read(&line).unwrap().is_empty() {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(END_GRACE, shown).await.unwrap();
         let ready = serde_json::json!({"pid": child.id(), "listen": "127.0.0.1:1"});
         fs::write(folder.join("ready.json"), ready.to_string()).unwrap();
     }
@@ -200,12 +209,12 @@ mod tests {
                 .unwrap()
         };
         let mut other = start(Path::new("/elsewhere"));
-        announce(folder.path(), &other);
+        announce(folder.path(), &other).await;
         end_former(folder.path()).await.unwrap();
         assert_eq!(other.try_wait().unwrap(), None);
         let mut own = start(folder.path());
-        announce(folder.path(), &own);
+        announce(folder.path(), &own).await;
         end_former(folder.path()).await.unwrap();
-        assert!(!own.wait().await.unwrap().success());
+        assert!(!timeout(END_GRACE, own.wait()).await.unwrap().unwrap().success());
     }
 }

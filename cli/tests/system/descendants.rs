@@ -18,7 +18,8 @@ if [ "$MUSTER_ATTEMPT" = 1 ]; then
     bash -c "$stray" "$pids" &
     setsid bash -c "$stray" "$pids" &
     (setsid bash -c 'bash -c "$0" "$1" & disown' "$stray" "$pids" &)
-    (cd / && setsid env -i PATH="$PATH" bash -c 'bash -c "$0" "$1" & disown' "$stray" "$pids" &)
+    # One that shows nothing of where it comes from can only be known by its parents.
+    (cd / && setsid $MUSTER_JOB_PARAMETER bash -c 'bash -c "$0" "$1" & disown' "$stray" "$pids" &)
     while :; do sleep 100; done
 fi
 while read -r pid; do
@@ -32,11 +33,17 @@ note end
 /// Strays of one shard.
 const STRAYS_EACH: usize = 4;
 
-fn with_strays() -> (Cluster, String) {
+/// Without any variable of ours in its environment.
+const NAMELESS: &str = "env -i PATH=/usr/bin:/bin";
+
+/// Two agents, and on one of them an executor whose shards have left strays; and their run.
+/// `disguise` is the command that the last stray of each shard is started by.
+fn with_strays(disguise: &str, lease: &str) -> (Cluster, String) {
     let cluster = Cluster::with_agents(2, "cpus:1;mem:1024");
-    cluster.put_app("scripts", &json!({}));
+    cluster.put_app("scripts", &json!({"lease": lease}));
     let strays = script("strays", u32::try_from(SHARDS).unwrap(), &format!("{PRELUDE}{STRAYS}"));
-    cluster.put_job(&with(strays, &json!({"failover": {"backoff": "1s..1s"}})));
+    let more = json!({"failover": {"backoff": "1s..1s"}, "parameter": disguise});
+    cluster.put_job(&with(strays, &more));
     let run = cluster.trigger("strays");
     let folder = cluster.witness().folder().to_owned();
     wait_until("all strays are there", || {
@@ -83,7 +90,7 @@ fn only_executor(cluster: &Cluster) -> (String, Process, Process) {
 
 #[test]
 fn a_killed_executor_leaves_nothing_behind() {
-    let (cluster, run) = with_strays();
+    let (cluster, run) = with_strays(NAMELESS, "2m");
     assert_eq!(strays(&cluster).len(), SHARDS * (STRAYS_EACH + 1));
     let (agent, _, executor) = only_executor(&cluster);
     executor.signal(Signal::KILL);
@@ -93,7 +100,7 @@ fn a_killed_executor_leaves_nothing_behind() {
 /// The agent is away when it happens, and hears of it later.
 #[test]
 fn an_executor_killed_in_the_absence_of_its_agent_leaves_nothing_behind() {
-    let (mut cluster, run) = with_strays();
+    let (mut cluster, run) = with_strays(NAMELESS, "2m");
     let (agent, supervisor, executor) = only_executor(&cluster);
     cluster.agent(&agent).end(Signal::KILL);
     executor.signal(Signal::KILL);
@@ -101,4 +108,37 @@ fn an_executor_killed_in_the_absence_of_its_agent_leaves_nothing_behind() {
     assert!(strays(&cluster).is_empty(), "the supervisor left something behind");
     cluster.agent(&agent).start();
     nothing_was_left(&cluster, &run, &agent);
+}
+
+/// Nobody is left to kill the strays but the agent, and it has to find them.
+#[test]
+fn a_killed_supervisor_leaves_nothing_behind() {
+    let (cluster, run) = with_strays("env", "2m");
+    let (agent, supervisor, _) = only_executor(&cluster);
+    supervisor.signal(Signal::KILL);
+    nothing_was_left(&cluster, &run, &agent);
+}
+
+#[test]
+fn a_killed_agent_supervisor_and_executor_leave_nothing_behind() {
+    let (mut cluster, run) = with_strays("env", "2m");
+    let (agent, supervisor, executor) = only_executor(&cluster);
+    cluster.agent(&agent).end(Signal::KILL);
+    supervisor.signal(Signal::KILL);
+    executor.signal(Signal::KILL);
+    cluster.agent(&agent).start();
+    nothing_was_left(&cluster, &run, &agent);
+}
+
+/// A host that is cut off: its lease ends, its supervisor kills, and only then others begin.
+#[test]
+fn a_silent_agent_loses_its_shards_to_another_and_nothing_runs_twice() {
+    let (mut cluster, run) = with_strays(NAMELESS, "15s");
+    let (agent, supervisor, _) = only_executor(&cluster);
+    cluster.agent(&agent).signal(Signal::STOP);
+    nothing_was_left(&cluster, &run, &agent);
+    assert!(!supervisor.is_alive());
+    // Back again it knows that its tasks are over, and takes new ones.
+    cluster.agent(&agent).signal(Signal::CONT);
+    cluster.wait_for_agents(2);
 }

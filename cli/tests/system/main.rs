@@ -5,6 +5,10 @@
 
 #![allow(clippy::print_stderr, reason = "tests show the logs of what failed")]
 
+mod acceptance;
+mod access;
 mod cluster;
 mod descendants;
+mod hosts;
 mod restarts;
+mod sharing;

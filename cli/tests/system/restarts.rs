@@ -12,7 +12,7 @@ const SHARDS: u32 = 100;
 /// A cluster with a hundred shards of one to three seconds, of which some are over, some go on
 /// and some have not started; and the id of their run.
 fn in_the_middle_of_a_run() -> (Cluster, String) {
-    let cluster = Cluster::with_agents(2, "cpus:4;mem:4096");
+    let cluster = Cluster::with_agents(2, "cpus:2;mem:4096");
     cluster.put_app("scripts", &json!({}));
     let text = format!("{PRELUDE} sleep $((1 + MUSTER_SHARD_ITEM % 3)); note end");
     cluster.put_job(&script("hundred", SHARDS, &text));

@@ -41,7 +41,12 @@ impl Answer {
     /// Checks that it is a problem of this kind.
     #[track_caller]
     pub(crate) fn expect_problem(self, status: u16, code: &str) -> Self {
-        assert_eq!((self.status, &self.body["code"]), (status, &Value::from(code)), "{}", self.text);
+        assert_eq!(
+            (self.status, &self.body["code"]),
+            (status, &Value::from(code)),
+            "{}",
+            self.text
+        );
         self
     }
 }

@@ -212,9 +212,9 @@ impl Cluster {
         let supervisors = all.iter().filter(|process| process.is_supervisor());
         let children = supervisors.flat_map(|supervisor| {
             let children = all.iter().filter(|process| process.parent == supervisor.pid);
-            children.filter(|child| child.is_executor()).map(|child| {
-                (supervisor.clone(), child.clone())
-            })
+            children
+                .filter(|child| child.is_executor())
+                .map(|child| (supervisor.clone(), child.clone()))
         });
         children.collect()
     }

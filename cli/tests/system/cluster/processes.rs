@@ -52,7 +52,10 @@ impl Process {
     pub(crate) fn mentions(&self, folder: &Path) -> bool {
         self.folder.starts_with(folder)
             || self.words.iter().any(|word| word.contains(&*folder.to_string_lossy()))
-            || contains(&fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default(), folder)
+            || contains(
+                &fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default(),
+                folder,
+            )
     }
 
     /// Sends it a signal, if it still lives.

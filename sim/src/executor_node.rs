@@ -1,0 +1,437 @@
+//! An executor on its host: its folder, its supervisor, its process, and the user code under it.
+
+use std::collections::BTreeMap;
+
+use muster_agent::{
+    core::Event as AgentEvent,
+    supervise::{Effect as SupervisorEffect, Event, Exit, Supervisor, Why},
+};
+use muster_api::{
+    IdStream, Mono, Now, limits,
+    task::{TaskPayload, TaskReport},
+};
+use muster_executor::{
+    core::{self as executor, End, Executor},
+    wire::{Heard, Sender, hear},
+};
+use muster_proto::{ExecutorId, ExecutorInfo, FrameworkId, TaskId};
+
+use crate::{
+    network::{Between, Packet, Side, WireId},
+    oracles,
+    stage::{Alarm, Clock, Happening, Slot, Stage},
+    users::{self, Fate},
+};
+
+/// Between two dials of the agent: from this, doubling ...
+const REDIAL_FIRST: u64 = 100;
+/// ... to this (`executor/src/link.rs`).
+const REDIAL_MAX: u64 = 1_000;
+/// The wait status of a process that was ended by SIGKILL.
+const KILLED: i32 = 9;
+
+/// The folder of an executor, and what lives by it.
+#[derive(Debug)]
+pub(crate) struct ExecutorNode {
+    host: usize,
+    id: ExecutorId,
+    info: ExecutorInfo,
+    framework: FrameworkId,
+    /// The file that a supervisor starts from: the first end of the lease.
+    spec: Option<Option<Mono>>,
+    /// The file that says how it ended.
+    exit: Option<Exit>,
+    supervisor: Option<Supervisor>,
+    alarm: Alarm,
+    /// The process of the agent that listens to the supervisor.
+    follower: Option<u64>,
+    /// What waits for the supervisor to begin.
+    unheard: Vec<Event>,
+    last_to_supervisor: u64,
+    last_to_agent: u64,
+    process: Option<Process>,
+    /// User code that is to begin or runs; it outlives the executor's process.
+    code: BTreeMap<TaskId, Code>,
+}
+
+#[derive(Debug)]
+struct Process {
+    core: Executor,
+    wire: Option<WireId>,
+    redial: u64,
+    alarm: Alarm,
+}
+
+/// User code of one task.
+#[derive(Debug)]
+struct Code {
+    payload: TaskPayload,
+    began: bool,
+    fate: Fate,
+    /// Its beginning or its end, when one is planned.
+    next: Option<Slot>,
+}
+
+impl ExecutorNode {
+    pub(crate) fn new(host: usize, info: ExecutorInfo) -> Self {
+        Self {
+            host,
+            id: info.executor_id.clone().unwrap_or_default(),
+            info,
+            framework: FrameworkId::default(),
+            spec: None,
+            exit: None,
+            supervisor: None,
+            alarm: Alarm::default(),
+            follower: None,
+            unheard: Vec::new(),
+            last_to_supervisor: 0,
+            last_to_agent: 0,
+            process: None,
+            code: BTreeMap::new(),
+        }
+    }
+
+    /// An executor of which nothing was made.
+    pub(crate) fn never_made(host: usize, id: ExecutorId) -> Self {
+        Self::new(host, ExecutorInfo { executor_id: Some(id), ..ExecutorInfo::default() })
+    }
+
+    /// Whether nothing of it lives.
+    pub(crate) fn is_over(&self) -> bool {
+        self.supervisor.is_none() && self.process.is_none() && self.code.is_empty()
+    }
+
+    /// Whether its process lives.
+    pub(crate) fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// The agent wants a supervisor started: its file is written, and its process is on its way.
+    pub(crate) fn plan(
+        &mut self,
+        stage: &mut Stage,
+        framework: FrameworkId,
+        deadline: Option<Mono>,
+        agent: u64,
+    ) {
+        self.framework = framework;
+        self.spec = Some(deadline);
+        self.follower = Some(agent);
+        let (host, executor) = (self.host, self.id.clone());
+        let delay = stage.between(1, 100);
+        stage.after(delay, Happening::SupervisorBegins { host, executor });
+    }
+
+    /// The agent's process is gone, and with it what it had not sent.
+    pub(crate) fn agent_is_gone(&mut self) {
+        self.follower = None;
+        self.unheard.clear();
+    }
+
+    /// The supervisor begins, unless this start was given up.
+    pub(crate) fn begin(&mut self, stage: &mut Stage, clock: Clock) {
+        let Some(deadline) = self.spec else { return };
+        if self.exit.is_some() || self.supervisor.is_some() {
+            return;
+        }
+        if deadline.is_some_and(|deadline| deadline <= clock.now(stage).mono) {
+            return self.report(stage, Exit::unknown(Why::NeverStarted));
+        }
+        stage.log(format_args!("host{}: executor {} begins", self.host, self.id));
+        self.supervisor = Some(Supervisor::new(deadline));
+        let seed = stage.bits();
+        self.process = Some(Process {
+            core: Executor::new([], limits::EXECUTOR_SHUTDOWN_GRACE, IdStream::new(seed, 1)),
+            wire: None,
+            redial: REDIAL_FIRST,
+            alarm: Alarm::default(),
+        });
+        stage.truth.executor_begins(self.host, &self.id, &self.info);
+        stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
+        self.dial_later(stage, 10, 300);
+        let event = AgentEvent::Started { executor: self.id.clone() };
+        self.tell_agent(stage, event);
+        for event in std::mem::take(&mut self.unheard) {
+            self.tell_supervisor(stage, event);
+        }
+        self.set_supervisor_alarm(stage, clock);
+    }
+
+    /// A new process of the agent looks for the supervisor. Where none has begun, the exit file is
+    /// written, so that none will.
+    pub(crate) fn attach(&mut self, stage: &mut Stage, agent: u64) {
+        self.follower = Some(agent);
+        if self.supervisor.is_some() {
+            self.tell_agent(stage, AgentEvent::Started { executor: self.id.clone() });
+        } else if let Some(exit) = self.exit.clone() {
+            self.tell_agent(stage, AgentEvent::Exited { executor: self.id.clone(), exit });
+        } else {
+            let why = if self.spec.is_some() { Why::Lost } else { Why::NeverStarted };
+            self.report(stage, Exit::unknown(why));
+        }
+    }
+
+    fn tell_agent(&mut self, stage: &mut Stage, event: AgentEvent) {
+        let Some(process) = self.follower else { return };
+        let delay = stage.between(0, 20);
+        let heard = Happening::AgentHears { host: self.host, process, event };
+        stage.in_order(&mut self.last_to_agent, delay, heard);
+    }
+
+    /// Writes the exit file, and says so.
+    fn report(&mut self, stage: &mut Stage, exit: Exit) {
+        stage.log(format_args!("host{}: executor {} {}", self.host, self.id, exit.describe()));
+        self.exit = Some(exit.clone());
+        self.tell_agent(stage, AgentEvent::Exited { executor: self.id.clone(), exit });
+    }
+
+    /// The agent tells the supervisor something.
+    pub(crate) fn tell_supervisor(&mut self, stage: &mut Stage, event: Event) {
+        if self.supervisor.is_none() {
+            return self.unheard.push(event);
+        }
+        let (host, executor) = (self.host, self.id.clone());
+        let delay = stage.between(0, 5);
+        let heard = Happening::SupervisorHears { host, executor, event };
+        stage.in_order(&mut self.last_to_supervisor, delay, heard);
+    }
+
+    /// Something reaches the supervisor.
+    pub(crate) fn supervise(&mut self, stage: &mut Stage, clock: Clock, event: &Event) {
+        let now = clock.now(stage).mono;
+        let Some(supervisor) = &mut self.supervisor else { return };
+        match supervisor.step(now, event) {
+            None => {}
+            Some(SupervisorEffect::Terminate) => {
+                self.step(stage, clock, executor::Event::Shutdown);
+            }
+            Some(SupervisorEffect::KillAll) => self.kill_all(stage, now),
+            Some(SupervisorEffect::Report(exit)) => self.over(stage, exit),
+        }
+        self.set_supervisor_alarm(stage, clock);
+    }
+
+    /// Ends the process and every descendant, and says so to the supervisor.
+    fn kill_all(&mut self, stage: &mut Stage, now: Mono) {
+        let killed = self.process.is_some();
+        self.end_process(stage);
+        for (task, code) in std::mem::take(&mut self.code) {
+            if let Some(slot) = code.next {
+                stage.cancel(slot);
+            }
+            if code.began {
+                self.code_is_over(stage, &task, &code);
+            }
+        }
+        stage.truth.executor_ends(self.host, &self.id);
+        let Some(supervisor) = &mut self.supervisor else { return };
+        if killed {
+            supervisor.step(now, &Event::Ended { status: KILLED });
+        }
+        if let Some(SupervisorEffect::Report(exit)) = supervisor.step(now, &Event::AllGone) {
+            self.over(stage, exit);
+        }
+    }
+
+    fn over(&mut self, stage: &mut Stage, exit: Exit) {
+        self.supervisor = None;
+        self.alarm.clear(stage);
+        self.report(stage, exit);
+    }
+
+    fn set_supervisor_alarm(&mut self, stage: &mut Stage, clock: Clock) {
+        let Some(supervisor) = &self.supervisor else { return };
+        let at = supervisor.next_wakeup().map(|at| clock.world_time(at));
+        let wakes = Happening::SupervisorWakes { host: self.host, executor: self.id.clone() };
+        self.alarm.set(stage, at, wakes);
+    }
+
+    /// The executor's process is killed from outside, or ends by itself. Its user code lives on
+    /// until the supervisor has noticed.
+    pub(crate) fn process_ends(&mut self, stage: &mut Stage, status: i32) {
+        if self.process.is_none() {
+            return;
+        }
+        stage.log(format_args!("host{}: executor {} ends with {status}", self.host, self.id));
+        self.end_process(stage);
+        let (host, executor) = (self.host, self.id.clone());
+        let delay = stage.between(0, 20);
+        let event = Event::Ended { status };
+        stage.after(delay, Happening::SupervisorHears { host, executor, event });
+    }
+
+    fn end_process(&mut self, stage: &mut Stage) {
+        let Some(mut process) = self.process.take() else { return };
+        process.alarm.clear(stage);
+        if let Some(wire) = process.wire {
+            stage.close(wire, Side::Dialler);
+        }
+    }
+
+    fn dial_later(&self, stage: &mut Stage, low: u64, high: u64) {
+        let (host, executor) = (self.host, self.id.clone());
+        let delay = stage.between(low, high);
+        stage.after(delay, Happening::ExecutorDials { host, executor });
+    }
+
+    /// The executor dials its agent.
+    pub(crate) fn dial(&mut self, stage: &mut Stage, clock: Clock, reachable: bool) {
+        let Some(process) = &mut self.process else { return };
+        if process.wire.is_some() {
+            return;
+        }
+        if !reachable {
+            let wait = process.redial;
+            process.redial = (wait * 2).min(REDIAL_MAX);
+            return self.dial_later(stage, wait, wait);
+        }
+        let between = Between::ExecutorAndAgent { host: self.host, executor: self.id.clone() };
+        process.wire = Some(stage.network.open(between));
+        process.redial = REDIAL_FIRST;
+        self.step(stage, clock, executor::Event::Connected);
+    }
+
+    /// A packet of the agent comes out of a wire.
+    pub(crate) fn hear(&mut self, stage: &mut Stage, clock: Clock, wire: WireId, packet: Packet) {
+        let Some(process) = self.process.as_mut().filter(|p| p.wire == Some(wire)) else { return };
+        let heard = match packet {
+            Packet::Event(event) => hear(event),
+            _ => Heard::Over("closed".to_owned()),
+        };
+        match heard {
+            Heard::Event(event) => self.step(stage, clock, event),
+            Heard::Nothing => {}
+            Heard::Over(_) => {
+                process.wire = None;
+                stage.hang_up(wire, Side::Dialler);
+                self.dial_later(stage, REDIAL_FIRST, REDIAL_FIRST);
+                self.step(stage, clock, executor::Event::Disconnected);
+            }
+        }
+    }
+
+    /// The time has come that the executor asked to be woken at.
+    pub(crate) fn wake(&mut self, stage: &mut Stage, clock: Clock) {
+        self.step(stage, clock, executor::Event::Wake);
+    }
+
+    /// Hands the executor's core an event, and does what it decides.
+    fn step(&mut self, stage: &mut Stage, clock: Clock, event: executor::Event) {
+        let now = clock.now(stage);
+        let Some(process) = &mut self.process else { return };
+        let mut effects = process.core.step(now, event).effects;
+        while process.wire.is_some() && process.core.wants_to_write(now.mono) {
+            effects.extend(process.core.step(now, executor::Event::Writable).effects);
+        }
+        // As the shell does: a timer may ring within its last millisecond.
+        let at = process.core.next_wakeup().map(|at| clock.world_time(at) + 1);
+        let wakes = Happening::ExecutorWakes { host: self.host, executor: self.id.clone() };
+        process.alarm.set(stage, at, wakes);
+        for effect in effects {
+            self.carry_out(stage, now, effect);
+        }
+    }
+
+    fn carry_out(&mut self, stage: &mut Stage, now: Now, effect: executor::Effect) {
+        match effect {
+            executor::Effect::Start { task, payload } => self.start_code(stage, &task, *payload),
+            executor::Effect::Cancel { task } => self.ask_code_to_end(stage, &task),
+            executor::Effect::Force { task } => self.end_code(stage, &task, 5),
+            executor::Effect::Send(batch) => {
+                let sender = Sender { framework: self.framework.clone(), executor: self.id.clone() };
+                let calls = batch.into_iter().map(|outgoing| sender.call(outgoing)).collect();
+                if let Some(wire) = self.process.as_ref().and_then(|process| process.wire) {
+                    stage.send(wire, Side::Dialler, Packet::Calls(calls));
+                }
+            }
+            executor::Effect::Exit(exit) => {
+                let _ = now;
+                self.process_ends(stage, i32::from(exit.code) << 8);
+            }
+        }
+    }
+
+    /// The process of a script is on its way.
+    fn start_code(&mut self, stage: &mut Stage, task: &TaskId, payload: TaskPayload) {
+        let (host, executor) = (self.host, self.id.clone());
+        let delay = stage.between(1, 20);
+        let begins = Happening::CodeBegins { host, executor, task: task.clone() };
+        let next = Some(stage.after(delay, begins));
+        let fate = users::fate(stage, &payload);
+        self.code.insert(task.clone(), Code { payload, began: false, fate, next });
+    }
+
+    /// User code begins to run.
+    pub(crate) fn code_begins(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
+        if self.process.is_none() {
+            self.code.remove(task);
+            return;
+        }
+        let Some(code) = self.code.get_mut(task) else { return };
+        code.began = true;
+        let context = &code.payload.context;
+        stage.judge(oracles::no_shard_runs_twice(&stage.truth, context));
+        stage.judge(oracles::nothing_runs_after_its_end(&stage.truth, context));
+        stage.judge(oracles::epochs_grow(&stage.truth, context));
+        stage.truth.code_begins(self.host, context);
+        let (shard, attempt) = (context.shard_item, context.attempt);
+        let words = format_args!("host{}: shard {shard} runs, attempt {attempt}: {task}", self.host);
+        stage.log.line(stage.time(), words);
+        let ends = Happening::CodeEnds {
+            host: self.host,
+            executor: self.id.clone(),
+            task: task.clone(),
+        };
+        code.next = code.fate.after_ms().map(|delay| stage.after(delay, ends));
+        stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
+        let at = clock.now(stage).wall;
+        self.step(stage, clock, executor::Event::Started { task: task.clone(), at });
+    }
+
+    /// SIGTERM: most code ends soon, some does not care.
+    fn ask_code_to_end(&mut self, stage: &mut Stage, task: &TaskId) {
+        if stage.percent(80) {
+            self.end_code(stage, task, 2_000);
+        }
+    }
+
+    /// Has user code end within some time.
+    fn end_code(&mut self, stage: &mut Stage, task: &TaskId, within: u64) {
+        let Some(code) = self.code.get_mut(task) else { return };
+        if let Some(slot) = code.next.take() {
+            stage.cancel(slot);
+        }
+        code.fate = Fate::Signalled;
+        let delay = stage.between(0, within);
+        let (host, executor) = (self.host, self.id.clone());
+        let ends = Happening::CodeEnds { host, executor, task: task.clone() };
+        code.next = Some(stage.after(delay, ends));
+    }
+
+    /// User code comes to its end.
+    pub(crate) fn code_ends(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
+        let Some(code) = self.code.remove(task) else { return };
+        if code.began {
+            self.code_is_over(stage, task, &code);
+        }
+        if code.fate == Fate::TakesItsExecutorAlong {
+            return self.process_ends(stage, KILLED);
+        }
+        let (success, exit_code) = match code.fate {
+            Fate::EndsWell { .. } => (true, Some(0)),
+            Fate::Fails { .. } => (false, Some(1)),
+            Fate::NeverEnds | Fate::Signalled | Fate::TakesItsExecutorAlong => (false, None),
+        };
+        let message = (!success).then(|| format!("{:?}", code.fate));
+        let report = TaskReport { exit_code, ..TaskReport::default() };
+        let end = End { success, message, report };
+        self.step(stage, clock, executor::Event::Ended { task: task.clone(), end });
+    }
+
+    fn code_is_over(&self, stage: &mut Stage, task: &TaskId, code: &Code) {
+        let how = code.fate;
+        stage.log(format_args!("host{}: code of {task} is over: {how:?}", self.host));
+        stage.truth.code_ends(&code.payload.context);
+    }
+}
