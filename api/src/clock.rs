@@ -22,3 +22,18 @@ pub fn mono() -> Mono {
     let millis = time.tv_sec * 1000 + time.tv_nsec / 1_000_000;
     Mono::from_millis(u64::try_from(millis).unwrap_or(0))
 }
+
+/// The wall clock in nanoseconds since the Unix epoch; 0 before it. For measurements only.
+pub fn wall_nanos() -> u64 {
+    nanos(ClockId::Realtime)
+}
+
+/// The clock that counts since boot, in nanoseconds. For measurements only.
+pub fn mono_nanos() -> u64 {
+    nanos(ClockId::Boottime)
+}
+
+fn nanos(clock: ClockId) -> u64 {
+    let time = clock_gettime(clock);
+    u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
+}

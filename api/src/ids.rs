@@ -166,12 +166,14 @@ uuid_ids! {
 #[derive(Debug, Clone)]
 pub struct IdStream {
     state: u64,
+    newest: u128,
 }
 
 impl IdStream {
     /// The stream of `seed` for one purpose; other purposes give other streams.
     pub fn new(seed: u64, purpose: u64) -> Self {
-        let mut stream = Self { state: seed ^ purpose.wrapping_mul(0xd134_2543_de82_ef95) };
+        let state = seed ^ purpose.wrapping_mul(0xd134_2543_de82_ef95);
+        let mut stream = Self { state, newest: 0 };
         stream.bits();
         stream
     }
@@ -185,14 +187,17 @@ impl IdStream {
         z ^ (z >> 31)
     }
 
-    /// The next UUID v7, made at `at`.
+    /// The next UUID v7, made at `at`; larger than every one before, so that ids of one
+    /// millisecond keep their order too.
     pub fn uuid(&mut self, at: Timestamp) -> Uuid {
         let (a, b) = (self.bits().to_be_bytes(), self.bits().to_be_bytes());
         let mut random = [0; 10];
         random[..8].copy_from_slice(&a);
         random[8..].copy_from_slice(&b[..2]);
         let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-        uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid()
+        let uuid = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        self.newest = uuid.as_u128().max(self.newest + 1);
+        Uuid::from_u128(self.newest)
     }
 }
 
@@ -221,5 +226,13 @@ mod tests {
         assert_ne!(take(1, 1), take(1, 2));
         assert_ne!(take(1, 1), take(2, 1));
         assert_eq!(take(1, 1)[0].get_version_num(), 7);
+    }
+
+    #[test]
+    fn ids_of_one_stream_grow() {
+        let mut stream = IdStream::new(7, 7);
+        let ids: Vec<_> =
+            (0..1000).map(|n| stream.uuid(Timestamp::from_millis(1_000_000 - n / 10))).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b));
     }
 }

@@ -33,8 +33,10 @@ pub(crate) fn task_left(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
     }
     let Some(executor) = cx.world.executors.memory(&task.executor) else { return };
     executor.tasks.remove(&id);
-    if executor.tasks.is_empty() {
-        watch_idle(cx, task.executor);
+    match (executor.tasks.is_empty(), executor.record.state) {
+        (true, ExecutorState::Gone) => forget(cx, task.executor),
+        (true, _) => watch_idle(cx, task.executor),
+        (false, _) => {}
     }
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn check_idle(cx: &mut Cx<'_>, id: ExecutorId) {
     let now = cx.now.mono;
     let idle = |executor: &Executor| {
         executor.tasks.is_empty()
-            && executor.record.state != ExecutorState::Stopping
+            && executor.record.state.takes_tasks()
             && executor.idle_since.is_some_and(|since| since + timeout <= now)
     };
     if cx.world.executors.get(&id).is_some_and(idle) {
@@ -81,14 +83,26 @@ pub(crate) fn shutdown_again(cx: &mut Cx<'_>, id: ExecutorId) {
     }
 }
 
-/// An executor is gone. What becomes of its tasks is said of each of them.
+/// An executor is gone. What becomes of its tasks is said of each of them; until then they keep
+/// its lease, in case the agent that knows falls silent.
 pub(crate) fn gone(cx: &mut Cx<'_>, id: ExecutorId) {
+    let Some(executor) = cx.world.executors.get(&id) else { return };
+    cx.world.placement_due = true;
+    if executor.tasks.is_empty() {
+        forget(cx, id);
+    } else if executor.record.state != ExecutorState::Gone
+        && let Some(executor) = cx.world.executors.change(&id)
+    {
+        executor.record.state = ExecutorState::Gone;
+    }
+}
+
+fn forget(cx: &mut Cx<'_>, id: ExecutorId) {
     if let Some(executor) = cx.world.executors.remove(&id) {
         if let Some(agent) = cx.world.agents.get_mut(&executor.record.agent) {
             agent.executors.remove(&id);
         }
         forget_revision(cx, &executor);
-        cx.world.placement_due = true;
     }
 }
 

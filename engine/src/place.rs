@@ -100,7 +100,7 @@ impl Draft {
         for (id, free) in &agents {
             let agent = &world.agents[*id];
             let kinds = agent.executors.iter().filter_map(|id| world.executors.get(id));
-            let usable = kinds.filter(|e| e.record.state != ExecutorState::Stopping);
+            let usable = kinds.filter(|e| e.record.state.takes_tasks());
             let kinds = usable.map(|e| (e.record.app_uid, e.record.revision));
             let warm = kinds.filter_map(|kind| numbers.kinds.get(&kind).copied()).collect();
             let (free, host) = (numbers.amounts(free), numbers.host(&agent.hostname));
@@ -305,7 +305,7 @@ fn executor_for(
     let executors = &cx.world.executors;
     let usable = |executor: &Executor| {
         (executor.record.app_uid, executor.record.revision) == candidate.kind
-            && executor.record.state != ExecutorState::Stopping
+            && executor.record.state.takes_tasks()
     };
     let found = entry.executors.iter().find_map(|id| {
         let executor = executors.get(id).filter(|executor| usable(executor))?;

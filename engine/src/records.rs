@@ -332,6 +332,18 @@ pub enum ExecutorState {
     Alive,
     /// It is told to end; nothing is launched there again.
     Stopping,
+    /// It has ended, and what became of some of its tasks has not been said yet.
+    Gone,
+}
+
+impl ExecutorState {
+    /// Whether tasks may be launched there.
+    pub fn takes_tasks(self) -> bool {
+        match self {
+            Self::Starting | Self::Alive => true,
+            Self::Stopping | Self::Gone => false,
+        }
+    }
 }
 
 /// An idempotency key that was used.

@@ -70,10 +70,8 @@ impl ClientError {
 }
 
 fn refusal(problem: &Problem) -> impl fmt::Display {
-    let mut text = problem.title.to_lowercase();
-    if !problem.detail.is_empty() {
-        text = format!("{text}: {}", problem.detail);
-    }
+    let words = if problem.detail.is_empty() { &problem.title } else { &problem.detail };
+    let mut text = words.clone();
     if problem.status == 401 {
         text += "; name the file with the token by --token-file";
     }

@@ -4,6 +4,8 @@ mod address;
 mod call;
 mod error;
 mod pointer;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use address::Address;
 pub(crate) use call::{Answer, Call, Client};

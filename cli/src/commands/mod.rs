@@ -38,7 +38,7 @@ pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::R
         ClientCommand::Jobs => subjects::jobs(&session).await?,
         ClientCommand::Enable { subject } => subjects::enable(&session, &subject).await?,
         ClientCommand::Disable { subject, kill } => {
-            subjects::disable(&session, &subject, kill).await?
+            subjects::disable(&session, &subject, kill).await?;
         }
         ClientCommand::Delete { subject } => subjects::delete(&session, &subject).await?,
         ClientCommand::Runs(args) => runs::runs(&session, &args).await?,

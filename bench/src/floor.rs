@@ -1,0 +1,110 @@
+//! The floors: what the disk and the kernel of this machine can do without Muster.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    num::NonZero,
+    path::Path,
+    process::{Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+};
+
+use anyhow::{Context as _, ensure};
+use muster_api::{clock, step::Write};
+use muster_scheduler::store::{Commit, SledStore, State};
+
+/// Bytes of one append: a page, which is what the disk writes at the least.
+const PAGE: usize = 4096;
+/// Bytes of the small record whose commit is timed: about those of a task.
+const RECORD: usize = 200;
+
+/// A file that grows by durable appends.
+#[derive(Debug)]
+pub(crate) struct Appends(File);
+
+impl Appends {
+    /// A new file in `folder`.
+    pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
+        let file = File::create_new(folder.join("appends"));
+        Ok(Self(file.context("cannot make a file for durable appends")?))
+    }
+
+    /// Appends of one page, each durable before the next, in a second.
+    pub(crate) fn rate(&mut self, count: u32) -> anyhow::Result<f64> {
+        let page = [7; PAGE];
+        per_second(count, || {
+            for _ in 0..count {
+                self.0.write_all(&page)?;
+                self.0.sync_data()?;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A store of the kind that the scheduler has, with nobody else at it.
+#[derive(Debug)]
+pub(crate) struct Commits {
+    store: SledStore,
+    sequence: u64,
+}
+
+impl Commits {
+    /// A new store in `folder`.
+    pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
+        let store = SledStore::open(&folder.join("commits"))?;
+        Ok(Self { store, sequence: 0 })
+    }
+
+    /// The nanoseconds of each of `count` durable commits of one small record.
+    pub(crate) fn times(&mut self, count: u32) -> anyhow::Result<Vec<f64>> {
+        let mut times = Vec::new();
+        for _ in 0..count {
+            self.sequence += 1;
+            let key = format!("b/{}", self.sequence).into_bytes();
+            let writes = [Write::Put { key, value: vec![7; RECORD] }];
+            let commit = Commit { term: 1, sequence: self.sequence, writes: &writes };
+            let before = clock::mono_nanos();
+            self.store.commit(&commit)?;
+            times.push((clock::mono_nanos() - before) as f64);
+        }
+        Ok(times)
+    }
+}
+
+/// Shells that do nothing, started and waited for by so many threads, in a second.
+///
+/// The standard library starts them by `posix_spawn`, or what is even faster where it knows it.
+pub(crate) fn spawn_rate(count: u32, threads: NonZero<u32>) -> anyhow::Result<f64> {
+    let next = AtomicU32::new(0);
+    let work = || {
+        while next.fetch_add(1, Ordering::Relaxed) < count {
+            let mut shell = Command::new("/bin/sh");
+            shell.args(["-c", ":"]).stdin(Stdio::null());
+            let status = shell.status().context("cannot start a shell")?;
+            ensure!(status.success(), "a shell that does nothing ended with {status}");
+        }
+        Ok(())
+    };
+    per_second(count, || {
+        thread::scope(|scope| {
+            let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
+            workers.into_iter().try_for_each(|worker| match worker.join() {
+                Ok(outcome) => outcome,
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
+        })
+    })
+}
+
+fn per_second(count: u32, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
+    let before = clock::mono_nanos();
+    work()?;
+    Ok(rate(count, clock::mono_nanos() - before))
+}
+
+/// So many things in so many nanoseconds, as things in a second.
+pub(crate) fn rate(count: u32, nanos: u64) -> f64 {
+    f64::from(count) * 1e9 / nanos.max(1) as f64
+}

@@ -1,0 +1,209 @@
+//! The rows: what is measured, and beside what.
+
+use std::{num::NonZero, path::Path};
+
+use anyhow::{Context as _, ensure};
+use clap::ValueEnum;
+use muster_api::clock;
+use serde_json::json;
+
+use crate::{
+    floor::{Appends, Commits, rate, spawn_rate},
+    programs::Programs,
+    report::{Figure, Sample, Unit},
+    rest::Client,
+    stats::percentile,
+};
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// Shards in a second whose handler does nothing
+    Shards,
+    /// The time from a trigger to the code that it starts
+    Trigger,
+    /// Script shards in a second whose command does nothing
+    Scripts,
+}
+
+impl Kind {
+    /// The row in words.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Shards => "shards per second",
+            Self::Trigger => "from trigger to code",
+            Self::Scripts => "script shards per second",
+        }
+    }
+}
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sizes {
+    /// Shards of a run whose handler does nothing.
+    shards: u32,
+    /// Such runs, back to back.
+    runs: u32,
+    /// Triggers, one after the other.
+    triggers: u32,
+    /// Shards of a script run.
+    scripts: u32,
+    /// Durable appends, before Muster and after it.
+    appends: u32,
+    /// Durable commits, before and after.
+    commits: u32,
+    /// Shells, before and after.
+    shells: u32,
+}
+
+/// Enough of everything that a row takes some seconds a round.
+pub(crate) const FULL: Sizes = Sizes {
+    shards: 1_000,
+    runs: 10,
+    triggers: 200,
+    scripts: 1_000,
+    appends: 1_000,
+    commits: 500,
+    shells: 500,
+};
+/// As little as still goes through all of it.
+pub(crate) const QUICK: Sizes =
+    Sizes { shards: 20, runs: 2, triggers: 3, scripts: 8, appends: 10, commits: 10, shells: 8 };
+
+/// Script shards that run at one time, and threads that start shells.
+const PARALLEL: NonZero<u32> = NonZero::new(8).expect("it is not zero");
+
+/// What the agent says it has: room for [`PARALLEL`] script shards of one cpu each and for two
+/// executors, and memory for a whole run of shards.
+pub(crate) fn resources() -> String {
+    format!("cpus:{}.5;mem:8192", PARALLEL)
+}
+
+/// A cluster with the jobs of all rows, and the floors beside it.
+pub(crate) struct Bench {
+    client: Client,
+    sizes: Sizes,
+    appends: Appends,
+    commits: Commits,
+}
+
+impl Bench {
+    /// Stores the jobs and runs each once, so that its executor is warm.
+    pub(crate) async fn prepare(
+        mut client: Client,
+        programs: &Programs,
+        folder: &Path,
+        sizes: Sizes,
+    ) -> anyhow::Result<Self> {
+        let noop = programs.noop();
+        let noop = noop.to_str().context("the folder of the programs has no readable name")?;
+        let executor = json!({"cpus": 0.2, "mem": 128});
+        let apps = [
+            json!({"name": "noop", "command": format!("exec '{noop}'"), "resources": executor,
+                   "idle_timeout": "1h"}),
+            json!({"name": "scripts", "resources": executor, "idle_timeout": "1h"}),
+        ];
+        let shard = json!({"cpus": 0.001, "mem": 1});
+        let jobs = [
+            json!({"name": "noop", "app": "noop", "type": "simple", "resources": shard,
+                   "sharding": {"count": sizes.shards}}),
+            json!({"name": "clock", "app": "noop", "type": "simple", "resources": shard,
+                   "sharding": {"count": 1}}),
+            json!({"name": "script", "app": "scripts", "type": "script",
+                   "script": {"command": ":"}, "resources": {"cpus": 1, "mem": 1},
+                   "sharding": {"count": sizes.scripts}}),
+        ];
+        for app in &apps {
+            client.put("apps", app).await?;
+        }
+        for job in &jobs {
+            client.put("jobs", job).await?;
+        }
+        for job in ["clock", "script"] {
+            let run = client.trigger(job).await?;
+            client.await_success(&run).await?;
+        }
+        let (appends, commits) = (Appends::new(folder)?, Commits::new(folder)?);
+        Ok(Self { client, sizes, appends, commits })
+    }
+
+    /// Measures one row once.
+    pub(crate) async fn measure(&mut self, kind: Kind) -> anyhow::Result<Vec<Figure>> {
+        match kind {
+            Kind::Shards => self.shards().await,
+            Kind::Trigger => self.trigger().await,
+            Kind::Scripts => self.scripts().await,
+        }
+    }
+
+    async fn shards(&mut self) -> anyhow::Result<Vec<Figure>> {
+        let Sizes { shards, runs, appends, .. } = self.sizes;
+        let before = self.appends.rate(appends)?;
+        let muster = self.run_rate("noop", shards, runs).await?;
+        let after = self.appends.rate(appends)?;
+        Ok(vec![Figure {
+            what: "durable no-op shards",
+            floor: "appends of 4 KiB with fdatasync",
+            unit: Unit::PerSecond,
+            sample: Sample { muster, floor: f64::midpoint(before, after) },
+        }])
+    }
+
+    async fn scripts(&mut self) -> anyhow::Result<Vec<Figure>> {
+        let Sizes { scripts, shells, .. } = self.sizes;
+        let before = spawn_rate(shells, PARALLEL)?;
+        let muster = self.run_rate("script", scripts, 1).await?;
+        let after = spawn_rate(shells, PARALLEL)?;
+        Ok(vec![Figure {
+            what: "durable script shards (`:`)",
+            floor: "spawn and wait of `/bin/sh -c :`",
+            unit: Unit::PerSecond,
+            sample: Sample { muster, floor: f64::midpoint(before, after) },
+        }])
+    }
+
+    /// Shards in a second of runs that are triggered at once and run back to back.
+    async fn run_rate(&mut self, job: &str, shards: u32, runs: u32) -> anyhow::Result<f64> {
+        let before = clock::mono_nanos();
+        let mut last = self.client.trigger(job).await?;
+        for _ in 1..runs {
+            last = self.client.trigger(job).await?;
+        }
+        let over = self.client.await_success(&last).await?;
+        let nanos = clock::mono_nanos() - before;
+        ensure!(over.counts.succeeded == shards, "a run of `{job}` has lost shards");
+        Ok(rate(shards * runs, nanos))
+    }
+
+    async fn trigger(&mut self) -> anyhow::Result<Vec<Figure>> {
+        let Sizes { triggers, commits, .. } = self.sizes;
+        let mut floor = self.commits.times(commits)?;
+        let mut times = Vec::new();
+        for _ in 0..triggers {
+            times.push(self.time_to_code().await?);
+        }
+        floor.extend(self.commits.times(commits)?);
+        let floor = percentile(&mut floor, 50);
+        let figure = |what, percent| Figure {
+            what,
+            floor: "commit of one record, p50",
+            unit: Unit::Time,
+            sample: Sample { muster: percentile(&mut times.clone(), percent), floor },
+        };
+        Ok(vec![
+            figure("trigger by REST to code, p50", 50),
+            figure("trigger by REST to code, p99", 99),
+        ])
+    }
+
+    /// The nanoseconds from before a trigger is sent until the handler runs.
+    async fn time_to_code(&mut self) -> anyhow::Result<f64> {
+        let before = clock::wall_nanos();
+        let run = self.client.trigger("clock").await?;
+        let over = self.client.await_success(&run).await?;
+        let result = over.shards.iter().flatten().find_map(|shard| shard.result.as_deref());
+        let began: u64 = result.context("the handler returned nothing")?.parse()?;
+        let nanos = began.checked_sub(before).context("the wall clock was set back")?;
+        Ok(nanos as f64)
+    }
+}

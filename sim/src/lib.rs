@@ -1,0 +1,21 @@
+//! Deterministic simulation: the real cores of scheduler, agents, supervisors and executors in one
+//! virtual world, with faults, and the oracles that judge it.
+//!
+//! A world is one thread and one order of happenings. All choices come from one stream, so that a
+//! seed is a world: what it does can be seen again and again.
+
+mod agent_node;
+mod executor_node;
+mod faults;
+mod network;
+mod oracles;
+mod report;
+mod scheduler_node;
+mod stage;
+mod users;
+mod world;
+
+pub use faults::{Bug, Fault};
+pub use oracles::Violation;
+pub use report::{Outcome, Summary};
+pub use world::{Options, run, run_twice};
