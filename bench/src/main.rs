@@ -42,6 +42,9 @@ struct Flags {
     /// Use the programs of this folder as they are [default: build them, and use those]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
+    /// Where all that is stored goes; its disk is what is measured [default: beside the programs]
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
     /// How the result is shown
     #[arg(long, value_enum, default_value_t)]
     output: Output,
@@ -68,7 +71,7 @@ async fn main() -> anyhow::Result<()> {
     // memory that `/tmp` may be.
     let folder = tempfile::Builder::new()
         .prefix("bench-")
-        .tempdir_in(programs.folder())
+        .tempdir_in(flags.dir.as_deref().unwrap_or(programs.folder()))
         .context("cannot make a folder for the measurement")?;
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -20,13 +20,13 @@ fn shards_and_tasks_name_each_other(world: &World) {
     let mut named: BTreeSet<TaskId> = BTreeSet::new();
     for (id, run) in world.runs.iter() {
         let mut counts = ShardCounts::default();
-        for (item, shard) in run.shards() {
+        for (item, shard) in run.shards_from(0) {
             *counts.of(shard.state()) += 1;
             if let Shard::Live { task: task_id, .. } = shard {
-                let task = world.tasks.get(task_id);
+                let task = world.tasks.get(&task_id);
                 let task = task.unwrap_or_else(|| panic!("shard {item} of {id} has no task"));
                 assert_eq!((task.run, task.item), (*id, item), "task {task_id} is elsewhere");
-                assert!(named.insert(*task_id), "task {task_id} is of two shards");
+                assert!(named.insert(task_id), "task {task_id} is of two shards");
             }
         }
         assert_eq!(counts, run.counts(), "the counts of {id} are wrong");
@@ -57,7 +57,7 @@ fn queue_is_what_waits_at_its_turn(world: &World) {
             continue;
         }
         let lane = &world.lanes[&run.record().job_uid];
-        let shards = || run.shards().map(|(_, shard)| shard);
+        let shards = || run.shards_from(0).map(|(_, shard)| shard);
         let pending = shards().any(|shard| matches!(shard, Shard::Pending(_)));
         let backing_off = shards().any(|shard| matches!(shard, Shard::BackingOff { .. }));
         if pending && lane.front() == Some(id) {

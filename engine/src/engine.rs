@@ -137,7 +137,8 @@ impl Engine {
     #[cfg(debug_assertions)]
     fn check_sometimes(&mut self) {
         self.steps += 1;
-        let records = self.world.tasks.len() + self.world.runs.len() + self.world.jobs.len();
+        let shards: u32 = self.world.runs.iter().map(|(_, run)| run.counts().total()).sum();
+        let records = shards as usize + self.world.runs.len() + self.world.jobs.len();
         if records < 1000 || self.steps.is_multiple_of(64) {
             self.check();
         }

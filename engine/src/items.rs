@@ -1,6 +1,4 @@
-//! Sets of shard items, as ranges.
-
-use std::collections::BTreeSet;
+//! Sets of shard items, as ranges: ten thousand waiting shards are one range.
 
 use serde::{Deserialize, Serialize};
 
@@ -30,26 +28,61 @@ impl Items {
         self.0.iter().flat_map(|(first, last)| *first..=*last)
     }
 
-    /// Adds an item that is larger than all before.
-    pub fn push(&mut self, item: u32) {
-        match self.0.last_mut() {
-            Some((_, last)) if *last + 1 == item => *last = item,
-            _ => self.0.push((item, item)),
+    /// The items from `from` on, in order.
+    pub fn iter_from(&self, from: u32) -> impl Iterator<Item = u32> {
+        let begin = self.0.partition_point(|(_, last)| *last < from);
+        self.0[begin..].iter().flat_map(move |(first, last)| (*first).max(from)..=*last)
+    }
+
+    /// Whether `item` is among them.
+    pub fn contains(&self, item: u32) -> bool {
+        let at = self.0.partition_point(|(_, last)| *last < item);
+        self.0.get(at).is_some_and(|(first, _)| *first <= item)
+    }
+
+    /// Adds `item`.
+    pub fn insert(&mut self, item: u32) {
+        // The first range that ends at the item's left neighbour or behind it.
+        let at = self.0.partition_point(|(_, last)| last.saturating_add(1) < item);
+        match self.0.get(at).copied() {
+            Some((first, last)) if first <= item && item <= last => {}
+            Some((first, last)) if last.checked_add(1) == Some(item) => {
+                let joins = self.0.get(at + 1).is_some_and(|(next, _)| *next == item + 1);
+                let last = if joins { self.0.remove(at + 1).1 } else { item };
+                self.0[at] = (first, last);
+            }
+            Some((first, last)) if item.checked_add(1) == Some(first) => self.0[at] = (item, last),
+            _ => self.0.insert(at, (item, item)),
         }
     }
 
-    /// The largest item.
-    pub fn max(&self) -> Option<u32> {
-        self.0.last().map(|(_, last)| *last)
+    /// Takes `item` out; whether it was there.
+    pub fn remove(&mut self, item: u32) -> bool {
+        let at = self.0.partition_point(|(_, last)| *last < item);
+        let Some((first, last)) = self.0.get(at).copied().filter(|(first, _)| *first <= item)
+        else {
+            return false;
+        };
+        match (first == item, last == item) {
+            (true, true) => {
+                self.0.remove(at);
+            }
+            (true, false) => self.0[at] = (item + 1, last),
+            (false, true) => self.0[at] = (first, item - 1),
+            (false, false) => {
+                self.0[at] = (first, item - 1);
+                self.0.insert(at + 1, (item + 1, last));
+            }
+        }
+        true
     }
 }
 
 impl FromIterator<u32> for Items {
     fn from_iter<I: IntoIterator<Item = u32>>(items: I) -> Self {
-        let sorted: BTreeSet<u32> = items.into_iter().collect();
         let mut set = Self::default();
-        for item in sorted {
-            set.push(item);
+        for item in items {
+            set.insert(item);
         }
         set
     }
@@ -57,15 +90,38 @@ impl FromIterator<u32> for Items {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
     fn sets_are_ranges() {
-        let items: Items = [5, 0, 1, 2, 7, 6].into_iter().collect();
+        let items: Items = [5, 0, 2, 1, 7, 6].into_iter().collect();
         assert_eq!(serde_json::to_string(&items).unwrap(), "[[0,2],[5,7]]");
-        assert_eq!(items.iter().collect::<Vec<_>>(), [0, 1, 2, 5, 6, 7]);
-        assert_eq!((items.len(), items.max()), (6, Some(7)));
+        assert_eq!(items.len(), 6);
+        assert_eq!(items.iter_from(2).collect::<Vec<_>>(), [2, 5, 6, 7]);
         assert_eq!(Items::first(3).len(), 3);
         assert!(Items::first(0).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn they_are_as_good_as_a_tree(changes in prop::collection::vec((any::<bool>(), 0u32..40), 0..200)) {
+            let (mut items, mut tree) = (Items::default(), BTreeSet::new());
+            for (adds, item) in changes {
+                if adds {
+                    items.insert(item);
+                    tree.insert(item);
+                } else {
+                    prop_assert_eq!(items.remove(item), tree.remove(&item));
+                }
+                prop_assert!(items.iter().eq(tree.iter().copied()));
+                prop_assert_eq!(items.contains(item), tree.contains(&item));
+                prop_assert!(items.iter_from(item).eq(tree.range(item..).copied()));
+                prop_assert!(items.0.windows(2).all(|two| two[0].1 + 1 < two[1].0));
+            }
+        }
     }
 }

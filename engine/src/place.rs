@@ -137,13 +137,12 @@ impl Draft {
         let mut alike = Vec::new();
         let bound =
             if all_at_once { limits::SHARDS_MAX as usize } else { limits::LAUNCHES_PER_STEP + 1 };
-        for (item, shard) in run.shards() {
-            let Shard::Pending(tries) = shard else { continue };
-            let avoid = tries.avoid.as_ref().and_then(|agent| agents.get(agent).copied());
+        for (item, tries) in run.pending().take(bound) {
+            let avoid = tries.and_then(|tries| agents.get(tries.avoid.as_ref()?).copied());
             if avoid.is_some() && !all_at_once {
                 let class = Class { count: 1, avoid, ..class.clone() };
                 self.add(class, id, vec![item], (&job, job_version, &app, kind));
-            } else if alike.len() < bound {
+            } else {
                 alike.push(item);
             }
         }
@@ -187,12 +186,8 @@ fn documents(world: &World, run: &Run) -> Option<(Arc<JobSpec>, u64, Arc<AppSpec
 /// The live shards of a run by host.
 fn hosts_of(world: &World, numbers: &mut Numbers, run: &Run) -> BTreeMap<u32, u32> {
     let mut hosts = BTreeMap::new();
-    for (_, shard) in run.shards() {
-        if let Shard::Live { task, .. } = shard
-            && let Some(task) = world.tasks.get(task)
-        {
-            *hosts.entry(numbers.host(&task.hostname)).or_default() += 1;
-        }
+    for task in run.live().filter_map(|(_, live)| world.tasks.get(&live.task)) {
+        *hosts.entry(numbers.host(&task.hostname)).or_default() += 1;
     }
     hosts
 }
@@ -248,7 +243,7 @@ fn launch(
     let id = TaskId::from_uuid(cx.world.ids.uuid(cx.now.wall));
     let Some(run) = cx.world.runs.change(&candidate.run) else { return };
     let mut tries = match run.shard(item) {
-        Some(Shard::Pending(tries)) => tries.clone(),
+        Some(Shard::Pending(tries)) => tries,
         _ => Tries::default(),
     };
     tries.attempt += 1;

@@ -58,11 +58,11 @@ fn shards(
     let run = world.runs.get(&id)?;
     let job = world.spec_of(run);
     let wanted = run
-        .shards_after(after)
+        .shards_from(after.map_or(0, |item| item.saturating_add(1)))
         .filter(|(_, shard)| state.is_none_or(|state| shard.state() == state));
     let rows = wanted.take(limit).map(|(item, shard)| {
         let parameter = job.as_ref().map_or("", |job| job.shard_parameter(item));
-        shard_view(world, item, parameter, shard)
+        shard_view(world, item, parameter, &shard)
     });
     Some(rows.collect())
 }
@@ -92,9 +92,9 @@ fn shard_view(world: &World, item: u32, parameter: &str, shard: &Shard) -> Shard
 
 fn place(world: &World, run: RunId, item: u32) -> Option<TaskPlace> {
     let Shard::Live { task: id, .. } = world.runs.get(&run)?.shard(item)? else { return None };
-    let task = world.tasks.get(id)?;
+    let task = world.tasks.get(&id)?;
     Some(TaskPlace {
-        task: *id,
+        task: id,
         attempt: task.tries.attempt,
         agent: task.agent.clone(),
         executor: task.executor,

@@ -204,10 +204,8 @@ pub(crate) fn recover(cx: &mut Cx<'_>) {
         cx.world.runs.iter().filter(|(_, run)| run.is_stopping()).map(|(id, _)| *id).collect();
     let mut waits = Vec::new();
     for (id, run) in cx.world.runs.iter() {
-        for (item, shard) in run.shards() {
-            if let Shard::BackingOff { until, .. } = shard {
-                waits.push((*until, Timer::Backoff(*id, item)));
-            }
+        for (item, until) in run.backing_off() {
+            waits.push((until, Timer::Backoff(*id, item)));
         }
     }
     for (id, _) in cx.world.tasks.iter() {
@@ -229,13 +227,7 @@ pub(crate) fn recover(cx: &mut Cx<'_>) {
     }
     for id in stopping {
         let live: Vec<TaskId> = match cx.world.runs.get(&id) {
-            Some(run) => run
-                .shards()
-                .filter_map(|(_, shard)| match shard {
-                    Shard::Live { task, .. } => Some(*task),
-                    _ => None,
-                })
-                .collect(),
+            Some(run) => run.live().map(|(_, live)| live.task).collect(),
             None => Vec::new(),
         };
         for task in live {

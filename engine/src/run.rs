@@ -12,13 +12,56 @@ use crate::{
     records::{AgainRecord, RunRecord, ShardsRecord, Tries},
 };
 
-/// A run that is not over.
+/// A run that is not over. Its shards are kept by state: those that are all alike as ranges, so
+/// that the size of a run is that of what is special about it.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// What is stored of it; its `shards` are kept in [`Run::shards`] instead.
+    /// What is stored of it, but for its shards.
     record: RunRecord,
-    shards: BTreeMap<u32, Shard>,
+    /// All of its shards.
+    items: Items,
+    /// Never launched, waiting.
+    fresh: Items,
+    /// Waiting for another start.
+    again: BTreeMap<u32, Again>,
+    /// With a task.
+    live: BTreeMap<u32, Live>,
+    over: Over,
     counts: ShardCounts,
+}
+
+/// A shard that waits for another start: for room, or first for its back-off to be over.
+#[derive(Debug, Clone)]
+struct Again {
+    tries: Tries,
+    until: Option<Mono>,
+}
+
+/// A shard with a task, and what that is doing.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Live {
+    pub(crate) task: TaskId,
+    pub(crate) state: ShardState,
+}
+
+/// The shards that are over.
+#[derive(Debug, Default)]
+struct Over {
+    succeeded: Items,
+    failed: Items,
+    timed_out: Items,
+    cancelled: Items,
+}
+
+impl Over {
+    fn of(&mut self, state: ShardState) -> &mut Items {
+        match state {
+            ShardState::Succeeded => &mut self.succeeded,
+            ShardState::Failed => &mut self.failed,
+            ShardState::TimedOut => &mut self.timed_out,
+            _ => &mut self.cancelled,
+        }
+    }
 }
 
 /// A shard of a run that is not over.
@@ -47,19 +90,21 @@ impl Shard {
 impl Run {
     /// A new run of `items`.
     pub(crate) fn new(record: RunRecord, items: &Items) -> Self {
-        let shards: BTreeMap<_, _> =
-            items.iter().map(|item| (item, Shard::Pending(Tries::default()))).collect();
-        let counts = ShardCounts { pending: items.len(), ..ShardCounts::default() };
-        Self { record, shards, counts }
+        Self {
+            record,
+            items: items.clone(),
+            fresh: items.clone(),
+            again: BTreeMap::new(),
+            live: BTreeMap::new(),
+            over: Over::default(),
+            counts: ShardCounts { pending: items.len(), ..ShardCounts::default() },
+        }
     }
 
     /// A run as it was stored. Shards with a task are added by [`Run::set`].
     pub(crate) fn restored(mut record: RunRecord, now: Now) -> Self {
         let stored = std::mem::take(&mut record.shards);
-        let mut run = Self { record, shards: BTreeMap::new(), counts: ShardCounts::default() };
-        for item in stored.fresh.iter() {
-            run.set(item, Shard::Pending(Tries::default()));
-        }
+        let mut run = Self::new(record, &stored.fresh);
         for (item, state) in stored.over() {
             run.set(item, Shard::Over(state));
         }
@@ -77,18 +122,49 @@ impl Run {
         &mut self.record
     }
 
-    pub(crate) fn shard(&self, item: u32) -> Option<&Shard> {
-        self.shards.get(&item)
+    pub(crate) fn shard(&self, item: u32) -> Option<Shard> {
+        if let Some(Live { task, state }) = self.live.get(&item) {
+            return Some(Shard::Live { task: *task, state: *state });
+        }
+        if let Some(Again { tries, until }) = self.again.get(&item) {
+            let tries = tries.clone();
+            return Some(match *until {
+                None => Shard::Pending(tries),
+                Some(until) => Shard::BackingOff { tries, until },
+            });
+        }
+        if self.fresh.contains(item) {
+            return Some(Shard::Pending(Tries::default()));
+        }
+        let over = [
+            (&self.over.succeeded, ShardState::Succeeded),
+            (&self.over.failed, ShardState::Failed),
+            (&self.over.timed_out, ShardState::TimedOut),
+            (&self.over.cancelled, ShardState::Cancelled),
+        ];
+        over.into_iter().find(|(items, _)| items.contains(item)).map(|(_, s)| Shard::Over(s))
     }
 
-    pub(crate) fn shards(&self) -> impl Iterator<Item = (u32, &Shard)> {
-        self.shards.iter().map(|(item, shard)| (*item, shard))
+    /// The shards with items from `from` on.
+    pub(crate) fn shards_from(&self, from: u32) -> impl Iterator<Item = (u32, Shard)> {
+        self.items.iter_from(from).filter_map(|item| Some((item, self.shard(item)?)))
     }
 
-    /// The shards with items after `after`.
-    pub(crate) fn shards_after(&self, after: Option<u32>) -> impl Iterator<Item = (u32, &Shard)> {
-        let from = after.map_or(0, |item| item.saturating_add(1));
-        self.shards.range(from..).map(|(item, shard)| (*item, shard))
+    /// The shards that wait for room, those first that were launched before.
+    pub(crate) fn pending(&self) -> impl Iterator<Item = (u32, Option<&Tries>)> {
+        let again = self.again.iter().filter(|(_, again)| again.until.is_none());
+        let again = again.map(|(item, again)| (*item, Some(&again.tries)));
+        again.chain(self.fresh.iter().map(|item| (item, None)))
+    }
+
+    /// The shards that wait out their back-off.
+    pub(crate) fn backing_off(&self) -> impl Iterator<Item = (u32, Mono)> {
+        self.again.iter().filter_map(|(item, again)| Some((*item, again.until?)))
+    }
+
+    /// The shards with a task.
+    pub(crate) fn live(&self) -> impl Iterator<Item = (u32, Live)> {
+        self.live.iter().map(|(item, live)| (*item, *live))
     }
 
     pub(crate) fn counts(&self) -> ShardCounts {
@@ -97,10 +173,56 @@ impl Run {
 
     /// Changes a shard, and with it the counts.
     pub(crate) fn set(&mut self, item: u32, shard: Shard) {
-        *self.counts.of(shard.state()) += 1;
-        if let Some(before) = self.shards.insert(item, shard) {
+        if let Some(before) = self.shard(item) {
             *self.counts.of(before.state()) -= 1;
+            self.take_out(item, &before);
+        } else {
+            self.items.insert(item);
         }
+        *self.counts.of(shard.state()) += 1;
+        match shard {
+            Shard::Pending(tries) if tries == Tries::default() => self.fresh.insert(item),
+            Shard::Pending(tries) => {
+                self.again.insert(item, Again { tries, until: None });
+            }
+            Shard::BackingOff { tries, until } => {
+                self.again.insert(item, Again { tries, until: Some(until) });
+            }
+            Shard::Live { task, state } => {
+                self.live.insert(item, Live { task, state });
+            }
+            Shard::Over(state) => self.over.of(state).insert(item),
+        }
+    }
+
+    fn take_out(&mut self, item: u32, shard: &Shard) {
+        match shard {
+            Shard::Pending(_) | Shard::BackingOff { .. } => {
+                self.again.remove(&item);
+                self.fresh.remove(item);
+            }
+            Shard::Live { .. } => {
+                self.live.remove(&item);
+            }
+            Shard::Over(state) => {
+                self.over.of(*state).remove(item);
+            }
+        }
+    }
+
+    /// Gives up every shard that waits.
+    pub(crate) fn cancel_waiting(&mut self) {
+        let again = std::mem::take(&mut self.again).into_keys();
+        let fresh = std::mem::take(&mut self.fresh);
+        if self.over.cancelled.is_empty() {
+            self.over.cancelled = fresh;
+        } else {
+            fresh.iter().for_each(|item| self.over.cancelled.insert(item));
+        }
+        again.for_each(|item| self.over.cancelled.insert(item));
+        let counts = &mut self.counts;
+        counts.cancelled += counts.pending + counts.backing_off;
+        (counts.pending, counts.backing_off) = (0, 0);
     }
 
     /// Whether a task of it was ever launched.
@@ -119,32 +241,21 @@ impl Run {
 
     /// What is stored of it at `now`.
     pub(crate) fn to_record(&self, now: Now) -> RunRecord {
-        let mut stored = ShardsRecord::default();
-        for (item, shard) in &self.shards {
-            match shard {
-                Shard::Pending(tries) if *tries == Tries::default() => stored.fresh.push(*item),
-                Shard::Pending(tries) => {
-                    let again =
-                        AgainRecord { tries: tries.clone(), wait_ms: 0, written_at: now.wall };
-                    stored.again.insert(*item, again);
-                }
-                Shard::BackingOff { tries, until } => {
-                    let wait = until.since(now.mono).as_millis();
-                    let again = AgainRecord {
-                        tries: tries.clone(),
-                        wait_ms: u64::try_from(wait).unwrap_or(u64::MAX),
-                        written_at: now.wall,
-                    };
-                    stored.again.insert(*item, again);
-                }
-                Shard::Live { .. } => {}
-                Shard::Over(ShardState::Succeeded) => stored.succeeded.push(*item),
-                Shard::Over(ShardState::Failed) => stored.failed.push(*item),
-                Shard::Over(ShardState::TimedOut) => stored.timed_out.push(*item),
-                Shard::Over(_) => stored.cancelled.push(*item),
-            }
-        }
-        RunRecord { shards: stored, ..self.record.clone() }
+        let again = self.again.iter().map(|(item, again)| {
+            let wait = again.until.map_or(0, |until| until.since(now.mono).as_millis());
+            let wait_ms = u64::try_from(wait).unwrap_or(u64::MAX);
+            let tries = again.tries.clone();
+            (*item, AgainRecord { tries, wait_ms, written_at: now.wall })
+        });
+        let shards = ShardsRecord {
+            fresh: self.fresh.clone(),
+            succeeded: self.over.succeeded.clone(),
+            failed: self.over.failed.clone(),
+            timed_out: self.over.timed_out.clone(),
+            cancelled: self.over.cancelled.clone(),
+            again: again.collect(),
+        };
+        RunRecord { shards, ..self.record.clone() }
     }
 }
 
@@ -154,6 +265,9 @@ fn restored_again(again: AgainRecord, now: Now) -> Shard {
     let elapsed = now.wall.since(again.written_at).as_millis();
     let left = u128::from(again.wait_ms).saturating_sub(elapsed);
     let left = u64::try_from(left).unwrap_or(again.wait_ms);
+    if left == 0 {
+        return Shard::Pending(again.tries);
+    }
     let until = now.mono + std::time::Duration::from_millis(left);
     Shard::BackingOff { tries: again.tries, until }
 }

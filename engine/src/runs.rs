@@ -2,7 +2,7 @@
 
 use muster_api::{
     JobUid, RunId, Timestamp,
-    views::{Cause, RunState, ShardState},
+    views::{Cause, RunState},
 };
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     effect::{Effect, Note},
     items::Items,
     records::{self, JobRecord, RunRecord, ShardsRecord},
-    run::{Run, Shard},
+    run::Run,
     task::KillCause,
     tasks,
 };
@@ -94,17 +94,8 @@ pub(crate) fn stop(cx: &mut Cx<'_>, id: RunId, reason: &str) {
         record.state = RunState::Stopping;
         record.reason = Some(reason.to_owned());
     }
-    let mut live = Vec::new();
-    let shards: Vec<_> = run.shards().map(|(item, shard)| (item, shard.clone())).collect();
-    for (item, shard) in shards {
-        match shard {
-            Shard::Pending(_) | Shard::BackingOff { .. } => {
-                run.set(item, Shard::Over(ShardState::Cancelled));
-            }
-            Shard::Live { task, .. } => live.push(task),
-            Shard::Over(_) => {}
-        }
-    }
+    run.cancel_waiting();
+    let live: Vec<_> = run.live().map(|(_, live)| live.task).collect();
     for task in live {
         tasks::kill(cx, task, KillCause::Asked);
     }

@@ -163,9 +163,8 @@ pub(crate) fn check_backoff(cx: &mut Cx<'_>, run: RunId, item: u32) {
     let now = cx.now.mono;
     let Some(stored) = cx.world.runs.memory(&run) else { return };
     if let Some(Shard::BackingOff { tries, until }) = stored.shard(item)
-        && *until <= now
+        && until <= now
     {
-        let tries = tries.clone();
         stored.set(item, Shard::Pending(tries));
         cx.world.requeue(run);
     }

@@ -48,7 +48,8 @@ pub(crate) enum Served {
 /// What has been decided and is not durable yet.
 #[derive(Default)]
 struct Pending {
-    writes: Vec<Write>,
+    /// By key: of several writes of one record only the last is worth a place in the commit.
+    writes: BTreeMap<Vec<u8>, Write>,
     bytes: usize,
     effects: Vec<Effect>,
 }
@@ -56,7 +57,8 @@ struct Pending {
 impl Pending {
     fn add(&mut self, turn: Turn) {
         self.bytes += turn.writes.iter().map(size).sum::<usize>();
-        self.writes.extend(turn.writes);
+        let writes = turn.writes.into_iter();
+        self.writes.extend(writes.map(|write| (write.key().to_vec(), write)));
         self.effects.extend(turn.effects);
         for note in turn.notes {
             log_note(&note);
@@ -123,7 +125,7 @@ impl Driver {
             }
             if !pending.writes.is_empty() {
                 sequence += 1;
-                let writes = std::mem::take(&mut pending.writes);
+                let writes: Vec<_> = std::mem::take(&mut pending.writes).into_values().collect();
                 let commit = Commit { term: self.core.term(), sequence, writes: &writes };
                 self.store.commit(&commit)?;
             }

@@ -8,7 +8,7 @@ use muster_agent::core::{
 use muster_api::{Amount, Resources};
 use muster_proto::{
     ExecutorId,
-    agent::{AgentBody, MasterBody},
+    agent::MasterBody,
     executor::{self, CallType},
 };
 

@@ -415,13 +415,13 @@ impl ExecutorNode {
         if code.began {
             self.code_is_over(stage, task, &code);
         }
-        if code.fate == Fate::TakesItsExecutorAlong {
+        if let Fate::TakesItsExecutorAlong { .. } = code.fate {
             return self.process_ends(stage, KILLED);
         }
         let (success, exit_code) = match code.fate {
             Fate::EndsWell { .. } => (true, Some(0)),
             Fate::Fails { .. } => (false, Some(1)),
-            Fate::NeverEnds | Fate::Signalled | Fate::TakesItsExecutorAlong => (false, None),
+            Fate::NeverEnds | Fate::Signalled | Fate::TakesItsExecutorAlong { .. } => (false, None),
         };
         let message = (!success).then(|| format!("{:?}", code.fate));
         let report = TaskReport { exit_code, ..TaskReport::default() };

@@ -261,8 +261,9 @@ impl SchedulerNode {
     fn store(&mut self, stage: &mut Stage, writes: Vec<Write>) {
         stage.log.commit(stage.time(), &writes);
         for write in writes {
-            stage.judge(oracles::terminal_is_final(&mut stage.truth, &self.store, &write));
-            stage.judge(oracles::what_is_over_does_not_run(&mut stage.truth, &write));
+            stage.judge(oracles::terminal_is_final(&stage.truth, &self.store, &write));
+            let verdict = oracles::what_is_over_does_not_run(&mut stage.truth, &write);
+            stage.judge(verdict);
             match write {
                 Write::Put { key, value } => self.store.insert(key, value),
                 Write::Delete { key } => self.store.remove(&key),

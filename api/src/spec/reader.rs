@@ -91,7 +91,7 @@ impl<'a> Fields<'a> {
                 return None;
             }
         };
-        // Every element is read before the first bad one ends the whole, for the sake of its faults.
+        // Every element is read before the first bad one ends the whole: its faults count too.
         let read: Vec<_> = values
             .into_iter()
             .enumerate()

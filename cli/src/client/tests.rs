@@ -95,12 +95,12 @@ async fn refusals_are_told_with_all_faults() {
         "status": 422, "detail": "the document has 2 faults", "code": "invalid_document",
         "faults": [{"field": "name", "message": "bad"}, {"field": "app", "message": "worse"}]});
     let refusal = answer("422 Unprocessable", "", &problem.to_string());
-    let (client, _serving) = server(vec![refusal, answer("502 Odd", "", "<html>")]).await;
+    let (client, _serving) = server(vec![refusal, answer("502 Bad Gateway", "", "<html>")]).await;
     let error = client.send(Call::get("/")).await.unwrap_err();
     assert_eq!(error.to_string(), "the document has 2 faults\n  name: bad\n  app: worse");
     assert!(!error.may_pass() && !error.is_not_found());
     let error = client.send(Call::get("/x")).await.unwrap_err();
-    assert!(error.to_string().contains("`GET /x` (502 Odd) is not understood"), "{error}");
+    assert!(error.to_string().contains("`GET /x` (502 Bad Gateway) is not understood"), "{error}");
 }
 
 #[tokio::test]

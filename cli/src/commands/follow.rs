@@ -141,7 +141,7 @@ impl Follower {
     async fn show(&mut self, attempt: u32) -> anyhow::Result<()> {
         let permits = self.permits.clone();
         let _permit = permits.acquire().await?;
-        let mut patience = Patience::new(self.session.screen);
+        let mut patience = Patience::silent();
         let mut shown = 0;
         loop {
             match self.show_from(attempt, &mut shown).await {

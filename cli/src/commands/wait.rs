@@ -66,14 +66,19 @@ pub(super) async fn until_over(
 
 /// How long failures have been going on that may pass.
 pub(super) struct Patience {
-    screen: Screen,
+    screen: Option<Screen>,
     failing_since: Option<muster_api::Mono>,
 }
 
 impl Patience {
     /// Nothing has failed yet.
     pub(super) fn new(screen: Screen) -> Self {
-        Self { screen, failing_since: None }
+        Self { screen: Some(screen), failing_since: None }
+    }
+
+    /// The same without a word, beside something that waits for the same scheduler and says so.
+    pub(super) fn silent() -> Self {
+        Self { screen: None, failing_since: None }
     }
 
     /// Waits a moment after a failure that may pass; gives any other back, and each after a while.
@@ -83,8 +88,8 @@ impl Patience {
         if !error.may_pass() || now.since(since) > PATIENCE {
             return Err(error.into());
         }
-        if since == now {
-            self.screen.note(format_args!("{error}; trying again"))?;
+        if let Some(screen) = self.screen.filter(|_| since == now) {
+            screen.note(format_args!("{error}; trying again"))?;
         }
         tokio::time::sleep(RETRY).await;
         Ok(())

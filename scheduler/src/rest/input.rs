@@ -9,7 +9,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use muster_api::limits;
 use muster_engine::event::Expect;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::problem::{Code, Refusal};
 
@@ -140,6 +140,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
             return Ok(Self(T::default()));
         }
         json?;
+        // A struct is read from a list as well, and no API should promise that.
+        parse::<Map<String, Value>>(&bytes)?;
         parse(&bytes).map(Self)
     }
 }

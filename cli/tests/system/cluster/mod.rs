@@ -9,7 +9,13 @@ mod processes;
 mod server;
 mod witness;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, process::Output, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+    time::Duration,
+};
 
 use muster_api::{clock, views::RunView};
 use rustix::process::Signal;
@@ -21,7 +27,7 @@ pub(crate) use self::{
     http::{Answer, Api},
     processes::{Process, processes_under},
     server::{Server, muster},
-    witness::{Act, PRELUDE, Witness},
+    witness::{PRELUDE, Witness},
 };
 
 /// Nothing that a test waits for takes longer, by far, unless the machine is stuck.
@@ -49,15 +55,16 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// A scheduler with agents.
 pub(crate) struct Cluster {
-    folder: TempDir,
     scheduler: Server,
     agents: BTreeMap<String, Server>,
+    // Fields are dropped in their order: the servers are ended first, then all that they started.
+    folder: Folder,
 }
 
 impl Cluster {
     /// A scheduler without agents.
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Folder::new();
         fs::create_dir(folder.path().join("witness")).unwrap();
         let data = folder.path().join("data");
         let arguments =
@@ -137,11 +144,6 @@ impl Cluster {
     /// The scheduler's folder.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
-    }
-
-    /// The folder of everything.
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
     }
 
     /// The REST API, as the admin.
@@ -233,24 +235,40 @@ impl Drop for Cluster {
         if std::thread::panicking() {
             self.scheduler.show_log();
             self.agents.values().for_each(Server::show_log);
-            for process in self.processes() {
-                eprintln!("alive: {process:?}");
-            }
         }
-        for agent in self.agents.values_mut() {
-            agent.end(Signal::KILL);
+    }
+}
+
+/// A temporary folder. With it end all processes that have to do with it.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    /// A new folder.
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let mut left = processes_under(self.path());
+        if std::thread::panicking() {
+            left.iter().for_each(|process| eprintln!("alive: {process:?}"));
         }
-        self.scheduler.end(Signal::KILL);
-        let mut left = self.processes();
+        if std::env::var_os("MUSTER_TEST_KEEP").is_some() {
+            self.0.disable_cleanup(true);
+            eprintln!("kept: {}", self.path().display());
+        }
         let since = clock::mono();
         while !left.is_empty() && clock::mono().since(since) < PATIENCE {
             left.iter().for_each(|process| process.signal(Signal::KILL));
             std::thread::park_timeout(LOOK);
-            left = self.processes();
-        }
-        if std::env::var_os("MUSTER_TEST_KEEP").is_some() {
-            self.folder.disable_cleanup(true);
-            eprintln!("kept: {}", self.folder.path().display());
+            left = processes_under(self.path());
         }
         assert!(left.is_empty() || std::thread::panicking(), "these live on: {left:?}");
     }
