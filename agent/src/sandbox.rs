@@ -46,7 +46,7 @@ pub(crate) struct Host {
     pub(crate) endpoint: SocketAddr,
     /// The agent's id.
     pub(crate) agent: String,
-    /// The program whose folder comes first in `PATH`, so that a command may say `muster`.
+    /// Our program, for commands that run it; its folder also comes first in `PATH`.
     pub(crate) muster: PathBuf,
 }
 
@@ -82,6 +82,7 @@ impl Host {
         let id = |id: Option<String>| id.unwrap_or_default();
         let mut all = BTreeMap::from([
             ("PATH", self.path()),
+            ("MUSTER_PROGRAM", text(&self.muster)),
             ("HOME", env::var("HOME").unwrap_or_else(|_| text(sandbox))),
             ("MESOS_FRAMEWORK_ID", id(framework.id.as_ref().map(ToString::to_string))),
             ("MESOS_EXECUTOR_ID", id(info.executor_id.as_ref().map(ToString::to_string))),

@@ -76,7 +76,7 @@ const PARALLEL: NonZero<u32> = NonZero::new(8).expect("it is not zero");
 /// What the agent says it has: room for [`PARALLEL`] script shards of one cpu each and for two
 /// executors, and memory for a whole run of shards.
 pub(crate) fn resources() -> String {
-    format!("cpus:{}.5;mem:8192", PARALLEL)
+    format!("cpus:{PARALLEL}.5;mem:8192")
 }
 
 /// A cluster with the jobs of all rows, and the floors beside it.

@@ -1,5 +1,7 @@
 //! The whole of it with next to nothing to measure: it starts, measures, and leaves nothing behind.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
 use std::{fs, path::Path, process::Command};
 
 use serde_json::Value;

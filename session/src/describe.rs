@@ -10,8 +10,9 @@ use muster_proto::{
 };
 use prost::Message;
 
-/// What starts the executor of an app without a command. Agents have `muster` in their path.
-pub const BUILTIN_COMMAND: &str = "exec muster executor";
+/// What starts the executor of an app without a command. Our agents say where their program is;
+/// on others `muster` must be in the path.
+pub const BUILTIN_COMMAND: &str = "exec \"${MUSTER_PROGRAM:-muster}\" executor";
 
 /// The label that holds the checksum of the artifact at `index`, which Mesos has no field for.
 pub fn label_sha256(index: usize) -> String {

@@ -334,10 +334,8 @@ impl AgentNode {
         let (host, process) = (self.host, self.processes);
         match effect {
             Effect::Hello { connection, hello } => {
-                let hello = muster_proto::agent::Hello {
-                    version: muster_proto::agent::VERSION,
-                    ..*hello
-                };
+                let hello =
+                    muster_proto::agent::Hello { version: muster_proto::agent::VERSION, ..*hello };
                 self.say(stage, connection, Packet::Hello(hello));
             }
             Effect::ToMaster { connection, term, body } => {
@@ -422,5 +420,4 @@ impl AgentNode {
             .or_insert_with(|| ExecutorNode::never_made(host, executor.clone()));
         node.attach(stage, process);
     }
-
 }

@@ -1,26 +1,23 @@
 //! An executor on its host: its folder, its supervisor, its process, and the user code under it.
 
-use std::collections::BTreeMap;
-
 use muster_agent::{
     core::Event as AgentEvent,
     supervise::{Effect as SupervisorEffect, Event, Exit, Supervisor, Why},
 };
-use muster_api::{
-    IdStream, Mono, Now, limits,
-    task::{TaskPayload, TaskReport},
-};
+use muster_api::{IdStream, Mono, limits};
 use muster_executor::{
-    core::{self as executor, End, Executor},
+    core::{self as executor, Executor},
     wire::{Heard, Sender, hear},
 };
 use muster_proto::{ExecutorId, ExecutorInfo, FrameworkId, TaskId};
 
 use crate::{
+    faults::Bug,
     network::{Between, Packet, Side, WireId},
     oracles,
-    stage::{Alarm, Clock, Happening, Slot, Stage},
-    users::{self, Fate},
+    stage::{Alarm, Clock, Happening, Stage},
+    user_code::{self, UserCode},
+    users::Fate,
 };
 
 /// Between two dials of the agent: from this, doubling ...
@@ -50,8 +47,7 @@ pub(crate) struct ExecutorNode {
     last_to_supervisor: u64,
     last_to_agent: u64,
     process: Option<Process>,
-    /// User code that is to begin or runs; it outlives the executor's process.
-    code: BTreeMap<TaskId, Code>,
+    code: UserCode,
 }
 
 #[derive(Debug)]
@@ -62,21 +58,13 @@ struct Process {
     alarm: Alarm,
 }
 
-/// User code of one task.
-#[derive(Debug)]
-struct Code {
-    payload: TaskPayload,
-    began: bool,
-    fate: Fate,
-    /// Its beginning or its end, when one is planned.
-    next: Option<Slot>,
-}
-
 impl ExecutorNode {
     pub(crate) fn new(host: usize, info: ExecutorInfo) -> Self {
+        let id = info.executor_id.clone().unwrap_or_default();
+        let code = UserCode::new(host, id.clone());
         Self {
             host,
-            id: info.executor_id.clone().unwrap_or_default(),
+            id,
             info,
             framework: FrameworkId::default(),
             spec: None,
@@ -88,7 +76,7 @@ impl ExecutorNode {
             last_to_supervisor: 0,
             last_to_agent: 0,
             process: None,
-            code: BTreeMap::new(),
+            code,
         }
     }
 
@@ -139,6 +127,7 @@ impl ExecutorNode {
             return self.report(stage, Exit::unknown(Why::NeverStarted));
         }
         stage.log(format_args!("host{}: executor {} begins", self.host, self.id));
+        let deadline = deadline.filter(|_| stage.bug != Some(Bug::LeasesIgnored));
         self.supervisor = Some(Supervisor::new(deadline));
         let seed = stage.bits();
         self.process = Some(Process {
@@ -216,13 +205,8 @@ impl ExecutorNode {
     fn kill_all(&mut self, stage: &mut Stage, now: Mono) {
         let killed = self.process.is_some();
         self.end_process(stage);
-        for (task, code) in std::mem::take(&mut self.code) {
-            if let Some(slot) = code.next {
-                stage.cancel(slot);
-            }
-            if code.began {
-                self.code_is_over(stage, &task, &code);
-            }
+        if stage.bug != Some(Bug::OrphansLeft) {
+            self.code.kill_all(stage);
         }
         stage.truth.executor_ends(self.host, &self.id);
         let Some(supervisor) = &mut self.supervisor else { return };
@@ -329,109 +313,46 @@ impl ExecutorNode {
         let wakes = Happening::ExecutorWakes { host: self.host, executor: self.id.clone() };
         process.alarm.set(stage, at, wakes);
         for effect in effects {
-            self.carry_out(stage, now, effect);
+            self.carry_out(stage, effect);
         }
     }
 
-    fn carry_out(&mut self, stage: &mut Stage, now: Now, effect: executor::Effect) {
+    fn carry_out(&mut self, stage: &mut Stage, effect: executor::Effect) {
         match effect {
-            executor::Effect::Start { task, payload } => self.start_code(stage, &task, *payload),
-            executor::Effect::Cancel { task } => self.ask_code_to_end(stage, &task),
-            executor::Effect::Force { task } => self.end_code(stage, &task, 5),
+            executor::Effect::Start { task, payload } => self.code.start(stage, &task, *payload),
+            executor::Effect::Cancel { task } => self.code.ask_to_end(stage, &task),
+            executor::Effect::Force { task } => self.code.force(stage, &task),
             executor::Effect::Send(batch) => {
-                let sender = Sender { framework: self.framework.clone(), executor: self.id.clone() };
+                let sender =
+                    Sender { framework: self.framework.clone(), executor: self.id.clone() };
                 let calls = batch.into_iter().map(|outgoing| sender.call(outgoing)).collect();
                 if let Some(wire) = self.process.as_ref().and_then(|process| process.wire) {
                     stage.send(wire, Side::Dialler, Packet::Calls(calls));
                 }
             }
-            executor::Effect::Exit(exit) => {
-                let _ = now;
-                self.process_ends(stage, i32::from(exit.code) << 8);
-            }
+            executor::Effect::Exit(exit) => self.process_ends(stage, i32::from(exit.code) << 8),
         }
     }
 
-    /// The process of a script is on its way.
-    fn start_code(&mut self, stage: &mut Stage, task: &TaskId, payload: TaskPayload) {
-        let (host, executor) = (self.host, self.id.clone());
-        let delay = stage.between(1, 20);
-        let begins = Happening::CodeBegins { host, executor, task: task.clone() };
-        let next = Some(stage.after(delay, begins));
-        let fate = users::fate(stage, &payload);
-        self.code.insert(task.clone(), Code { payload, began: false, fate, next });
-    }
-
-    /// User code begins to run.
+    /// User code begins to run, if there still is an executor to start it.
     pub(crate) fn code_begins(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
         if self.process.is_none() {
-            self.code.remove(task);
-            return;
+            return self.code.give_up(task);
         }
-        let Some(code) = self.code.get_mut(task) else { return };
-        code.began = true;
-        let context = &code.payload.context;
-        stage.judge(oracles::no_shard_runs_twice(&stage.truth, context));
-        stage.judge(oracles::nothing_runs_after_its_end(&stage.truth, context));
-        stage.judge(oracles::epochs_grow(&stage.truth, context));
-        stage.truth.code_begins(self.host, context);
-        let (shard, attempt) = (context.shard_item, context.attempt);
-        let words = format_args!("host{}: shard {shard} runs, attempt {attempt}: {task}", self.host);
-        stage.log.line(stage.time(), words);
-        let ends = Happening::CodeEnds {
-            host: self.host,
-            executor: self.id.clone(),
-            task: task.clone(),
-        };
-        code.next = code.fate.after_ms().map(|delay| stage.after(delay, ends));
-        stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
+        self.code.begin(stage, task);
         let at = clock.now(stage).wall;
         self.step(stage, clock, executor::Event::Started { task: task.clone(), at });
     }
 
-    /// SIGTERM: most code ends soon, some does not care.
-    fn ask_code_to_end(&mut self, stage: &mut Stage, task: &TaskId) {
-        if stage.percent(80) {
-            self.end_code(stage, task, 2_000);
-        }
-    }
-
-    /// Has user code end within some time.
-    fn end_code(&mut self, stage: &mut Stage, task: &TaskId, within: u64) {
-        let Some(code) = self.code.get_mut(task) else { return };
-        if let Some(slot) = code.next.take() {
-            stage.cancel(slot);
-        }
-        code.fate = Fate::Signalled;
-        let delay = stage.between(0, within);
-        let (host, executor) = (self.host, self.id.clone());
-        let ends = Happening::CodeEnds { host, executor, task: task.clone() };
-        code.next = Some(stage.after(delay, ends));
-    }
-
     /// User code comes to its end.
     pub(crate) fn code_ends(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
-        let Some(code) = self.code.remove(task) else { return };
-        if code.began {
-            self.code_is_over(stage, task, &code);
+        match self.code.end(stage, task) {
+            None => {}
+            Some(Fate::TakesItsExecutorAlong { .. }) => self.process_ends(stage, KILLED),
+            Some(fate) => {
+                let end = user_code::seen(fate);
+                self.step(stage, clock, executor::Event::Ended { task: task.clone(), end });
+            }
         }
-        if let Fate::TakesItsExecutorAlong { .. } = code.fate {
-            return self.process_ends(stage, KILLED);
-        }
-        let (success, exit_code) = match code.fate {
-            Fate::EndsWell { .. } => (true, Some(0)),
-            Fate::Fails { .. } => (false, Some(1)),
-            Fate::NeverEnds | Fate::Signalled | Fate::TakesItsExecutorAlong { .. } => (false, None),
-        };
-        let message = (!success).then(|| format!("{:?}", code.fate));
-        let report = TaskReport { exit_code, ..TaskReport::default() };
-        let end = End { success, message, report };
-        self.step(stage, clock, executor::Event::Ended { task: task.clone(), end });
-    }
-
-    fn code_is_over(&self, stage: &mut Stage, task: &TaskId, code: &Code) {
-        let how = code.fate;
-        stage.log(format_args!("host{}: code of {task} is over: {how:?}", self.host));
-        stage.truth.code_ends(&code.payload.context);
     }
 }

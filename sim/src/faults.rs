@@ -75,6 +75,10 @@ impl fmt::Display for Fault {
 pub enum Bug {
     /// The effects of a commit leave although the commit is lost.
     EffectsBeforeCommit,
+    /// Supervisors let executors live on when their leases have ended.
+    LeasesIgnored,
+    /// Supervisors report the end of an executor while code that it started still runs.
+    OrphansLeft,
 }
 
 /// The faults of one world.

@@ -12,6 +12,7 @@ mod oracles;
 mod report;
 mod scheduler_node;
 mod stage;
+mod user_code;
 mod users;
 mod world;
 

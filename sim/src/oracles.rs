@@ -211,7 +211,9 @@ pub(crate) fn nothing_accepted_is_lost(truth: &Truth, store: &Records) -> Verdic
     };
     match truth.accepted.iter().find(|run| !is_there(run)) {
         None => Ok(()),
-        Some(run) => broken("nothing_accepted_is_lost", format!("run {run} was accepted, and is gone")),
+        Some(run) => {
+            broken("nothing_accepted_is_lost", format!("run {run} was accepted, and is gone"))
+        }
     }
 }
 

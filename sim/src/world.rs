@@ -218,11 +218,15 @@ impl World {
                 self.with(host, &executor, ExecutorNode::begin);
             }
             Happening::SupervisorHears { host, executor, event } => {
-                self.with(host, &executor, |node, stage, clock| node.supervise(stage, clock, &event));
+                self.with(host, &executor, |node, stage, clock| {
+                    node.supervise(stage, clock, &event)
+                });
             }
             Happening::SupervisorWakes { host, executor } => {
                 let tick = muster_agent::supervise::Event::Tick;
-                self.with(host, &executor, |node, stage, clock| node.supervise(stage, clock, &tick));
+                self.with(host, &executor, |node, stage, clock| {
+                    node.supervise(stage, clock, &tick)
+                });
             }
             Happening::ExecutorDials { host, executor } => {
                 let up = up(self, host);
@@ -237,7 +241,9 @@ impl World {
                 });
             }
             Happening::CodeEnds { host, executor, task } => {
-                self.with(host, &executor, |node, stage, clock| node.code_ends(stage, clock, &task));
+                self.with(host, &executor, |node, stage, clock| {
+                    node.code_ends(stage, clock, &task)
+                });
             }
             other => unreachable!("{other:?} is of no executor"),
         }

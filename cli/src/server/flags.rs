@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, str::FromStr};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use muster_api::Resources;
 use serde::Deserialize;
 
@@ -48,10 +48,21 @@ pub(crate) struct SchedulerFlags {
     /// Where the master listens for agents [default: 127.0.0.1:5050]
     #[arg(long, env = "MUSTER_MASTER_LISTEN", value_name = "ADDR:PORT")]
     pub(crate) master_listen: Option<SocketAddr>,
+    /// What keeps its state [default: sled]
+    #[arg(long, env = "MUSTER_STORE", value_name = "STORE")]
+    pub(crate) store: Option<Store>,
     /// Let others than this machine speak to it without encryption
     #[arg(long, env = "MUSTER_PLAINTEXT", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, value_name = "BOOL")]
     pub(crate) plaintext: Option<bool>,
+}
+
+/// The storage engines that a scheduler can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Store {
+    /// An embedded log-structured tree, flushed to the disk at each commit
+    Sled,
 }
 
 /// Flags of `muster agent`.
@@ -107,6 +118,7 @@ impl SchedulerFlags {
             data_dir: self.data_dir.or(file.data_dir),
             http: self.http.or(file.http),
             master_listen: self.master_listen.or(file.master_listen),
+            store: self.store.or(file.store),
             plaintext: self.plaintext.or(file.plaintext),
         }
     }

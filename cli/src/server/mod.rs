@@ -21,7 +21,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigFile;
-pub(crate) use flags::{AgentFlags, DevFlags, SchedulerFlags};
+pub(crate) use flags::{AgentFlags, DevFlags, SchedulerFlags, Store};
 
 /// Where servers listen when nobody says otherwise.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

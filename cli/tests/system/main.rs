@@ -11,6 +11,7 @@ mod cluster;
 mod descendants;
 mod hosts;
 mod ledger;
+mod mayhem;
 mod outcomes;
 mod requests;
 mod restarts;

@@ -5,7 +5,7 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::cluster::{
-    Api, Cluster, PRELUDE, Server, app, processes_under, script, wait_until, with,
+    Api, Cluster, Folder, PRELUDE, Process, Server, app, processes_under, script, wait_until, with,
 };
 
 #[test]

@@ -21,7 +21,7 @@ use super::{
     Rest,
     input::{Named, Params},
     page::{decode_cursor, encode_cursor, page_rows},
-    problem::Refusal,
+    problem::{Code, Refusal},
     reader::{RunFilter, SomeRuns},
     shards,
 };
@@ -168,8 +168,17 @@ pub(super) async fn cancel(
     State(rest): State<Rest>,
     Named(run): Named<RunId>,
 ) -> Result<(StatusCode, Json<RunView>), Refusal> {
-    match rest.driver().command(Command::Cancel { run }).await?? {
-        Accepted::Run(view) => Ok((StatusCode::ACCEPTED, Json(*view))),
-        _ => Err(Refusal::misunderstanding()),
+    match rest.driver().command(Command::Cancel { run }).await? {
+        Ok(Accepted::Run(view)) => Ok((StatusCode::ACCEPTED, Json(*view))),
+        Ok(_) => Err(Refusal::misunderstanding()),
+        Err(rejected) => match rest.read(move |reader| reader.past_run(&run)).await? {
+            Some(past) => {
+                let state = serde_json::to_value(past.state).unwrap_or_default();
+                let state = state.as_str().unwrap_or_default();
+                let detail = format!("run `{run}` is over already: {state}");
+                Err(Refusal::new(Code::Conflict, detail))
+            }
+            None => Err(rejected.into()),
+        },
     }
 }

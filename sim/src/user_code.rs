@@ -1,0 +1,139 @@
+//! The code of users under one executor. It outlives the executor's process, until the supervisor
+//! has ended every descendant.
+
+use std::collections::BTreeMap;
+
+use muster_api::task::{TaskPayload, TaskReport};
+use muster_executor::core::End;
+use muster_proto::{ExecutorId, TaskId};
+
+use crate::{
+    oracles,
+    stage::{Happening, Slot, Stage},
+    users::{self, Fate},
+};
+
+/// How long the process of a script takes to begin, at most.
+const SPAWN_MAX: u64 = 20;
+
+/// The code of every task of one executor.
+#[derive(Debug)]
+pub(crate) struct UserCode {
+    host: usize,
+    executor: ExecutorId,
+    tasks: BTreeMap<TaskId, Code>,
+}
+
+/// The code of one task.
+#[derive(Debug)]
+struct Code {
+    payload: TaskPayload,
+    began: bool,
+    fate: Fate,
+    /// Its beginning or its end, when one is planned.
+    next: Option<Slot>,
+}
+
+impl UserCode {
+    pub(crate) fn new(host: usize, executor: ExecutorId) -> Self {
+        Self { host, executor, tasks: BTreeMap::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// The process of a script is on its way.
+    pub(crate) fn start(&mut self, stage: &mut Stage, task: &TaskId, payload: TaskPayload) {
+        let fate = users::fate(stage, &payload);
+        let delay = stage.between(1, SPAWN_MAX);
+        let (host, executor, task) = (self.host, self.executor.clone(), task.clone());
+        let begins = Happening::CodeBegins { host, executor, task: task.clone() };
+        let next = Some(stage.after(delay, begins));
+        self.tasks.insert(task, Code { payload, began: false, fate, next });
+    }
+
+    /// The executor that was about to start it is gone.
+    pub(crate) fn give_up(&mut self, task: &TaskId) {
+        self.tasks.remove(task);
+    }
+
+    /// It begins to run.
+    pub(crate) fn begin(&mut self, stage: &mut Stage, task: &TaskId) {
+        let Some(code) = self.tasks.get_mut(task) else { return };
+        let context = &code.payload.context;
+        stage.judge(oracles::no_shard_runs_twice(&stage.truth, context));
+        stage.judge(oracles::nothing_runs_after_its_end(&stage.truth, context));
+        stage.judge(oracles::epochs_grow(&stage.truth, context));
+        stage.truth.code_begins(self.host, context);
+        stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
+        let (item, attempt) = (context.shard_item, context.attempt);
+        stage.log(format_args!(
+            "host{}: code of {task} begins: shard {item}, attempt {attempt}",
+            self.host
+        ));
+        code.began = true;
+        let (host, executor, task) = (self.host, self.executor.clone(), task.clone());
+        let ends = Happening::CodeEnds { host, executor, task };
+        code.next = code.fate.after_ms().map(|delay| stage.after(delay, ends));
+    }
+
+    /// SIGTERM: most code ends soon, some does not care.
+    pub(crate) fn ask_to_end(&mut self, stage: &mut Stage, task: &TaskId) {
+        if stage.percent(80) {
+            self.end_within(stage, task, 2_000);
+        }
+    }
+
+    /// SIGKILL: it ends at once, or nearly so.
+    pub(crate) fn force(&mut self, stage: &mut Stage, task: &TaskId) {
+        self.end_within(stage, task, 5);
+    }
+
+    fn end_within(&mut self, stage: &mut Stage, task: &TaskId, within: u64) {
+        let Some(code) = self.tasks.get_mut(task) else { return };
+        if let Some(slot) = code.next.take() {
+            stage.cancel(slot);
+        }
+        code.fate = Fate::Signalled;
+        let delay = stage.between(0, within);
+        let (host, executor, task) = (self.host, self.executor.clone(), task.clone());
+        code.next = Some(stage.after(delay, Happening::CodeEnds { host, executor, task }));
+    }
+
+    /// It comes to its end; gives what it comes to, if it was there.
+    pub(crate) fn end(&mut self, stage: &mut Stage, task: &TaskId) -> Option<Fate> {
+        let code = self.tasks.remove(task)?;
+        self.is_over(stage, task, &code);
+        Some(code.fate)
+    }
+
+    /// All of it is ended.
+    pub(crate) fn kill_all(&mut self, stage: &mut Stage) {
+        for (task, code) in std::mem::take(&mut self.tasks) {
+            if let Some(slot) = code.next {
+                stage.cancel(slot);
+            }
+            self.is_over(stage, &task, &code);
+        }
+    }
+
+    fn is_over(&self, stage: &mut Stage, task: &TaskId, code: &Code) {
+        if code.began {
+            let how = code.fate;
+            stage.log(format_args!("host{}: code of {task} is over: {how:?}", self.host));
+            stage.truth.code_ends(&code.payload.context);
+        }
+    }
+}
+
+/// What an executor sees of the end of code.
+pub(crate) fn seen(fate: Fate) -> End {
+    let (success, exit_code) = match fate {
+        Fate::EndsWell { .. } => (true, Some(0)),
+        Fate::Fails { .. } => (false, Some(1)),
+        Fate::NeverEnds | Fate::Signalled | Fate::TakesItsExecutorAlong { .. } => (false, None),
+    };
+    let message = (!success).then(|| format!("{fate:?}"));
+    End { success, message, report: TaskReport { exit_code, ..TaskReport::default() } }
+}
