@@ -5,5 +5,4 @@
 mod fake_agent;
 mod hosting;
 mod process;
-mod purity;
 mod scripts;

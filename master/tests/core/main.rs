@@ -7,7 +7,6 @@ mod accept;
 mod agents;
 mod calls;
 mod offers;
-mod pure;
 mod random;
 mod reconcile;
 mod reports;
