@@ -35,6 +35,9 @@ pub const WAITING_TRIGGERS_PER_JOB: usize = 100;
 pub const INSTANTS_PER_STEP: usize = 1_000;
 /// Classes (waiting parts of runs) that one round of placement tries.
 pub const CLASSES_PER_ROUND: usize = 1_000;
+/// Offers of one agent that the engine holds; more are given back to become one, for each task
+/// that ends frees a small offer of its own.
+pub const OFFERS_PER_AGENT: usize = 8;
 /// Tasks that one step launches, so that its commit stays within [`COMMIT_RECORDS`].
 pub const LAUNCHES_PER_STEP: usize = 400;
 /// Shards listed inside a run.

@@ -19,6 +19,10 @@ pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
         agent.hostname = offer.hostname;
         agent.offers.insert(offer.id, offer.resources);
         cx.world.placement_due = true;
+        if agent.offers.len() > limits::OFFERS_PER_AGENT {
+            let offers = std::mem::take(&mut agent.offers).into_keys().collect();
+            cx.effect(Effect::Decline { offers });
+        }
     }
 }
 

@@ -39,6 +39,11 @@ pub enum Effect {
     },
     /// Use up offers of one agent to launch tasks.
     Launch(LaunchBatch),
+    /// Give offers back, to be offered again at once as one.
+    Decline {
+        /// The offers.
+        offers: Vec<OfferId>,
+    },
     /// End a task.
     Kill {
         /// Which.

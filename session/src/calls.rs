@@ -1,13 +1,13 @@
 //! What the engine wants, as calls of the scheduler API.
 
 use muster_api::{
-    AgentId, Span, TaskId,
+    AgentId, OfferId, Span, TaskId,
     task::{EXPECT_ALIVE, EXPECT_NEW, LABEL_EXPECT},
 };
 use muster_engine::effect::{Effect, LaunchBatch, TaskLaunch};
 use muster_proto as mesos;
 use muster_proto::scheduler::{
-    Accept, Acknowledge, Call, CallType, Kill, Reconcile, ReconcileTask, Shutdown,
+    Accept, Acknowledge, Call, CallType, Decline, Kill, Reconcile, ReconcileTask, Shutdown,
 };
 use prost::Message;
 
@@ -21,6 +21,10 @@ pub fn call(effect: &Effect, framework: &mesos::FrameworkId) -> Option<Call> {
     Some(match effect {
         Effect::Reply { .. } | Effect::Answer { .. } | Effect::RunOver(_) => return None,
         Effect::Launch(batch) => Call { accept: Some(accept(batch)), ..bare(CallType::Accept) },
+        Effect::Decline { offers } => {
+            let decline = Decline { offer_ids: offer_ids(offers), filters: Some(WANTED_AGAIN) };
+            Call { decline: Some(decline), ..bare(CallType::Decline) }
+        }
         Effect::Kill { task, agent, grace } => {
             Call { kill: Some(kill(*task, agent, *grace)), ..bare(CallType::Kill) }
         }
@@ -61,14 +65,20 @@ fn kill(task: TaskId, agent: &AgentId, grace: Span) -> Kill {
 fn accept(batch: &LaunchBatch) -> Accept {
     let task_infos = batch.tasks.iter().map(|task| task_info(task, &batch.agent)).collect();
     Accept {
-        offer_ids: batch.offers.iter().map(|id| mesos::OfferId::new(id.as_str())).collect(),
+        offer_ids: offer_ids(&batch.offers),
         operations: vec![mesos::Operation {
             r#type: Some(mesos::OperationType::Launch as i32),
             launch: Some(mesos::Launch { task_infos }),
         }],
-        // What is left is wanted again at once.
-        filters: Some(mesos::Filters { refuse_seconds: Some(0.0) }),
+        filters: Some(WANTED_AGAIN),
     }
+}
+
+/// What is left or given back may be offered again at once.
+const WANTED_AGAIN: mesos::Filters = mesos::Filters { refuse_seconds: Some(0.0) };
+
+fn offer_ids(offers: &[OfferId]) -> Vec<mesos::OfferId> {
+    offers.iter().map(|id| mesos::OfferId::new(id.as_str())).collect()
 }
 
 fn task_info(task: &TaskLaunch, agent: &AgentId) -> mesos::TaskInfo {

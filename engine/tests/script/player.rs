@@ -226,6 +226,7 @@ impl Player {
                 let offers: Vec<_> = batch.offers.iter().map(ToString::to_string).collect();
                 format!("LAUNCH on {} by {}: {}", batch.agent, offers.join("+"), tasks.join(", "))
             }
+            Effect::Decline { offers } => format!("DECLINE {} offers", offers.len()),
             Effect::Kill { task, agent, grace } => {
                 format!("KILL {} on {agent} within {grace}", self.names.of("task", task))
             }
