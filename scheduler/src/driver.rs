@@ -215,3 +215,97 @@ fn log_note(note: &Note) {
         note => tracing::debug!(?note, "engine"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use muster_api::spec::AppSpec;
+    use muster_engine::{
+        event::{Accepted, Command, Expect},
+        query::Query,
+    };
+
+    use super::*;
+    use crate::{
+        handle::{DriverHandle, Unavailable, channel},
+        store::{Failure, MemoryDisk, MemoryStore},
+    };
+
+    /// A driver on a disk, and how it ends.
+    struct Running {
+        handle: DriverHandle,
+        stop: watch::Sender<bool>,
+        _agents: mpsc::Sender<MasterEvent>,
+        end: tokio::task::JoinHandle<Result<(), StoreError>>,
+    }
+
+    fn start(disk: &MemoryDisk, seed: u64) -> Running {
+        let store = MemoryStore::open(disk);
+        let records = store.load().expect("a store in memory loads");
+        let (core, first) = Core::restore(seed, &records, clock::now()).expect("it was stored so");
+        let (handle, requests, runs_over) = channel();
+        let (agents_sender, agents) = mpsc::channel(8);
+        let (stop, stopping) = watch::channel(false);
+        let driver = Driver {
+            core,
+            store: Box::new(store),
+            requests,
+            agents,
+            connections: Connections::new(),
+            runs_over,
+            stop: stopping,
+            served: Served::default(),
+        };
+        let end = tokio::spawn(driver.run(first));
+        Running { handle, stop, _agents: agents_sender, end }
+    }
+
+    fn put(name: &str) -> Command {
+        let document = serde_json::json!({"name": name, "resources": {"cpus": 1, "mem": 32}});
+        let spec = AppSpec::parse(document).expect("it is a good document").spec;
+        Command::PutApp { spec, expect: Expect::Nothing }
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_is_stored_and_what_failed_is_not_answered() {
+        for failure in [Failure::Lost, Failure::Stored] {
+            let disk = MemoryDisk::default();
+            // The first commit is that of the start itself; its end is awaited by a question.
+            disk.fail_commit(3, failure);
+            let running = start(&disk, 1);
+            let asked = running.handle.query(Query::Queue { skip: 0, limit: 1 }).await;
+            assert!(asked.is_ok());
+            let first = running.handle.command(put("first")).await.expect("it serves");
+            assert!(matches!(first, Ok(Accepted::App(..))));
+            let second = running.handle.command(put("second")).await;
+            assert_eq!(second.err(), Some(Unavailable::Stopped), "no effect without a commit");
+            assert!(running.end.await.expect("it does not panic").is_err());
+
+            let again = start(&disk, 2);
+            let first = again.handle.command(put("first")).await.expect("it serves again");
+            assert!(first.is_err(), "what was answered is there");
+            let second = again.handle.command(put("second")).await.expect("it serves again");
+            let stored = matches!(failure, Failure::Stored);
+            assert_eq!(second.is_err(), stored, "nobody was told, so both are right");
+            again.stop.send_replace(true);
+            assert!(again.end.await.expect("it does not panic").is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn many_requests_share_commits_and_each_has_its_answer() {
+        let disk = MemoryDisk::default();
+        let running = start(&disk, 1);
+        let mut answers = tokio::task::JoinSet::new();
+        for number in 0..300 {
+            let handle = running.handle.clone();
+            answers.spawn(async move { handle.command(put(&format!("app-{number}"))).await });
+        }
+        while let Some(answer) = answers.join_next().await {
+            assert!(answer.expect("it does not panic").expect("it serves").is_ok());
+        }
+        let queue = running.handle.query(Query::Queue { skip: 0, limit: 1 }).await;
+        assert!(matches!(queue, Ok(Answer::Queue(rows)) if rows.is_empty()));
+        let commits = MemoryStore::open(&disk).last().expect("it reads").map(|last| last.sequence);
+        assert!(commits.is_some_and(|commits| commits < 100), "{commits:?} commits");
+    }
+}
