@@ -1,12 +1,16 @@
 //! Extracts archives that nobody has reason to trust.
 
 use std::{
-    fs::File,
-    io::{self, BufReader, Read},
+    fs::{self, File},
+    io::{self, BufReader, Read, Seek},
+    os::unix::fs::PermissionsExt as _,
     path::{Component, Path, PathBuf},
 };
 
+use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
+use lzma_rust2::XzReader;
+use zip::ZipArchive;
 
 /// Bytes that one archive may hold when it is extracted.
 const BYTES_MAX: u64 = 8 * 1024 * 1024 * 1024;
@@ -25,32 +29,64 @@ pub(crate) enum ArchiveError {
     /// It holds a device or something else that an artifact has no use for.
     #[error("`{}` is no file, folder or link", path.display())]
     Kind { path: PathBuf },
-    /// Its format is not read here.
-    #[error(
-        "archives of the kind {suffix} are not extracted by this agent; \
-        use .tar, .tar.gz or .tgz, or say extract: false"
-    )]
-    Format { suffix: &'static str },
     /// It is damaged, or the disk is full.
     #[error("{0}")]
     Io(#[from] io::Error),
+    /// It is a damaged or unusual zip.
+    #[error("{0}")]
+    Zip(#[from] zip::result::ZipError),
 }
 
 /// Extracts `archive` into `folder` if its name is that of an archive; else does nothing.
 pub(crate) fn extract(archive: &Path, folder: &Path) -> Result<(), ArchiveError> {
     let name = archive.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+    let is = |endings: &[&str]| endings.iter().any(|ending| name.ends_with(ending));
     let open = || File::open(archive).map(BufReader::new);
-    if name.ends_with(".tar") {
+    if is(&[".tar"]) {
         unpack(open()?, folder)
-    } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
+    } else if is(&[".tar.gz", ".tgz"]) {
         unpack(MultiGzDecoder::new(open()?), folder)
+    } else if is(&[".tar.bz2", ".tbz2"]) {
+        unpack(MultiBzDecoder::new(open()?), folder)
+    } else if is(&[".tar.xz", ".txz"]) {
+        unpack(XzReader::new(open()?, true), folder)
+    } else if is(&[".zip"]) {
+        unzip(ZipArchive::new(open()?)?, folder)
     } else {
-        let refused = [".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".zip"];
-        match refused.into_iter().find(|suffix| name.ends_with(suffix)) {
-            Some(suffix) => Err(ArchiveError::Format { suffix }),
-            None => Ok(()),
-        }
+        Ok(())
     }
+}
+
+fn unzip<R: Read + Seek>(mut archive: ZipArchive<R>, folder: &Path) -> Result<(), ArchiveError> {
+    if archive.len() as u64 > ENTRIES_MAX {
+        return Err(ArchiveError::TooMuch);
+    }
+    let mut left = BYTES_MAX;
+    for index in 0..archive.len() {
+        let mut entry = archive.by_index(index)?;
+        let path = PathBuf::from(entry.name()?.as_ref());
+        if depth_inside(Path::new(""), &path).is_none() {
+            return Err(ArchiveError::ClimbsOut { path });
+        }
+        let target = folder.join(&path);
+        if entry.is_dir() {
+            fs::create_dir_all(&target)?;
+            continue;
+        }
+        // Links are stored as files that hold their target; they could lead anywhere.
+        if !entry.is_file() {
+            return Err(ArchiveError::Kind { path });
+        }
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mode = entry.unix_mode().unwrap_or(0o644);
+        // What an entry says of its size is its maker's word, so what comes out is counted.
+        let copied = io::copy(&mut (&mut entry).take(left + 1), &mut File::create(&target)?)?;
+        left = left.checked_sub(copied).ok_or(ArchiveError::TooMuch)?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(mode & 0o777))?;
+    }
+    Ok(())
 }
 
 fn unpack(reader: impl Read, folder: &Path) -> Result<(), ArchiveError> {
@@ -99,4 +135,76 @@ fn depth_inside(from: &Path, path: &Path) -> Option<usize> {
         Component::ParentDir => depth.checked_sub(1),
         Component::RootDir | Component::Prefix(_) => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use zip::write::SimpleFileOptions;
+
+    use super::*;
+
+    fn tarball() -> Vec<u8> {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut header = tar::Header::new_gnu();
+        header.set_size(5);
+        header.set_mode(0o755);
+        header.set_cksum();
+        builder.append_data(&mut header, "bin/start", b"hello".as_slice()).unwrap();
+        builder.into_inner().unwrap()
+    }
+
+    fn zipped(name: &str, link: bool) -> Vec<u8> {
+        let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default().unix_permissions(0o755);
+        if link {
+            writer.add_symlink(name, "/etc/passwd", options).unwrap();
+        } else {
+            writer.start_file(name, options).unwrap();
+            writer.write_all(b"hello").unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn extracted(name: &str, bytes: &[u8]) -> Result<(tempfile::TempDir, PathBuf), ArchiveError> {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("sandbox");
+        fs::create_dir(&folder).unwrap();
+        let archive = place.path().join(name);
+        fs::write(&archive, bytes).unwrap();
+        extract(&archive, &folder)?;
+        Ok((place, folder))
+    }
+
+    #[test]
+    fn every_kind_is_extracted_with_its_modes() {
+        let mut bz2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bz2.write_all(&tarball()).unwrap();
+        // Made by `tar cJf`: the encoder is not worth a dependency.
+        let xz = include_bytes!("../tests/samples/start.tar.xz");
+        for (name, bytes) in [
+            ("app.tar", tarball()),
+            ("app.tar.bz2", bz2.finish().unwrap()),
+            ("app.TAR.XZ", xz.to_vec()),
+            ("app.zip", zipped("bin/start", false)),
+        ] {
+            let (_place, folder) = extracted(name, &bytes).unwrap();
+            let start = folder.join("bin/start");
+            assert_eq!(fs::read(&start).unwrap(), b"hello", "{name}");
+            let mode = fs::metadata(&start).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o755, "{name}");
+        }
+    }
+
+    #[test]
+    fn zips_that_climb_out_or_link_are_refused() {
+        for name in ["../out", "/out", "a/../../out"] {
+            let error = extracted("app.zip", &zipped(name, false)).unwrap_err();
+            assert!(matches!(error, ArchiveError::ClimbsOut { .. }), "{name}: {error}");
+        }
+        let error = extracted("app.zip", &zipped("link", true)).unwrap_err();
+        assert!(matches!(error, ArchiveError::Kind { .. }), "{error}");
+        assert!(extracted("app.zip", b"no zip at all").is_err());
+    }
 }

@@ -405,7 +405,7 @@ mod tests {
         for (value, words) in [
             ("https://host/a".to_owned(), "is of no kind that this agent fetches"),
             (place.uri("absent"), "No such file"),
-            (place.uri("app.zip"), "archives of the kind .zip are not extracted"),
+            (place.uri("app.zip"), "invalid Zip archive"),
             ("http://127.0.0.1:1/a".to_owned(), "cannot reach"),
             ("file:///".to_owned(), "names no file"),
         ] {

@@ -416,6 +416,36 @@ fn a_restart_goes_on_where_the_journal_ends() {
     assert_eq!(statuses(&world.register(true)), []);
 }
 
+/// The master has it from the hello that the executor lives, and would launch there for ever.
+#[test]
+fn an_executor_that_ends_between_hello_and_welcome_is_reported_after_it() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("2m");
+    let connection = world.connection();
+    world.step(Event::Disconnected { connection });
+    world.connections += 1;
+    let connection = world.connection();
+    let hello = world.step(Event::Challenged { connection, term: 7 });
+    let [Effect::Hello { hello, .. }] = &hello[..] else { panic!("a hello") };
+    assert_eq!((hello.executors.len(), hello.tasks.len()), (1, 1));
+    world.step(Event::Left { session: Session(1) });
+    world.exit(Why::Exited);
+    let agent = "agent-1".parse().unwrap();
+    let effects = world.step(Event::Welcomed { connection, term: 7, agent });
+    let said = effects.iter().filter_map(|effect| match effect {
+        Effect::ToMaster { body, .. } => Some(body),
+        _ => None,
+    });
+    let said: Vec<_> = said.collect();
+    let [AgentBody::Heartbeat(_), AgentBody::Status(_), AgentBody::ExecutorExited(exited)] =
+        said[..]
+    else {
+        panic!("the end of the task, then of its executor: {said:?}")
+    };
+    assert_eq!(exited.executor_id, Some(id("e1")));
+}
+
 #[test]
 fn kills_reach_tasks_wherever_they_are() {
     let kill = || {

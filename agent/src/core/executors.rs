@@ -4,8 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use muster_api::{Mono, Now, limits, task::LABEL_FENCED};
 use muster_proto::{
-    ExecutorId, ExecutorInfo, FrameworkInfo, Labels, Reason, TaskState,
-    agent::{AgentBody, ExecutorExited},
+    ExecutorId, ExecutorInfo, FrameworkInfo, Labels, Reason, TaskState, agent::ExecutorExited,
 };
 
 use super::{
@@ -255,12 +254,12 @@ impl Agent {
             step.effects.push(Effect::CloseSession { session });
         }
         step.notes.push(Note::ExecutorEnded { executor: id.clone(), how: exit.describe() });
-        let body = AgentBody::ExecutorExited(ExecutorExited {
+        let exited = ExecutorExited {
             framework_id: executor.framework.id,
             executor_id: Some(id.clone()),
             status: exit.status,
-        });
-        self.tell_master(body, step);
+        };
+        self.tell_ended(exited, step);
     }
 
     /// Ends executors that are overdue, and settles those that have said their last.

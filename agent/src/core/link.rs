@@ -1,10 +1,10 @@
 //! The agent's side of its connection to the master: hello, heartbeats, what leases may count on.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, mem, time::Duration};
 
 use muster_api::{AgentId, Mono, Now, limits};
 use muster_proto::agent::{
-    AgentBody, ExecutorHere, Heartbeat, Hello, MasterBody, TaskHere, Unsupported,
+    AgentBody, ExecutorExited, ExecutorHere, Heartbeat, Hello, MasterBody, TaskHere, Unsupported,
 };
 
 use super::{Agent, Connection, Effect, Identity, Note, Step, Write};
@@ -20,7 +20,12 @@ pub(super) enum Link {
     #[default]
     Down,
     /// A hello has been sent; the master's own proof has not come.
-    Greeting(Connection),
+    Greeting {
+        /// On this connection.
+        connection: Connection,
+        /// Executors that have ended since: for the master that takes the hello they live.
+        ended: Vec<ExecutorExited>,
+    },
     /// Registered.
     Up(Up),
 }
@@ -84,14 +89,14 @@ impl Link {
     pub(super) fn up(&self) -> Option<&Up> {
         match self {
             Self::Up(up) => Some(up),
-            Self::Down | Self::Greeting(_) => None,
+            Self::Down | Self::Greeting { .. } => None,
         }
     }
 
     fn connection(&self) -> Option<Connection> {
         match self {
             Self::Down => None,
-            Self::Greeting(connection) => Some(*connection),
+            Self::Greeting { connection, .. } => Some(*connection),
             Self::Up(up) => Some(up.connection),
         }
     }
@@ -111,12 +116,22 @@ impl Agent {
         }
     }
 
+    /// Says that an executor has ended. It is said once: the next hello says it by not naming the
+    /// executor. An end between a hello and its welcome waits for the welcome.
+    pub(super) fn tell_ended(&mut self, exited: ExecutorExited, step: &mut Step) {
+        if let Link::Greeting { ended, .. } = &mut self.link {
+            ended.push(exited);
+        } else {
+            self.tell_master(AgentBody::ExecutorExited(exited), step);
+        }
+    }
+
     pub(super) fn challenged(&mut self, connection: Connection, term: u64, step: &mut Step) {
         if self.is_old(term, step) {
             step.effects.push(Effect::Disconnect { connection });
             return;
         }
-        self.link = Link::Greeting(connection);
+        self.link = Link::Greeting { connection, ended: Vec::new() };
         let hello = Box::new(self.hello());
         step.effects.push(Effect::Hello { connection, hello });
     }
@@ -144,10 +159,15 @@ impl Agent {
         }
         let mut up = Up::new(connection, term, now.mono);
         let heartbeat = up.beat(now.mono);
-        self.link = Link::Up(up);
+        let greeting = mem::replace(&mut self.link, Link::Up(up));
         step.effects.push(Effect::Registered { agent });
         self.tell_master(heartbeat, step);
         self.resend_all(now, step);
+        if let Link::Greeting { ended, .. } = greeting {
+            for exited in ended {
+                self.tell_ended(exited, step);
+            }
+        }
     }
 
     pub(super) fn refused(
