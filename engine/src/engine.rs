@@ -96,18 +96,49 @@ impl Engine {
         Ok((engine, step))
     }
 
-    /// Takes in one event. Never fails: bad input is a reply or a note.
+    /// Takes in one event. Never fails: bad input is a reply or a note. The step holds all of its
+    /// writes.
     pub fn step(&mut self, now: Now, event: Event) -> Step {
+        let mut step = self.advance(now, event);
+        self.collect(now, &mut step);
+        step
+    }
+
+    /// Takes in one event, and keeps back the writes of records that many events change, such as
+    /// that of a run: [`Engine::take_writes`] has them, once for all events of a commit.
+    pub fn advance(&mut self, now: Now, event: Event) -> Step {
         let mut step = Step::default();
         let mut cx = self.cx(now, &mut step);
         handle(&mut cx, event);
         serve_timers(&mut cx);
         fires::fire_due(&mut cx);
         place::round(&mut cx);
-        self.collect(now, &mut step);
         #[cfg(debug_assertions)]
         self.check_sometimes();
         step
+    }
+
+    /// The writes that [`Engine::advance`] kept back. They belong into the commit of what that
+    /// gave, before any of its effects leaves.
+    pub fn take_writes(&mut self, now: Now) -> Vec<Write> {
+        let mut step = Step::default();
+        self.collect(now, &mut step);
+        step.writes
+    }
+
+    /// How many writes are kept back.
+    pub fn unwritten(&self) -> usize {
+        let world = &self.world;
+        world.apps.unwritten()
+            + world.jobs.unwritten()
+            + world.revisions.unwritten()
+            + world.versions.unwritten()
+            + world.cursors.unwritten()
+            + world.runs.unwritten()
+            + world.tasks.unwritten()
+            + world.executors.unwritten()
+            + world.idempotency.unwritten()
+            + world.counters.unwritten()
     }
 
     /// When something is to be done next.

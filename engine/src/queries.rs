@@ -4,7 +4,7 @@ use std::ops::Bound;
 
 use muster_api::{
     AgentId, JobName, Resources, RunId, limits,
-    spec::{AppSpec, JobSpec},
+    spec::{AppSpec, JobSpec, Launch},
     views::{Cause, QueueView, RunView, ShardState, ShardView, WaitReason},
 };
 
@@ -128,6 +128,8 @@ fn queue_row(world: &World, id: RunId) -> Option<QueueView> {
         } else if counts.pending == 0 {
             let detail = format!("{} shard(s) wait out their back-off", counts.backing_off);
             (WaitReason::BackingOff, detail)
+        } else if job.launch == Launch::AllAtOnce && !run.has_started() {
+            all_at_once_reason(world, &job, &app.spec, counts.pending)
         } else {
             room_reason(world, &job, &app.spec)
         };
@@ -141,6 +143,31 @@ fn queue_row(world: &World, id: RunId) -> Option<QueueView> {
         reason,
         detail,
     })
+}
+
+/// How many shards of a run that starts all at once fit on the hosts together, each with an
+/// executor of its own.
+fn all_at_once_reason(
+    world: &World,
+    job: &JobSpec,
+    app: &AppSpec,
+    shards: u32,
+) -> (WaitReason, String) {
+    let hosts = world.agents.values().filter(|agent| agent.silent_since.is_none());
+    let fit: u64 = hosts.map(|agent| shards_that_fit(&agent.free(), job, app)).sum();
+    if fit == 0 || fit >= u64::from(shards) {
+        return room_reason(world, job, app);
+    }
+    let detail = format!("all {shards} shards start at once, and there is room for {fit} now");
+    (WaitReason::NoRoom, detail)
+}
+
+fn shards_that_fit(free: &Resources, job: &JobSpec, app: &AppSpec) -> u64 {
+    let Some(left) = free.checked_sub(&app.resources) else { return 0 };
+    let fit = job.resources.iter().map(|(name, need)| {
+        left.get(name).thousandths().checked_div(need.thousandths()).unwrap_or(u64::MAX)
+    });
+    fit.min().unwrap_or(0)
 }
 
 /// Which dimension is short by how much on the best host.

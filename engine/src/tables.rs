@@ -61,6 +61,11 @@ impl<K: Ord + Clone, V> Table<K, V> {
         self.rows.len()
     }
 
+    /// How many records differ from what is stored.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.changed.len()
+    }
+
     /// The keys that changed since the last call, with the record if it is still there.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(&K, Option<&V>)) {
         for key in std::mem::take(&mut self.changed) {

@@ -62,7 +62,9 @@ fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
     task.phase = phase;
     let (run, item) = (task.run, task.item);
     if began {
-        task.started_at = task.started_at.or(update.at).or(Some(cx.now.wall));
+        // Reconciliation tells that it runs, and not since when; its executor will, at its end.
+        let reported = update.at.filter(|_| update.uuid.is_some());
+        task.started_at = task.started_at.or(reported).or(Some(task.launched_at));
         watch_timeout(cx, update.task, run);
     }
     let state = shard_state(phase);

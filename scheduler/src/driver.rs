@@ -56,9 +56,7 @@ struct Pending {
 
 impl Pending {
     fn add(&mut self, turn: Turn) {
-        self.bytes += turn.writes.iter().map(size).sum::<usize>();
-        let writes = turn.writes.into_iter();
-        self.writes.extend(writes.map(|write| (write.key().to_vec(), write)));
+        self.add_writes(turn.writes);
         self.effects.extend(turn.effects);
         for note in turn.notes {
             log_note(&note);
@@ -71,9 +69,15 @@ impl Pending {
         }
     }
 
+    fn add_writes(&mut self, writes: Vec<Write>) {
+        self.bytes += writes.iter().map(size).sum::<usize>();
+        self.writes.extend(writes.into_iter().map(|write| (write.key().to_vec(), write)));
+    }
+
     /// Whether it is time to commit before anything else is taken in.
-    fn is_full(&self) -> bool {
-        self.writes.len() >= limits::COMMIT_RECORDS / 2 || self.bytes >= limits::COMMIT_BYTES / 2
+    fn is_full(&self, kept_back: usize) -> bool {
+        self.writes.len() + kept_back >= limits::COMMIT_RECORDS / 2
+            || self.bytes >= limits::COMMIT_BYTES / 2
     }
 }
 
@@ -118,11 +122,12 @@ impl Driver {
         let mut sequence = 0;
         pending.add(first);
         loop {
-            while !pending.is_full()
+            while !pending.is_full(self.core.unwritten())
                 && let Some(event) = self.ready(&mut asked)
             {
-                pending.add(self.core.turn(clock::now(), event));
+                pending.add(self.core.advance(clock::now(), event));
             }
+            pending.add_writes(self.core.take_writes(clock::now()));
             if !pending.writes.is_empty() {
                 sequence += 1;
                 let writes: Vec<_> = std::mem::take(&mut pending.writes).into_values().collect();
@@ -138,7 +143,7 @@ impl Driver {
             }
             let event = self.next(&mut asked).await;
             if let Some(event) = event {
-                pending.add(self.core.turn(clock::now(), event));
+                pending.add(self.core.advance(clock::now(), event));
             }
         }
     }

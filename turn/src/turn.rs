@@ -127,11 +127,30 @@ impl Core {
         // What the engine wants to say could not be said before there was a subscription.
         core.engine_did(engine_step, &mut turn);
         core.run(now, &mut turn);
+        turn.writes.extend(core.take_writes(now));
         Ok((core, turn))
     }
 
-    /// Takes in one event.
+    /// Takes in one event, with all of its writes.
     pub fn turn(&mut self, now: Now, event: Event) -> Turn {
+        let mut turn = self.advance(now, event);
+        turn.writes.extend(self.take_writes(now));
+        turn
+    }
+
+    /// The writes that [`Core::advance`] kept back, for the commit that its effects wait for.
+    pub fn take_writes(&mut self, now: Now) -> Vec<Write> {
+        self.engine.take_writes(now)
+    }
+
+    /// How many writes are kept back.
+    pub fn unwritten(&self) -> usize {
+        self.engine.unwritten()
+    }
+
+    /// Takes in one event, and keeps back the writes of records that many events change, so that
+    /// a commit of many turns holds each record once.
+    pub fn advance(&mut self, now: Now, event: Event) -> Turn {
         let mut turn = Turn::default();
         match event {
             Event::Engine(EngineEvent::Query { request, query: Query::Agents }) => {
@@ -183,12 +202,12 @@ impl Core {
         }
         while let Some(inner) = self.inbox.pop_front() {
             match inner {
-                Inner::ToEngine(EngineEvent::Offers(offers)) if is_full(turn) => {
+                Inner::ToEngine(EngineEvent::Offers(offers)) if self.is_full(turn) => {
                     self.held.extend(offers);
                 }
                 Inner::ToEngine(EngineEvent::Rescinded(id)) if self.drop_held(&id) => {}
                 Inner::ToEngine(event) => {
-                    let step = self.engine.step(now, event);
+                    let step = self.engine.advance(now, event);
                     self.engine_did(step, turn);
                 }
                 Inner::ToMaster(call) => {
@@ -197,6 +216,10 @@ impl Core {
                 }
             }
         }
+    }
+
+    fn is_full(&self, turn: &Turn) -> bool {
+        turn.writes.len() + self.engine.unwritten() >= limits::COMMIT_RECORDS / 2
     }
 
     /// Whether the withdrawn offer was one that the engine has not been told of.
@@ -248,8 +271,4 @@ impl Core {
             }
         }
     }
-}
-
-fn is_full(turn: &Turn) -> bool {
-    turn.writes.len() >= limits::COMMIT_RECORDS / 2
 }

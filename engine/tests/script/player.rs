@@ -166,7 +166,7 @@ impl Player {
             at: Some(self.now.wall),
             message: String::new(),
             report: TaskReport::default(),
-            uuid: None,
+            uuid: Some([7; 16]),
         })
     }
 
