@@ -21,7 +21,7 @@ pub struct AgentConfig {
     pub work_dir: PathBuf,
     /// Where executors reach the agent. Port 0: a free one, which is kept.
     pub listen: SocketAddr,
-    /// What may be used on this host; `None`: what is found.
+    /// What may be used on this host; what it does not name of cpus and mem is found.
     pub resources: Option<Resources>,
     /// Facts about this host.
     pub attributes: BTreeMap<String, String>,
@@ -80,8 +80,19 @@ impl AgentConfig {
     }
 }
 
+/// These resources, and of cpus and mem what this host has where they name none.
+pub(crate) fn complete(mut given: Resources) -> io::Result<Resources> {
+    let named = |name: &str| given.iter().any(|(given, _)| given == name);
+    let missing: Vec<_> = ["cpus", "mem"].into_iter().filter(|name| !named(name)).collect();
+    if !missing.is_empty() {
+        let found = detect_resources()?;
+        missing.into_iter().for_each(|name| given.set(name, found.get(name)));
+    }
+    Ok(given)
+}
+
 /// What this host has, less what the system needs for itself.
-pub(crate) fn detect_resources() -> io::Result<Resources> {
+fn detect_resources() -> io::Result<Resources> {
     let cpus = std::thread::available_parallelism()?.get() as u64;
     let meminfo = fs::read_to_string("/proc/meminfo")?;
     let total = meminfo.lines().find_map(|line| {
@@ -139,5 +150,11 @@ mod tests {
     fn a_host_has_something_to_give() {
         let found = detect_resources().unwrap();
         assert!(found.get("cpus") > Amount::ZERO && found.get("mem") > Amount::ZERO);
+        let given = |text: &str| text.parse::<Resources>().unwrap();
+        let some = complete(given("cpus:0.5;gpus:1")).unwrap();
+        assert_eq!(some.get("mem"), found.get("mem"));
+        assert_eq!((some.get("cpus").thousandths(), some.get("gpus").thousandths()), (500, 1000));
+        assert_eq!(complete(given("cpus:1;mem:64")).unwrap(), given("cpus:1;mem:64"));
+        assert_eq!(complete(Resources::none()).unwrap(), found);
     }
 }

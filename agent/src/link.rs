@@ -36,7 +36,7 @@ const REDIAL_MAX: Duration = Duration::from_secs(1);
 /// Why a connection to the master was not made, or has ended.
 #[derive(Debug, thiserror::Error)]
 enum LinkError {
-    #[error("cannot reach the master")]
+    #[error("{UNREACHABLE}")]
     Dial(#[source] io::Error),
     #[error("the master does not speak HTTP as expected")]
     Http(#[from] hyper::Error),
@@ -58,9 +58,11 @@ enum LinkError {
     InvalidId,
     #[error("cannot get entropy")]
     Entropy(#[source] io::Error),
-    #[error("the agent is not registered")]
-    NotRegistered,
+    #[error("the master refuses this agent: {message}")]
+    Refused { message: String, retry: bool },
 }
+
+const UNREACHABLE: &str = "cannot reach the master";
 
 /// Where the master is, and how it is known.
 #[derive(Debug, Clone)]
@@ -89,7 +91,21 @@ impl Link {
                     wait = REDIAL_FIRST;
                     last_words.clear();
                     let error = hold(open, connection, &inputs).await;
-                    tracing::warn!(error = &error as &dyn std::error::Error, "master lost");
+                    if let LinkError::Stream(StreamError::Closed) = error {
+                        tracing::info!(master = self.master, "master is away, dialling again");
+                        // That it cannot be reached meanwhile is no news.
+                        last_words = UNREACHABLE.to_owned();
+                    } else {
+                        let error = &error as &dyn std::error::Error;
+                        tracing::warn!(error, "master lost, dialling again");
+                    }
+                }
+                Err(LinkError::Refused { message, retry: false }) => {
+                    tracing::error!(message, "the master refuses this agent, which ends");
+                    let refused = Event::Refused { connection, message, retry: false };
+                    // Nobody else is to be told when the loop has ended already.
+                    let _ = inputs.send(Input::Core(refused)).await;
+                    return;
                 }
                 Err(error) => {
                     // The same trouble is not logged again each second.
@@ -182,11 +198,7 @@ impl Link {
                 Ok(Open { messages, writer, term, agent })
             }
             Some(MasterBody::Refused(refused)) => {
-                let (message, retry) = (refused.message, refused.retry);
-                tracing::error!(message, retry, "the master refuses this agent");
-                let refused = Event::Refused { connection, message, retry };
-                let _ = inputs.send(Input::Core(refused)).await;
-                Err(LinkError::NotRegistered)
+                Err(LinkError::Refused { message: refused.message, retry: refused.retry })
             }
             _ => Err(LinkError::OutOfTurn),
         }

@@ -4,7 +4,7 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use muster_api::{AgentId, Timestamp, clock};
+use muster_api::{AgentId, Resources, Timestamp, clock};
 use muster_proto::{ExecutorId, agent::Hello, executor::Subscribe};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     AgentConfig,
-    config::{boot_id, detect_hostname, detect_resources},
+    config::{boot_id, complete, detect_hostname},
     core::{Agent, Config, Connection, Event, Identity, Session, Step},
     entropy,
     executor_api::{self, ExecutorApi},
@@ -146,10 +146,8 @@ fn core_config(
     endpoint: SocketAddr,
     file: &AgentFile,
 ) -> anyhow::Result<Config> {
-    let resources = match &config.resources {
-        Some(resources) => resources.clone(),
-        None => detect_resources().context("cannot detect this host's resources")?,
-    };
+    let given = config.resources.clone().unwrap_or_else(Resources::none);
+    let resources = complete(given).context("cannot detect this host's resources")?;
     Ok(Config {
         hostname: config.hostname.clone().unwrap_or_else(detect_hostname),
         resources,

@@ -106,6 +106,9 @@ pub(crate) async fn follow(
         // It has said its last word; it is reaped so that no zombie stays.
         let _ = child.wait().await;
     }
+    // Nothing of it lives, so its output is complete. That it cannot be read is no obstacle.
+    let output = spawn_blocking(move || dir.last_output()).await.ok().flatten();
+    let exit = Exit { output, ..exit };
     let _ = inputs.send(Input::Core(Event::Exited { executor, exit })).await;
 }
 

@@ -2,11 +2,12 @@
 
 use std::{
     fs::{self, DirBuilder, File},
-    io,
+    io::{self, Read, Seek, SeekFrom},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use muster_api::limits::OUTPUT_TAIL_BYTES;
 use muster_proto::ExecutorId;
 use rustix::{
     fs::{FlockOperation, flock},
@@ -180,6 +181,11 @@ impl ExecutorDir {
         self.0.join("token")
     }
 
+    /// What the process of the executor wrote last: on standard error, else on standard output.
+    pub(crate) fn last_output(&self) -> Option<String> {
+        ["stderr", "stdout"].into_iter().find_map(|stream| tail(&self.sandbox().join(stream)))
+    }
+
     /// Makes the folder and the sandbox, both new. What a former executor of that name left is
     /// moved aside.
     pub(crate) fn create(&self, now: muster_api::Timestamp) -> io::Result<()> {
@@ -190,6 +196,24 @@ impl ExecutorDir {
         }
         private_dir(&self.sandbox())
     }
+}
+
+/// The last bytes of a file as text; `None` when it says nothing.
+fn tail(path: &Path) -> Option<String> {
+    // Code of users may have left anything under that name, and a pipe would block.
+    if !fs::metadata(path).ok()?.is_file() {
+        return None;
+    }
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(OUTPUT_TAIL_BYTES as u64))).ok()?;
+    let mut bytes = Vec::new();
+    file.take(OUTPUT_TAIL_BYTES as u64).read_to_end(&mut bytes).ok()?;
+    // What is no text becomes three bytes for one, and a character may be cut in two in front.
+    let text = String::from_utf8_lossy(&bytes);
+    let start = text.ceil_char_boundary(text.len().saturating_sub(OUTPUT_TAIL_BYTES));
+    let text = text[start..].trim_start_matches(char::REPLACEMENT_CHARACTER);
+    (!text.trim().is_empty()).then(|| text.to_owned())
 }
 
 fn private_dir(path: &Path) -> io::Result<()> {
@@ -203,4 +227,27 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = options.create(true).write(true).truncate(true).mode(0o600).open(&new)?;
     io::Write::write_all(&mut file, bytes)?;
     fs::rename(new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_output_is_of_bounded_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = ExecutorDir(folder.path().to_owned());
+        fs::create_dir_all(dir.sandbox()).unwrap();
+        let write = |stream: &str, bytes: &[u8]| {
+            fs::write(dir.sandbox().join(stream), bytes).unwrap();
+        };
+        assert_eq!(dir.last_output(), None);
+        write("stdout", b"to stdout\n");
+        write("stderr", b"\n");
+        assert_eq!(dir.last_output().as_deref(), Some("to stdout\n"));
+        write("stderr", "\u{e4}".repeat(OUTPUT_TAIL_BYTES).as_bytes());
+        assert_eq!(dir.last_output(), Some("\u{e4}".repeat(OUTPUT_TAIL_BYTES / 2)));
+        write("stderr", &[0xff; 2 * OUTPUT_TAIL_BYTES]);
+        assert_eq!(dir.last_output().as_deref(), Some("to stdout\n"));
+    }
 }

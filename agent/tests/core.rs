@@ -143,7 +143,8 @@ impl World {
     }
 
     fn exit(&mut self, why: Why) -> Vec<Effect> {
-        let exit = Exit { status: 9, why, message: String::new() };
+        let output = Some("last words".to_owned());
+        let exit = Exit { status: 9, output, ..Exit::unknown(why) };
         self.step(Event::Exited { executor: id("e1"), exit })
     }
 

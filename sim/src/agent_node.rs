@@ -1,30 +1,25 @@
 //! An executor host: the agent's process, its journal, and the executors under it.
 
+mod link;
+
 use std::collections::BTreeMap;
 
 use muster_agent::core::{
-    Agent, Config, Connection, Effect, Entry, Event, Identity, Session, Step, Write,
+    Agent, Config, Effect, Entry, Event, Identity, Session, Step, Write,
 };
 use muster_api::{Amount, Resources};
 use muster_proto::{
     ExecutorId,
-    agent::MasterBody,
     executor::{self, CallType},
 };
 
+use self::link::{Link, REDIAL_FIRST};
 use crate::{
     executor_node::ExecutorNode,
-    network::{Between, Packet, Side, WireId},
+    network::{Packet, Side, WireId},
     oracles::{self, Violation},
     stage::{Alarm, Clock, Happening, Stage},
 };
-
-/// Between two dials of the master: from this, doubling ...
-const REDIAL_FIRST: u64 = 100;
-/// ... to this (`agent/src/link.rs`).
-const REDIAL_MAX: u64 = 1_000;
-/// What a handshake may take (`muster_api::limits::HANDSHAKE`).
-const HANDSHAKE: u64 = 10_000;
 
 /// What becomes of what an agent wrote down when it is killed around that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +41,7 @@ pub(crate) struct AgentNode {
     pub(crate) executors: BTreeMap<ExecutorId, ExecutorNode>,
     process: Option<Process>,
     processes: u64,
+    boots: u64,
     alarm: Alarm,
     /// Until when nothing gets from here to the master.
     pub(crate) cut_off_until: u64,
@@ -63,14 +59,6 @@ struct Process {
     sessions_opened: u64,
 }
 
-/// The wire to the master.
-#[derive(Debug)]
-struct Link {
-    connection: Connection,
-    wire: WireId,
-    registered: bool,
-}
-
 impl AgentNode {
     pub(crate) fn new(stage: &mut Stage, host: usize, cpus: u64) -> Self {
         let mut resources = Resources::none();
@@ -82,7 +70,7 @@ impl AgentNode {
             resources,
             attributes: BTreeMap::new(),
             port: 5051,
-            boot_id: format!("boot-{host}"),
+            boot_id: format!("boot-{host}-0"),
         };
         Self {
             host,
@@ -93,6 +81,7 @@ impl AgentNode {
             executors: BTreeMap::new(),
             process: None,
             processes: 0,
+            boots: 0,
             alarm: Alarm::default(),
             cut_off_until: 0,
             doomed: None,
@@ -159,80 +148,16 @@ impl AgentNode {
         self.executors.values_mut().for_each(ExecutorNode::agent_is_gone);
     }
 
-    fn dial_later(&self, stage: &mut Stage, delay: u64) {
-        let (host, process) = (self.host, self.processes);
-        stage.after(delay, Happening::AgentDials { host, process });
-    }
-
-    /// Dials the master; `reachable` says whether it listens.
-    pub(crate) fn dial(&mut self, stage: &mut Stage, reachable: bool) -> Option<WireId> {
-        let (host, cut_off) = (self.host, self.cut_off_until > stage.time());
-        let process = self.process.as_mut()?;
-        process.connections += 1;
-        let connection = Connection(process.connections);
-        if !reachable || cut_off {
-            self.lost(stage, connection);
-            return None;
+    /// The host loses its power: nothing that lived here lives any more, and its clock starts anew.
+    pub(crate) fn reboot(&mut self, stage: &mut Stage) {
+        self.crash(stage);
+        for (_, mut executor) in std::mem::take(&mut self.executors) {
+            executor.vanish(stage);
         }
-        let wire = stage.network.open(Between::AgentAndMaster { host, connection });
-        process.link = Some(Link { connection, wire, registered: false });
-        let process = self.processes;
-        stage.after(HANDSHAKE, Happening::HandshakeOver { host, process, connection });
-        Some(wire)
-    }
-
-    /// A handshake that is not through by now is given up.
-    pub(crate) fn handshake_over(&mut self, stage: &mut Stage, connection: Connection) {
-        let slow = |link: &Link| link.connection == connection && !link.registered;
-        if self.process.as_ref().and_then(|p| p.link.as_ref()).is_some_and(slow) {
-            self.hang_up(stage, connection);
-        }
-    }
-
-    /// Ends the wire to the master, and dials again.
-    fn hang_up(&mut self, stage: &mut Stage, connection: Connection) {
-        let Some(process) = &mut self.process else { return };
-        if let Some(link) = process.link.take_if(|link| link.connection == connection) {
-            stage.close(link.wire, Side::Dialler);
-            self.lost(stage, connection);
-        }
-    }
-
-    /// There is no wire to the master, or none any more: the core is told, and it is dialled again.
-    fn lost(&mut self, stage: &mut Stage, connection: Connection) {
-        let Some(process) = &mut self.process else { return };
-        let wait = process.redial;
-        process.redial = (wait * 2).min(REDIAL_MAX);
-        self.dial_later(stage, wait);
-        self.step(stage, Event::Disconnected { connection });
-    }
-
-    /// A packet of the master comes out of a wire.
-    pub(crate) fn hear_master(&mut self, stage: &mut Stage, on: Connection, packet: Packet) {
-        let Some(process) = &mut self.process else { return };
-        let Some(link) = process.link.as_mut().filter(|link| link.connection == on) else { return };
-        let connection = on;
-        match packet {
-            Packet::Challenge { term } => self.step(stage, Event::Challenged { connection, term }),
-            Packet::FromMaster { term, body: MasterBody::Welcome(welcome) } => {
-                link.registered = true;
-                process.redial = REDIAL_FIRST;
-                let id = welcome.agent_id.unwrap_or_default().value;
-                if let Ok(agent) = id.parse() {
-                    self.step(stage, Event::Welcomed { connection, term, agent });
-                }
-            }
-            Packet::FromMaster { body: MasterBody::Refused(refused), .. } => {
-                let (message, retry) = (refused.message, refused.retry);
-                self.step(stage, Event::Refused { connection, message, retry });
-                self.hang_up(stage, connection);
-            }
-            Packet::FromMaster { term, body } => {
-                let body = Some(body);
-                self.step(stage, Event::FromMaster { connection, term, body });
-            }
-            _ => self.hang_up(stage, connection),
-        }
+        self.boots += 1;
+        self.config.boot_id = format!("boot-{}-{}", self.host, self.boots);
+        self.journal.clear();
+        self.clock = Clock::new(stage);
     }
 
     /// A packet of an executor comes out of a wire.
@@ -388,13 +313,6 @@ impl AgentNode {
             | Effect::ReadLog { .. }
             | Effect::TaskBegan { .. }
             | Effect::TaskOver { .. } => {}
-        }
-    }
-
-    fn say(&self, stage: &mut Stage, connection: Connection, packet: Packet) {
-        let link = self.process.as_ref().and_then(|process| process.link.as_ref());
-        if let Some(link) = link.filter(|link| link.connection == connection) {
-            stage.send(link.wire, Side::Dialler, packet);
         }
     }
 

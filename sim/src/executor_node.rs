@@ -1,29 +1,23 @@
 //! An executor on its host: its folder, its supervisor, its process, and the user code under it.
 
+mod process;
+
 use muster_agent::{
     core::Event as AgentEvent,
     supervise::{Effect as SupervisorEffect, Event, Exit, Supervisor, Why},
 };
-use muster_api::{IdStream, Mono, limits};
-use muster_executor::{
-    core::{self as executor, Executor},
-    wire::{Heard, Sender, hear},
-};
-use muster_proto::{ExecutorId, ExecutorInfo, FrameworkId, TaskId};
+use muster_api::Mono;
+use muster_executor::core as executor;
+use muster_proto::{ExecutorId, ExecutorInfo, FrameworkId};
 
+use self::process::Process;
 use crate::{
     faults::Bug,
-    network::{Between, Packet, Side, WireId},
     oracles,
     stage::{Alarm, Clock, Happening, Stage},
-    user_code::{self, UserCode},
-    users::Fate,
+    user_code::UserCode,
 };
 
-/// Between two dials of the agent: from this, doubling ...
-const REDIAL_FIRST: u64 = 100;
-/// ... to this (`executor/src/link.rs`).
-const REDIAL_MAX: u64 = 1_000;
 /// The wait status of a process that was ended by SIGKILL.
 const KILLED: i32 = 9;
 
@@ -48,14 +42,6 @@ pub(crate) struct ExecutorNode {
     last_to_agent: u64,
     process: Option<Process>,
     code: UserCode,
-}
-
-#[derive(Debug)]
-struct Process {
-    core: Executor,
-    wire: Option<WireId>,
-    redial: u64,
-    alarm: Alarm,
 }
 
 impl ExecutorNode {
@@ -129,13 +115,7 @@ impl ExecutorNode {
         stage.log(format_args!("host{}: executor {} begins", self.host, self.id));
         let deadline = deadline.filter(|_| stage.bug != Some(Bug::LeasesIgnored));
         self.supervisor = Some(Supervisor::new(deadline));
-        let seed = stage.bits();
-        self.process = Some(Process {
-            core: Executor::new([], limits::EXECUTOR_SHUTDOWN_GRACE, IdStream::new(seed, 1)),
-            wire: None,
-            redial: REDIAL_FIRST,
-            alarm: Alarm::default(),
-        });
+        self.process = Some(Process::new(stage));
         stage.truth.executor_begins(self.host, &self.id, &self.info);
         stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
         self.dial_later(stage, 10, 300);
@@ -218,6 +198,15 @@ impl ExecutorNode {
         }
     }
 
+    /// Everything is gone at once, and nobody is left to say so.
+    pub(crate) fn vanish(&mut self, stage: &mut Stage) {
+        self.end_process(stage);
+        self.code.kill_all(stage);
+        stage.truth.executor_ends(self.host, &self.id);
+        self.supervisor = None;
+        self.alarm.clear(stage);
+    }
+
     fn over(&mut self, stage: &mut Stage, exit: Exit) {
         self.supervisor = None;
         self.alarm.clear(stage);
@@ -229,130 +218,5 @@ impl ExecutorNode {
         let at = supervisor.next_wakeup().map(|at| clock.world_time(at));
         let wakes = Happening::SupervisorWakes { host: self.host, executor: self.id.clone() };
         self.alarm.set(stage, at, wakes);
-    }
-
-    /// The executor's process is killed from outside, or ends by itself. Its user code lives on
-    /// until the supervisor has noticed.
-    pub(crate) fn process_ends(&mut self, stage: &mut Stage, status: i32) {
-        if self.process.is_none() {
-            return;
-        }
-        stage.log(format_args!("host{}: executor {} ends with {status}", self.host, self.id));
-        self.end_process(stage);
-        let (host, executor) = (self.host, self.id.clone());
-        let delay = stage.between(0, 20);
-        let event = Event::Ended { status };
-        stage.after(delay, Happening::SupervisorHears { host, executor, event });
-    }
-
-    fn end_process(&mut self, stage: &mut Stage) {
-        let Some(mut process) = self.process.take() else { return };
-        process.alarm.clear(stage);
-        if let Some(wire) = process.wire {
-            stage.close(wire, Side::Dialler);
-        }
-    }
-
-    fn dial_later(&self, stage: &mut Stage, low: u64, high: u64) {
-        let (host, executor) = (self.host, self.id.clone());
-        let delay = stage.between(low, high);
-        stage.after(delay, Happening::ExecutorDials { host, executor });
-    }
-
-    /// The executor dials its agent.
-    pub(crate) fn dial(&mut self, stage: &mut Stage, clock: Clock, reachable: bool) {
-        let Some(process) = &mut self.process else { return };
-        if process.wire.is_some() {
-            return;
-        }
-        if !reachable {
-            let wait = process.redial;
-            process.redial = (wait * 2).min(REDIAL_MAX);
-            return self.dial_later(stage, wait, wait);
-        }
-        let between = Between::ExecutorAndAgent { host: self.host, executor: self.id.clone() };
-        process.wire = Some(stage.network.open(between));
-        process.redial = REDIAL_FIRST;
-        self.step(stage, clock, executor::Event::Connected);
-    }
-
-    /// A packet of the agent comes out of a wire.
-    pub(crate) fn hear(&mut self, stage: &mut Stage, clock: Clock, wire: WireId, packet: Packet) {
-        let Some(process) = self.process.as_mut().filter(|p| p.wire == Some(wire)) else { return };
-        let heard = match packet {
-            Packet::Event(event) => hear(event),
-            _ => Heard::Over("closed".to_owned()),
-        };
-        match heard {
-            Heard::Event(event) => self.step(stage, clock, event),
-            Heard::Nothing => {}
-            Heard::Over(_) => {
-                process.wire = None;
-                stage.hang_up(wire, Side::Dialler);
-                self.dial_later(stage, REDIAL_FIRST, REDIAL_FIRST);
-                self.step(stage, clock, executor::Event::Disconnected);
-            }
-        }
-    }
-
-    /// The time has come that the executor asked to be woken at.
-    pub(crate) fn wake(&mut self, stage: &mut Stage, clock: Clock) {
-        self.step(stage, clock, executor::Event::Wake);
-    }
-
-    /// Hands the executor's core an event, and does what it decides.
-    fn step(&mut self, stage: &mut Stage, clock: Clock, event: executor::Event) {
-        let now = clock.now(stage);
-        let Some(process) = &mut self.process else { return };
-        let mut effects = process.core.step(now, event).effects;
-        while process.wire.is_some() && process.core.wants_to_write(now.mono) {
-            effects.extend(process.core.step(now, executor::Event::Writable).effects);
-        }
-        // As the shell does: a timer may ring within its last millisecond.
-        let at = process.core.next_wakeup().map(|at| clock.world_time(at) + 1);
-        let wakes = Happening::ExecutorWakes { host: self.host, executor: self.id.clone() };
-        process.alarm.set(stage, at, wakes);
-        for effect in effects {
-            self.carry_out(stage, effect);
-        }
-    }
-
-    fn carry_out(&mut self, stage: &mut Stage, effect: executor::Effect) {
-        match effect {
-            executor::Effect::Start { task, payload } => self.code.start(stage, &task, *payload),
-            executor::Effect::Cancel { task } => self.code.ask_to_end(stage, &task),
-            executor::Effect::Force { task } => self.code.force(stage, &task),
-            executor::Effect::Send(batch) => {
-                let sender =
-                    Sender { framework: self.framework.clone(), executor: self.id.clone() };
-                let calls = batch.into_iter().map(|outgoing| sender.call(outgoing)).collect();
-                if let Some(wire) = self.process.as_ref().and_then(|process| process.wire) {
-                    stage.send(wire, Side::Dialler, Packet::Calls(calls));
-                }
-            }
-            executor::Effect::Exit(exit) => self.process_ends(stage, i32::from(exit.code) << 8),
-        }
-    }
-
-    /// User code begins to run, if there still is an executor to start it.
-    pub(crate) fn code_begins(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
-        if self.process.is_none() {
-            return self.code.give_up(task);
-        }
-        self.code.begin(stage, task);
-        let at = clock.now(stage).wall;
-        self.step(stage, clock, executor::Event::Started { task: task.clone(), at });
-    }
-
-    /// User code comes to its end.
-    pub(crate) fn code_ends(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
-        match self.code.end(stage, task) {
-            None => {}
-            Some(Fate::TakesItsExecutorAlong { .. }) => self.process_ends(stage, KILLED),
-            Some(fate) => {
-                let end = user_code::seen(fate);
-                self.step(stage, clock, executor::Event::Ended { task: task.clone(), end });
-            }
-        }
     }
 }

@@ -36,10 +36,12 @@ pub enum Fault {
     StreamBroken,
     /// Nothing gets from a host to the master for a while.
     CutOff,
+    /// A host loses its power, and boots anew.
+    HostRebooted,
 }
 
 impl Fault {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::SchedulerKilled,
         Self::CommitLost,
         Self::CommitKept,
@@ -50,6 +52,7 @@ impl Fault {
         Self::LinkBroken,
         Self::StreamBroken,
         Self::CutOff,
+        Self::HostRebooted,
     ];
 }
 
@@ -66,6 +69,7 @@ impl fmt::Display for Fault {
             Self::LinkBroken => "wire between agent and master broken",
             Self::StreamBroken => "wire between executor and agent broken",
             Self::CutOff => "host cut off from the master",
+            Self::HostRebooted => "host rebooted",
         })
     }
 }
@@ -132,6 +136,7 @@ impl Faults {
                 break_wire(stage, |between| matches!(between, Between::ExecutorAndAgent { .. }))
             }
             Fault::CutOff => self.cut_off(stage, &mut agents[host], host),
+            Fault::HostRebooted => reboot(stage, &mut agents[host], host),
         };
         if struck {
             stage.log(format_args!("fault: {fault} (host{host})"));
@@ -179,6 +184,16 @@ fn kill_agent(stage: &mut Stage, agent: &mut AgentNode, host: usize) -> bool {
         return false;
     }
     agent.crash(stage);
+    let delay = outage(stage);
+    stage.after(delay, Happening::AgentStarts { host });
+    true
+}
+
+fn reboot(stage: &mut Stage, agent: &mut AgentNode, host: usize) -> bool {
+    if !agent.is_up() {
+        return false;
+    }
+    agent.reboot(stage);
     let delay = outage(stage);
     stage.after(delay, Happening::AgentStarts { host });
     true

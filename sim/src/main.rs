@@ -87,3 +87,17 @@ fn replay(seed: u64) -> anyhow::Result<()> {
 fn say(words: fmt::Arguments<'_>) -> anyhow::Result<()> {
     Ok(std::io::stdout().lock().write_fmt(words)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_of_seeds_include_both_ends() {
+        assert_eq!("1..100".parse::<Seeds>().unwrap().0, 1..=100);
+        assert_eq!("7..7".parse::<Seeds>().unwrap().0.count(), 1);
+        for bad in ["", "5", "5..4", "a..b", "1..=3", "-1..2"] {
+            assert!(bad.parse::<Seeds>().is_err(), "{bad}");
+        }
+    }
+}

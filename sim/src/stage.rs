@@ -24,6 +24,7 @@ const CROWD: u64 = 20_000;
 
 /// Everything that can happen in the world.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved a few times, and soon gone")]
 pub(crate) enum Happening {
     /// A packet comes out of a wire.
     Arrives { wire: WireId, to: Side, packet: Packet },
@@ -87,6 +88,8 @@ pub(crate) struct Stage {
     pub(crate) truth: Truth,
     /// The bug that is planted into this world, to prove that an oracle finds it.
     pub(crate) bug: Option<Bug>,
+    /// Faults are over, and users have nothing new.
+    pub(crate) calm: bool,
     violation: Option<Violation>,
 }
 
@@ -102,6 +105,7 @@ impl Stage {
             log,
             truth: Truth::default(),
             bug,
+            calm: false,
             violation: None,
         }
     }

@@ -91,7 +91,6 @@ struct World {
     users: Users,
     faults: Faults,
     calm_at: u64,
-    calm: bool,
 }
 
 impl World {
@@ -113,7 +112,7 @@ impl World {
         stage.after(50, Happening::UsersAct);
         stage.at(calm_at, Happening::CalmBegins);
         faults.plan(&mut stage);
-        Self { stage, scheduler, agents, users, faults, calm_at, calm: false }
+        Self { stage, scheduler, agents, users, faults, calm_at }
     }
 
     /// Lets the next thing happen.
@@ -125,7 +124,7 @@ impl World {
         if let Some(violation) = self.stage.violation() {
             return Next::Broken(violation);
         }
-        if !self.calm {
+        if !self.stage.calm {
             return Next::GoesOn;
         }
         if self.is_at_rest() {
@@ -205,7 +204,7 @@ impl World {
                 scheduler.doomed = None;
                 agents.iter_mut().for_each(|agent| agent.doomed = None);
                 users.calm_down(stage, scheduler);
-                self.calm = true;
+                stage.calm = true;
             }
             of_an_executor => self.happen_to_executor(of_an_executor),
         }
@@ -219,13 +218,13 @@ impl World {
             }
             Happening::SupervisorHears { host, executor, event } => {
                 self.with(host, &executor, |node, stage, clock| {
-                    node.supervise(stage, clock, &event)
+                    node.supervise(stage, clock, &event);
                 });
             }
             Happening::SupervisorWakes { host, executor } => {
                 let tick = muster_agent::supervise::Event::Tick;
                 self.with(host, &executor, |node, stage, clock| {
-                    node.supervise(stage, clock, &tick)
+                    node.supervise(stage, clock, &tick);
                 });
             }
             Happening::ExecutorDials { host, executor } => {
@@ -242,7 +241,7 @@ impl World {
             }
             Happening::CodeEnds { host, executor, task } => {
                 self.with(host, &executor, |node, stage, clock| {
-                    node.code_ends(stage, clock, &task)
+                    node.code_ends(stage, clock, &task);
                 });
             }
             other => unreachable!("{other:?} is of no executor"),

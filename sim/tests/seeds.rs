@@ -3,7 +3,7 @@
 use muster_sim::{Bug, Options, run, run_twice};
 
 /// Seeds with many kinds of faults, short enough to be run at each change.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=8;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=5;
 /// How many worlds a planted bug may take to be found in.
 const PATIENCE: u64 = 60;
 

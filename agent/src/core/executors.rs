@@ -241,7 +241,10 @@ impl Agent {
     /// Settles what an executor leaves behind.
     pub(super) fn finish(&mut self, now: Now, id: &ExecutorId, exit: &Exit, step: &mut Step) {
         let Some(executor) = self.executors.remove(id) else { return };
-        let verdict = executor.verdict(exit);
+        let mut verdict = executor.verdict(exit);
+        if verdict.state == TaskState::Failed {
+            verdict.output.clone_from(&exit.output);
+        }
         for key in &executor.tasks {
             self.judge(now, key, verdict.clone(), step);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster_api::{Now, Span, limits, task};
 use muster_proto::{
     ExecutorId, ExecutorInfo, FrameworkInfo, Reason, TaskInfo, TaskState,
-    agent::{Kill, Launch, ShutdownExecutor},
+    agent::{ExecutorExited, Kill, Launch, ShutdownExecutor},
     executor::{Event, EventType, Kill as KillEvent, Launch as LaunchEvent},
 };
 
@@ -202,7 +202,11 @@ impl Agent {
     pub(super) fn shutdown(&mut self, now: Now, shutdown: ShutdownExecutor, step: &mut Step) {
         let id = shutdown.executor_id.unwrap_or_default();
         let Some(executor) = self.executors.get_mut(&id) else {
-            return step.ignore("the shutdown of an executor that is not here", id.value);
+            // The master believes that it lives; whatever led to that, this ends it.
+            step.ignore("the shutdown of an executor that is not here", id.value.clone());
+            let (framework_id, executor_id) = (shutdown.framework_id, Some(id));
+            let exited = ExecutorExited { framework_id, executor_id, status: -1 };
+            return self.tell_ended(exited, step);
         };
         if executor.framework.id != shutdown.framework_id || executor.is_ending() {
             return;

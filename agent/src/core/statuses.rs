@@ -6,7 +6,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use muster_api::{Mono, Now};
+use muster_api::{Mono, Now, task::TaskReport};
 use muster_proto::{
     ExecutorId, KillPolicy, Labels, Reason, StatusSource, TaskInfo, TaskState, TaskStatus,
     agent::{Acknowledge, AgentBody, Status},
@@ -54,11 +54,13 @@ pub(super) struct Verdict {
     pub(super) reason: Reason,
     pub(super) message: String,
     pub(super) labels: Option<Labels>,
+    /// What the executor wrote last, where that may say why.
+    pub(super) output: Option<String>,
 }
 
 impl Verdict {
     pub(super) fn new(state: TaskState, reason: Reason, message: impl Into<String>) -> Self {
-        Self { state, reason, message: message.into(), labels: None }
+        Self { state, reason, message: message.into(), labels: None, output: None }
     }
 }
 
@@ -116,6 +118,7 @@ impl Agent {
     /// Queues a status that the agent itself makes.
     pub(super) fn judge(&mut self, now: Now, key: &TaskKey, verdict: Verdict, step: &mut Step) {
         let Some(task) = self.tasks.get(key) else { return };
+        let report = |output| TaskReport { output: Some(output), ..TaskReport::default() };
         let status = TaskStatus {
             task_id: Some(key.task.clone()),
             state: verdict.state as i32,
@@ -124,6 +127,7 @@ impl Agent {
             source: Some(StatusSource::Agent as i32),
             reason: Some(verdict.reason as i32),
             uuid: Some(self.ids.uuid(now.wall).into_bytes().to_vec()),
+            data: verdict.output.map(|output| report(output).encode()),
             labels: verdict.labels,
             ..TaskStatus::default()
         };

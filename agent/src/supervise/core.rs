@@ -15,6 +15,9 @@ pub struct Exit {
     /// More about it, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
+    /// The last of what it wrote. The agent reads it from the sandbox, so no file holds it twice.
+    #[serde(skip)]
+    pub output: Option<String>,
 }
 
 /// What brought the end of an executor about.
@@ -38,7 +41,7 @@ pub enum Why {
 impl Exit {
     /// An end of which no wait status is known.
     pub fn unknown(why: Why) -> Self {
-        Self { status: -1, why, message: String::new() }
+        Self { status: -1, why, message: String::new(), output: None }
     }
 
     /// How it ended, as the end of a sentence.
@@ -198,7 +201,7 @@ impl Supervisor {
         let Phase::Killing { status, why } = self.phase else { return None };
         self.phase = Phase::Over;
         let status = status.unwrap_or(-1);
-        Some(Effect::Report(Exit { status, why, message: String::new() }))
+        Some(Effect::Report(Exit { status, ..Exit::unknown(why) }))
     }
 
     fn tick(&mut self, now: Mono) -> Option<Effect> {
@@ -236,7 +239,7 @@ mod tests {
         assert_eq!(core.next_wakeup(), Some(at(25)));
         assert_eq!(core.step(at(25), &Event::Tick), Some(Effect::KillAll));
         core.step(at(25), &Event::Ended { status: 9 });
-        let exit = Exit { status: 9, why: Why::Deadline, message: String::new() };
+        let exit = Exit { status: 9, ..Exit::unknown(Why::Deadline) };
         assert_eq!(core.step(at(25), &Event::AllGone), Some(Effect::Report(exit)));
         assert!(core.is_over());
     }
@@ -277,7 +280,7 @@ mod tests {
             (15, Why::Deadline, "was ended by signal 15 at the end of its lease"),
             (-1, Why::Lost, "ended with its supervisor"),
         ] {
-            assert_eq!(Exit { status, why, message: String::new() }.describe(), words);
+            assert_eq!(Exit { status, ..Exit::unknown(why) }.describe(), words);
         }
     }
 }

@@ -79,14 +79,21 @@ fn process_table() -> io::Result<BTreeMap<i32, i32>> {
 
 /// The parent in a line of `/proc/PID/stat`, unless the process is dead.
 ///
+/// The state is that of the first thread. When that one has ended and others go on, the process
+/// looks like a zombie and lives: it is known by the number of its threads (proc_pid_stat(5)).
 /// The second field is the program's name in brackets and may itself hold brackets and spaces.
 fn live_parent(stat: &str) -> Option<i32> {
+    const PARENT: usize = 1;
+    const THREADS: usize = 17;
     let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_ascii_whitespace();
-    if matches!(fields.next()?, "Z" | "X") {
-        return None;
-    }
-    fields.next()?.parse().ok()
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let threads = fields.get(THREADS).and_then(|threads| threads.parse::<u32>().ok());
+    let is_dead = match *fields.first()? {
+        "X" => true,
+        "Z" => threads.is_none_or(|threads| threads < 2),
+        _ => false,
+    };
+    if is_dead { None } else { fields.get(PARENT)?.parse().ok() }
 }
 
 /// The processes of `table` that descend from `roots`, without the roots.
@@ -105,9 +112,15 @@ fn under(roots: &BTreeSet<i32>, table: &BTreeMap<i32, i32>) -> BTreeSet<i32> {
     }
 }
 
+/// Whether a process has this variable in its environment, which is that of any live thread.
 fn has_variable(pid: i32, variable: &[u8]) -> bool {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|entry| entry == variable)
+    let holds = |file: &Path| {
+        let environment = fs::read(file).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == variable)
+    };
+    let process = Path::new("/proc").join(pid.to_string());
+    let threads = || fs::read_dir(process.join("task")).into_iter().flatten().flatten();
+    holds(&process.join("environ")) || threads().any(|thread| holds(&thread.path().join("environ")))
 }
 
 fn kill_all(processes: &BTreeSet<i32>) {
@@ -133,6 +146,10 @@ mod tests {
     fn names_of_programs_cannot_confuse_the_table() {
         assert_eq!(live_parent("12 (a) b (c) S 7 12 12 0 -1"), Some(7));
         assert_eq!(live_parent("12 (sh) Z 7 12 12 0 -1"), None);
+        let zombie = "12 (sh) Z 7 12 12 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 99";
+        assert_eq!(live_parent(zombie), None);
+        // Its first thread has ended, and another one goes on.
+        assert_eq!(live_parent(&zombie.replace("20 0 1", "20 0 2")), Some(7));
         assert_eq!(live_parent("12 (sh"), None);
     }
 
