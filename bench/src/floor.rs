@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
+    time::Duration,
 };
 
 use anyhow::{Context as _, ensure};
@@ -30,16 +31,20 @@ impl Appends {
         Ok(Self(file.context("cannot make a file for durable appends")?))
     }
 
-    /// Appends of one page, each durable before the next, in a second.
-    pub(crate) fn rate(&mut self, count: u32) -> anyhow::Result<f64> {
+    /// Appends of one page, each durable before the next, in a second; measured for so long.
+    pub(crate) fn rate(&mut self, time: Duration) -> anyhow::Result<f64> {
         let page = [7; PAGE];
-        per_second(count, || {
-            for _ in 0..count {
-                self.0.write_all(&page)?;
-                self.0.sync_data()?;
+        let before = clock::mono_nanos();
+        let mut count = 0;
+        loop {
+            self.0.write_all(&page).context("cannot append")?;
+            self.0.sync_data().context("cannot make an append durable")?;
+            count += 1;
+            let nanos = clock::mono_nanos() - before;
+            if u128::from(nanos) >= time.as_nanos() {
+                return Ok(rate(count, nanos));
             }
-            Ok(())
-        })
+        }
     }
 }
 
@@ -57,19 +62,24 @@ impl Commits {
         Ok(Self { store, sequence: 0 })
     }
 
-    /// The nanoseconds of each of `count` durable commits of one small record.
-    pub(crate) fn times(&mut self, count: u32) -> anyhow::Result<Vec<f64>> {
+    /// The nanoseconds of each durable commit of one small record, of as many as there are in a
+    /// time.
+    pub(crate) fn times(&mut self, time: Duration) -> anyhow::Result<Vec<f64>> {
+        let begun = clock::mono_nanos();
         let mut times = Vec::new();
-        for _ in 0..count {
+        loop {
             self.sequence += 1;
             let key = format!("b/{}", self.sequence).into_bytes();
             let writes = [Write::Put { key, value: vec![7; RECORD] }];
             let commit = Commit { term: 1, sequence: self.sequence, writes: &writes };
             let before = clock::mono_nanos();
             self.store.commit(&commit)?;
-            times.push((clock::mono_nanos() - before) as f64);
+            let after = clock::mono_nanos();
+            times.push((after - before) as f64);
+            if u128::from(after - begun) >= time.as_nanos() {
+                return Ok(times);
+            }
         }
-        Ok(times)
     }
 }
 
@@ -87,20 +97,14 @@ pub(crate) fn spawn_rate(count: u32, threads: NonZero<u32>) -> anyhow::Result<f6
         }
         Ok(())
     };
-    per_second(count, || {
-        thread::scope(|scope| {
-            let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
-            workers.into_iter().try_for_each(|worker| match worker.join() {
-                Ok(outcome) => outcome,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-        })
-    })
-}
-
-fn per_second(count: u32, work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<f64> {
     let before = clock::mono_nanos();
-    work()?;
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.get()).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })?;
     Ok(rate(count, clock::mono_nanos() - before))
 }
 

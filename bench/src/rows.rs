@@ -1,6 +1,6 @@
 //! The rows: what is measured, and beside what.
 
-use std::{num::NonZero, path::Path};
+use std::{num::NonZero, path::Path, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use clap::ValueEnum;
@@ -48,12 +48,10 @@ pub(crate) struct Sizes {
     triggers: u32,
     /// Shards of a script run.
     scripts: u32,
-    /// Durable appends, before Muster and after it.
-    appends: u32,
-    /// Durable commits, before and after.
-    commits: u32,
-    /// Shells, before and after.
+    /// Shells, before Muster and after it.
     shells: u32,
+    /// How long a floor of the disk is measured, before and after.
+    disk: Duration,
 }
 
 /// Enough of everything that a row takes some seconds a round.
@@ -62,13 +60,18 @@ pub(crate) const FULL: Sizes = Sizes {
     runs: 10,
     triggers: 200,
     scripts: 1_000,
-    appends: 1_000,
-    commits: 500,
     shells: 500,
+    disk: Duration::from_millis(300),
 };
 /// As little as still goes through all of it.
-pub(crate) const QUICK: Sizes =
-    Sizes { shards: 20, runs: 2, triggers: 3, scripts: 8, appends: 10, commits: 10, shells: 8 };
+pub(crate) const QUICK: Sizes = Sizes {
+    shards: 20,
+    runs: 2,
+    triggers: 3,
+    scripts: 8,
+    shells: 8,
+    disk: Duration::from_millis(5),
+};
 
 /// Script shards that run at one time, and threads that start shells.
 const PARALLEL: NonZero<u32> = NonZero::new(8).expect("it is not zero");
@@ -137,10 +140,10 @@ impl Bench {
     }
 
     async fn shards(&mut self) -> anyhow::Result<Vec<Figure>> {
-        let Sizes { shards, runs, appends, .. } = self.sizes;
-        let before = self.appends.rate(appends)?;
+        let Sizes { shards, runs, disk, .. } = self.sizes;
+        let before = self.appends.rate(disk)?;
         let muster = self.run_rate("noop", shards, runs).await?;
-        let after = self.appends.rate(appends)?;
+        let after = self.appends.rate(disk)?;
         Ok(vec![Figure {
             what: "durable no-op shards",
             floor: "appends of 4 KiB with fdatasync",
@@ -176,13 +179,13 @@ impl Bench {
     }
 
     async fn trigger(&mut self) -> anyhow::Result<Vec<Figure>> {
-        let Sizes { triggers, commits, .. } = self.sizes;
-        let mut floor = self.commits.times(commits)?;
+        let Sizes { triggers, disk, .. } = self.sizes;
+        let mut floor = self.commits.times(disk)?;
         let mut times = Vec::new();
         for _ in 0..triggers {
             times.push(self.time_to_code().await?);
         }
-        floor.extend(self.commits.times(commits)?);
+        floor.extend(self.commits.times(disk)?);
         let floor = percentile(&mut floor, 50);
         let figure = |what, percent| Figure {
             what,
