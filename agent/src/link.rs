@@ -101,9 +101,8 @@ impl Link {
                     }
                 }
                 Err(LinkError::Refused { message, retry: false }) => {
-                    tracing::error!(message, "the master refuses this agent, which ends");
+                    // The agent ends with these words; there is nothing to try again.
                     let refused = Event::Refused { connection, message, retry: false };
-                    // Nobody else is to be told when the loop has ended already.
                     let _ = inputs.send(Input::Core(refused)).await;
                     return;
                 }

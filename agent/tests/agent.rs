@@ -3,6 +3,7 @@
 
 mod support;
 
+use muster_api::task::TaskReport;
 use muster_proto::{
     Reason, TaskState,
     agent::{AgentBody, Kill, MasterBody, ReadLog, Refused, ShutdownExecutor, Welcome},
@@ -55,8 +56,8 @@ fn an_executor_that_dies_takes_its_tasks_with_it() {
     let agent = RunningAgent::start(work.path(), &master);
     let mut link = master.register(5);
     link.first_heartbeat();
-    let line =
-        "(setsid sh -c 'echo $$ > orphan; exec sleep 1000' &) ; echo $$ > pid; exec sleep 1000";
+    let line = "echo no library >&2; (setsid sh -c 'echo $$ > orphan; exec sleep 1000' &) ; \
+                echo $$ > pid; exec sleep 1000";
     link.launch(task("t1", "e1", line, "1h"));
     let sandbox = work.executor("e1").join("sandbox");
     let (pid, orphan) = (pid_in(&sandbox.join("pid")), pid_in(&sandbox.join("orphan")));
@@ -65,6 +66,8 @@ fn an_executor_that_dies_takes_its_tasks_with_it() {
     assert_eq!(status.state(), TaskState::Failed);
     assert_eq!(status.reason(), Reason::ExecutorTerminated);
     assert_eq!(status.message(), "its executor was ended by signal 9");
+    let report = TaskReport::decode(&status.data.unwrap()).unwrap();
+    assert_eq!(report.output.as_deref(), Some("no library\n"), "it may say why");
     assert_eq!(link.exited().status, 9);
     assert!(!is_alive(orphan), "reported only when all descendants are gone");
     agent.stop();

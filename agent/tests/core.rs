@@ -10,7 +10,10 @@ use muster_agent::{
     },
     supervise::{Exit, Why},
 };
-use muster_api::{Mono, Now, Timestamp, limits, task};
+use muster_api::{
+    Mono, Now, Timestamp, limits,
+    task::{self, TaskReport},
+};
 use muster_proto::{
     ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Labels, Reason, Resource, TaskId,
     TaskInfo, TaskState, TaskStatus,
@@ -340,6 +343,9 @@ fn how_an_executor_ended_decides_what_its_tasks_come_to() {
         let effects = world.step(Event::Left { session: Session(1) });
         let status = only_status(&effects);
         assert_eq!((status.state(), status.reason()), (state, reason), "{why:?}");
+        let report = status.data.map(|data| TaskReport::decode(&data).unwrap());
+        let output = report.and_then(|report| report.output);
+        assert_eq!(output.is_some(), state == S::Failed, "{why:?}: {output:?}");
         let fenced = status.labels.is_some_and(|labels| labels.get(task::LABEL_FENCED).is_some());
         assert_eq!(fenced, why == W::Deadline);
         let last = effects.last();

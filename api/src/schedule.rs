@@ -157,12 +157,35 @@ pub fn parse_cron(text: &str) -> Result<cron::Schedule, InvalidCron> {
     if restricted(fields[3]) && restricted(fields[5]) {
         return Err(invalid("one of day and weekday must be `?`".to_owned()));
     }
-    let schedule: cron::Schedule =
-        fields.join(" ").parse().map_err(|error: cron::error::Error| {
-            invalid(error.to_string().split_whitespace().collect::<Vec<_>>().join(" "))
-        })?;
+    let schedule: cron::Schedule = fields.join(" ").parse().map_err(|_| {
+        invalid(bad_field(&fields).unwrap_or_else(|| "it cannot be read".to_owned()))
+    })?;
     let never = cron_next(&schedule, Timestamp::default()).is_none();
     if never { Err(invalid("it never fires".to_owned())) } else { Ok(schedule) }
+}
+
+/// What the fields are called and what they count.
+const FIELDS: [(&str, &str); 7] = [
+    ("second", "0 to 59"),
+    ("minute", "0 to 59"),
+    ("hour", "0 to 23"),
+    ("day", "1 to 31"),
+    ("month", "1 to 12 or JAN to DEC"),
+    ("weekday", "1 to 7 or SUN to SAT"),
+    ("year", "1970 to 2100"),
+];
+
+/// Which field is at fault, and what would be right: the first that is refused alone, beside fields
+/// without restriction.
+fn bad_field(fields: &[&str]) -> Option<String> {
+    let refused = |at: usize, field: &str| {
+        let mut alone = ["*"; FIELDS.len()];
+        alone[at] = field;
+        alone.join(" ").parse::<cron::Schedule>().is_err()
+    };
+    let mut named = fields.iter().zip(FIELDS).enumerate();
+    let (_, (field, (name, range))) = named.find(|(at, (field, _))| refused(*at, field))?;
+    Some(format!("`{field}` is no {name}: write {range}, or lists, ranges and steps of them"))
 }
 
 /// Whether a field holds what the dialect knows: numbers of at most four digits (the crate would
@@ -263,13 +286,14 @@ mod tests {
             ("0 0 2 * * ? 2026 1", "it has 8 fields"),
             ("0 0 2 1 * MON", "must be `?`"),
             ("0 0 0 30 2 ?", "never fires"),
-            ("0 0 0 L * ?", "L"),
+            ("0 0 0 L * ?", "`L` is no day: write 1 to 31"),
             ("0-4294967295 * * * * ?", "cannot be read"),
             ("0/0 * * * * ?", "cannot be read"),
-            ("60 * * * * ?", "60"),
-            ("0 0 0 ? * 8", "8"),
-            ("0 0 0 ? * 0", "0"),
-            ("x * * * * ?", "x"),
+            ("60 * * * * ?", "`60` is no second: write 0 to 59"),
+            ("0 0 0 ? * 8", "`8` is no weekday: write 1 to 7 or SUN to SAT"),
+            ("0 0 0 ? * 0", "`0` is no weekday"),
+            ("0 0 0 1 1 ? 1969", "`1969` is no year: write 1970 to 2100"),
+            ("x * * * * ?", "`x` is no second"),
         ] {
             let error = parse_cron(text).expect_err(text);
             assert!(error.why.contains(why), "{text}: {error}");

@@ -3,50 +3,26 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use muster_api::{AppName, JobName, RunId, limits, views::RunState};
-use serde::Deserialize;
+use muster_api::{InvalidName, JobName, RunId, limits, views::RunState};
 
-use crate::{client::Address, config::text, screen::Format, server::ServerCommand};
+use crate::{
+    client_flags::{ClientFlags, WithFlags},
+    server::ServerCommand,
+};
 
 /// Muster: a distributed scheduler for sharded jobs.
 #[derive(Debug, Parser)]
-#[command(name = "muster", version, about)]
+#[command(name = "muster", version)]
 pub(crate) struct Cli {
-    #[command(flatten)]
-    pub(crate) client: ClientFlags,
     /// TOML file with defaults for flags, in the sections `[client]`, `[dev]`, `[scheduler]` and
     /// `[agent]`
     #[arg(long, global = true, env = "MUSTER_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Those that stand before the name of the command.
+    #[command(flatten)]
+    pub(crate) client: ClientFlags,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-/// Flags of every client command.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct ClientFlags {
-    /// The scheduler to call [default: that of `muster dev`, else http://127.0.0.1:8899]
-    #[arg(long, global = true, env = "MUSTER_SERVER", value_name = "URL")]
-    #[serde(deserialize_with = "text")]
-    pub(crate) server: Option<Address>,
-    /// File with the token to show it
-    #[arg(long, global = true, env = "MUSTER_TOKEN_FILE", value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-    /// How to show answers [default: table]
-    #[arg(long, short, global = true, env = "MUSTER_OUTPUT", value_name = "FORMAT")]
-    pub(crate) output: Option<Format>,
-}
-
-impl ClientFlags {
-    /// These, and where they are silent those of a file.
-    pub(crate) fn or(self, file: Self) -> Self {
-        Self {
-            server: self.server.or(file.server),
-            token_file: self.token_file.or(file.token_file),
-            output: self.output.or(file.output),
-        }
-    }
 }
 
 /// What to be or to do.
@@ -55,7 +31,7 @@ pub(crate) enum Command {
     #[command(flatten)]
     Server(ServerCommand),
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(WithFlags<ClientCommand>),
 }
 
 /// What to have a scheduler do.
@@ -76,6 +52,7 @@ pub(crate) enum ClientCommand {
     /// End a run
     Cancel {
         /// The run
+        #[arg(value_parser = run_id)]
         run: RunId,
     },
     /// Show when a job fires next
@@ -96,21 +73,21 @@ pub(crate) enum ClientCommand {
     },
     /// Let an app or job fire and run
     Enable {
-        #[command(subcommand)]
-        subject: SubjectArg,
+        #[command(flatten)]
+        subject: SubjectArgs,
     },
     /// Keep an app or job from firing; the running run ends as usual
     Disable {
-        #[command(subcommand)]
-        subject: SubjectArg,
+        #[command(flatten)]
+        subject: SubjectArgs,
         /// End the running run too
         #[arg(long)]
         kill: bool,
     },
     /// Delete an app or job and kill its tasks; with an app go its jobs
     Delete {
-        #[command(subcommand)]
-        subject: SubjectArg,
+        #[command(flatten)]
+        subject: SubjectArgs,
     },
     /// List the executor hosts
     Agents,
@@ -119,18 +96,23 @@ pub(crate) enum ClientCommand {
 }
 
 /// An app or a job.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub(crate) enum SubjectArg {
-    /// An app
-    App {
-        /// Its name
-        name: AppName,
-    },
-    /// A job
-    Job {
-        /// Its name
-        name: JobName,
-    },
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct SubjectArgs {
+    /// What it is: `app` or `job`
+    #[arg(value_name = "app|job", value_parser = kind)]
+    pub(crate) kind: Kind,
+    /// Its name
+    #[arg(value_parser = name)]
+    pub(crate) name: String,
+}
+
+/// What there are documents of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An app.
+    App,
+    /// A job.
+    Job,
 }
 
 /// Which documents to apply.
@@ -150,7 +132,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) parameter: Option<String>,
     /// Shards to run, as in 0,2 [default: all]
-    #[arg(long, value_delimiter = ',', value_name = "ITEMS")]
+    #[arg(long, value_delimiter = ',', value_name = "ITEMS", value_parser = item)]
     pub(crate) items: Option<Vec<u32>>,
     /// Stay until the run is over; exit with 0 if it succeeded, else with 1
     #[arg(long)]
@@ -164,7 +146,7 @@ pub(crate) struct RunArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
     /// Show this run with its shards
-    #[arg(conflicts_with_all = ["job", "state", "limit"])]
+    #[arg(conflicts_with_all = ["job", "state", "limit"], value_parser = run_id)]
     pub(crate) run: Option<RunId>,
     /// Only runs of this job
     #[arg(long)]
@@ -181,8 +163,10 @@ pub(crate) struct RunsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// The run
+    #[arg(value_parser = run_id)]
     pub(crate) run: RunId,
     /// The shard [default: all, each line with its shard in front]
+    #[arg(value_parser = item)]
     pub(crate) item: Option<u32>,
     /// Only this stream [default: both, each to its own]
     #[arg(long)]
@@ -214,6 +198,28 @@ impl Stream {
     }
 }
 
+fn kind(text: &str) -> Result<Kind, String> {
+    match text {
+        "app" => Ok(Kind::App),
+        "job" => Ok(Kind::Job),
+        _ if text.parse::<JobName>().is_ok() => Err(format!("say `job {text}` or `app {text}`")),
+        _ => Err("say `job` or `app`, and then its name".to_owned()),
+    }
+}
+
+/// Names of apps and of jobs follow one rule.
+fn name(text: &str) -> Result<String, InvalidName> {
+    text.parse().map(|name: JobName| name.to_string())
+}
+
+fn run_id(text: &str) -> Result<RunId, String> {
+    text.parse().map_err(|_| format!("`{text}` is no id of a run; `muster runs` lists them"))
+}
+
+fn item(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("`{text}` is no shard; shards are numbered 0, 1, 2 ..."))
+}
+
 fn state(text: &str) -> Result<RunState, String> {
     serde_json::from_value(text.into()).map_err(|_| {
         "a run is pending, running, stopping, succeeded, failed, timed_out or cancelled".to_owned()
@@ -232,6 +238,7 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+    use crate::screen::Format;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
         Cli::try_parse_from(line.split_whitespace())
@@ -249,11 +256,26 @@ mod tests {
             "muster jobs --server http://h:1 -o json",
         ] {
             let cli = parse(line).unwrap();
-            assert_eq!(cli.client.server, Some("http://h:1".parse().unwrap()));
-            assert_eq!(cli.client.output, Some(Format::Json));
+            let Command::Client(command) = cli.command else { panic!("{line}") };
+            let flags = command.flags.or(cli.client);
+            assert_eq!(flags.server, Some("http://h:1".parse().unwrap()));
+            assert_eq!(flags.output, Some(Format::Json));
         }
         assert!(parse("muster jobs --server https://h").is_err());
         assert!(parse("muster jobs --output xml").is_err());
+    }
+
+    #[test]
+    fn servers_do_not_have_them() {
+        let mut all = Cli::command();
+        all.build();
+        for name in ["dev", "scheduler", "agent", "executor", "supervise"] {
+            let server = all.find_subcommand(name).unwrap();
+            assert!(server.get_arguments().all(|arg| arg.get_id() != "server"), "{name}");
+            assert!(parse(&format!("muster {name} --server http://h:1")).is_err(), "{name}");
+        }
+        let help = all.find_subcommand_mut("disable").unwrap().render_help().to_string();
+        assert!(help.contains("--token-file") && help.contains("[env: MUSTER_SERVER]"), "{help}");
     }
 
     #[test]
@@ -277,12 +299,17 @@ mod tests {
     #[test]
     fn runs_are_started_with_parameters() {
         let cli = parse("muster run nightly --wait --follow --items 0,2 --parameter p").unwrap();
-        let Command::Client(ClientCommand::Run(args)) = cli.command else { panic!("a run") };
+        let Command::Client(WithFlags { command: ClientCommand::Run(args), .. }) = cli.command
+        else {
+            panic!("a run")
+        };
         assert_eq!((args.wait, args.follow), (true, true));
         assert_eq!((args.items, args.parameter), (Some(vec![0, 2]), Some("p".into())));
-        for bad in ["muster run", "muster run a:b", "muster run j --items x"] {
+        for bad in ["muster run", "muster run a:b"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+        let error = parse("muster run j --items 0,x").unwrap_err().to_string();
+        assert!(error.contains("`x` is no shard"), "{error}");
     }
 
     #[test]
@@ -297,17 +324,23 @@ mod tests {
         }
         assert!(parse(&format!("muster logs {run} 0 --stream stderr --attempt 2")).is_ok());
         assert!(parse(&format!("muster logs {run} --attempt 2")).is_err());
+        let error = parse("muster runs xyz").unwrap_err().to_string();
+        assert!(error.contains("`xyz` is no id of a run"), "{error}");
     }
 
     #[test]
     fn subjects_have_a_kind_and_a_name() {
-        let cli = parse("muster disable job nightly --kill")
-            .or(parse("muster disable --kill job nightly"));
-        let Command::Client(ClientCommand::Disable { subject, kill }) = cli.unwrap().command else {
-            panic!("disable")
-        };
-        assert_eq!(subject, SubjectArg::Job { name: "nightly".parse().unwrap() });
-        assert!(kill);
+        for line in ["muster disable job nightly --kill", "muster disable --kill job nightly"] {
+            let Command::Client(WithFlags { command, .. }) = parse(line).unwrap().command else {
+                panic!("{line}")
+            };
+            let ClientCommand::Disable { subject, kill } = command else { panic!("{line}") };
+            assert_eq!(subject, SubjectArgs { kind: Kind::Job, name: "nightly".to_owned() });
+            assert!(kill);
+        }
+        let error = parse("muster disable hello").unwrap_err().to_string();
+        assert!(error.contains("say `job hello` or `app hello`"), "{error}");
+        assert!(parse("muster disable job a:b").is_err());
         assert!(parse("muster delete app reports").is_ok());
         assert!(parse("muster delete reports").is_err());
     }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
-    args::ClientFlags,
+    client_flags::ClientFlags,
     server::{AgentFlags, DevFlags, SchedulerFlags},
 };
 

@@ -176,8 +176,13 @@ fn json(text: &str) -> Result<Vec<Value>, String> {
 /// `lease: off` says `off`.
 fn yaml(text: &str) -> Result<Vec<Value>, String> {
     let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-    serde_saphyr::from_multiple_with_options(text, options)
-        .map_err(|error| format!("this is no YAML: {error}"))
+    serde_saphyr::from_multiple_with_options(text, options).map_err(|error| match error {
+        serde_saphyr::Error::DuplicateMappingKey { key, location } => {
+            let key = key.map_or_else(|| "a key".to_owned(), |key| format!("the key `{key}`"));
+            format!("{key} stands twice in one map, again in line {}", location.line())
+        }
+        error => format!("this is no YAML: {error}"),
+    })
 }
 
 /// Two documents of one app or job leave open which counts.
@@ -253,7 +258,9 @@ mod tests {
 
     #[test]
     fn keys_that_stand_twice_are_a_fault() {
-        assert!(read_one("x.yaml", &format!("{APP}name: b\n")).is_err());
+        let faults = read_one("x.yaml", &format!("{APP}name: b\n")).unwrap_err();
+        let message = &faults[0].fault.message;
+        assert_eq!(message, "the key `name` stands twice in one map, again in line 5");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod args;
 mod client;
+mod client_flags;
 mod commands;
 mod config;
 mod documents;
@@ -14,6 +15,7 @@ use clap::Parser as _;
 
 use crate::{
     args::{Cli, Command},
+    client_flags::WithFlags,
     config::ConfigFile,
 };
 
@@ -36,9 +38,10 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = ConfigFile::read(cli.config.as_deref())?;
     match cli.command {
         Command::Server(command) => server::run(command, file),
-        Command::Client(command) => {
+        Command::Client(WithFlags { flags, command }) => {
+            let flags = flags.or(cli.client).or(file.client);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(commands::run(command, cli.client.or(file.client)))
+            runtime.block_on(commands::run(command, flags))
         }
     }
 }

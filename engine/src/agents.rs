@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use muster_api::{AgentId, ExecutorId, Mono, OfferId, Span, TaskId, limits, spec::Lease};
+use muster_api::{AgentId, ExecutorId, Mono, OfferId, TaskId, limits, spec::Lease};
 
 use crate::{
     cx::Cx,
@@ -60,12 +60,9 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
             tasks::found(cx, *task, Signal::NeverStarted, message);
         }
     }
-    for task in named.difference(&our_tasks) {
-        cx.note(Note::Zombie { task: *task });
-        let agent = news.agent.clone();
-        cx.effect(Effect::Kill { task: *task, agent, grace: Span::ZERO });
-    }
-    let known: Vec<_> = named.intersection(&our_tasks).map(|t| (*t, news.agent.clone())).collect();
+    // What those are doing is asked. One that is over for us and lives is a zombie then; one whose
+    // end was only not acknowledged is nothing.
+    let known: Vec<_> = named.into_iter().map(|task| (task, news.agent.clone())).collect();
     if !known.is_empty() {
         cx.effect(Effect::Reconcile { tasks: known });
     }

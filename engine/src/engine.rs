@@ -72,6 +72,10 @@ pub struct Engine {
     steps: u64,
 }
 
+/// Records up to which debug builds check the world after each step, and not after each 64th.
+#[cfg(debug_assertions)]
+const CHECKED_RECORDS: usize = 100;
+
 /// Timers that one step serves, so that its commit stays bounded.
 const TIMERS_PER_STEP: usize = 200;
 
@@ -170,7 +174,7 @@ impl Engine {
         self.steps += 1;
         let shards: u32 = self.world.runs.iter().map(|(_, run)| run.counts().total()).sum();
         let records = shards as usize + self.world.runs.len() + self.world.jobs.len();
-        if records < 1000 || self.steps.is_multiple_of(64) {
+        if records < CHECKED_RECORDS || self.steps.is_multiple_of(64) {
             self.check();
         }
     }

@@ -91,7 +91,13 @@ impl Agent {
         if let Some(why) = obstacle {
             step.notes.push(Note::LaunchDropped { task: key.task.clone(), why: why.clone() });
             let verdict = Verdict::new(TaskState::Dropped, Reason::AgentRestarted, why);
-            return self.judge(now, &key, verdict, step);
+            self.judge(now, &key, verdict, step);
+            if !self.executors.contains_key(&executor_id) {
+                // Whoever launched there believes that it lives, or would from now on.
+                let (framework_id, executor_id) = (Some(key.framework), Some(executor_id));
+                self.tell_ended(ExecutorExited { framework_id, executor_id, status: -1 }, step);
+            }
+            return;
         }
         if let Some(executor) = self.executors.get_mut(&executor_id) {
             executor.tasks.insert(key.clone());

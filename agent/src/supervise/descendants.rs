@@ -47,44 +47,58 @@ pub(super) fn end_descendants(mut on_reaped: impl FnMut(Pid, i32)) -> io::Result
 /// variable `MESOS_SANDBOX` in their environment, which names one executor of one agent.
 pub(crate) fn end_leftovers(sandbox: &Path) -> io::Result<()> {
     let variable = [b"MESOS_SANDBOX=", sandbox.as_os_str().as_encoded_bytes()].concat();
+    let me = getpid().as_raw_nonzero().get();
+    let mut condemned: BTreeMap<i32, Live> = BTreeMap::new();
     let mut pause = PAUSE_FIRST;
     loop {
         let table = process_table()?;
+        // A process that is dying has no environment any more, and still holds its files.
+        condemned.retain(|pid, was| table.get(pid).is_some_and(|is| is.started == was.started));
         let marked = table.keys().copied().filter(|pid| has_variable(*pid, &variable));
-        let mut condemned: BTreeSet<i32> = marked.collect();
-        condemned.extend(under(&condemned, &table));
-        condemned.remove(&getpid().as_raw_nonzero().get());
-        if condemned.is_empty() {
+        let mut found: BTreeSet<i32> = marked.chain(condemned.keys().copied()).collect();
+        found.extend(under(&found, &table));
+        found.remove(&me);
+        if found.is_empty() {
             return Ok(());
         }
-        kill_all(&condemned);
+        kill_all(&found);
+        condemned.extend(found.iter().filter_map(|pid| Some((*pid, *table.get(pid)?))));
         pause = pause_for(pause);
     }
 }
 
-/// All live processes: each with its parent. Zombies are left out.
-fn process_table() -> io::Result<BTreeMap<i32, i32>> {
+/// A process that lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Live {
+    parent: i32,
+    /// When it was started, in ticks since the boot: ids are used anew, and never with this.
+    started: u64,
+}
+
+/// All live processes. Zombies are left out.
+fn process_table() -> io::Result<BTreeMap<i32, Live>> {
     let mut table = BTreeMap::new();
     for entry in fs::read_dir("/proc")? {
         let name = entry?.file_name();
         let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
         // A process may end at any moment; then there is nothing to read.
         let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { continue };
-        if let Some(parent) = live_parent(&stat) {
-            table.insert(pid, parent);
+        if let Some(process) = live(&stat) {
+            table.insert(pid, process);
         }
     }
     Ok(table)
 }
 
-/// The parent in a line of `/proc/PID/stat`, unless the process is dead.
+/// The process in a line of `/proc/PID/stat`, unless it is dead.
 ///
 /// The state is that of the first thread. When that one has ended and others go on, the process
 /// looks like a zombie and lives: it is known by the number of its threads (proc_pid_stat(5)).
 /// The second field is the program's name in brackets and may itself hold brackets and spaces.
-fn live_parent(stat: &str) -> Option<i32> {
+fn live(stat: &str) -> Option<Live> {
     const PARENT: usize = 1;
     const THREADS: usize = 17;
+    const STARTED: usize = 19;
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let threads = fields.get(THREADS).and_then(|threads| threads.parse::<u32>().ok());
@@ -93,15 +107,19 @@ fn live_parent(stat: &str) -> Option<i32> {
         "Z" => threads.is_none_or(|threads| threads < 2),
         _ => false,
     };
-    if is_dead { None } else { fields.get(PARENT)?.parse().ok() }
+    if is_dead {
+        return None;
+    }
+    let (parent, started) = (fields.get(PARENT)?.parse().ok()?, fields.get(STARTED)?.parse().ok()?);
+    Some(Live { parent, started })
 }
 
 /// The processes of `table` that descend from `roots`, without the roots.
-fn under(roots: &BTreeSet<i32>, table: &BTreeMap<i32, i32>) -> BTreeSet<i32> {
+fn under(roots: &BTreeSet<i32>, table: &BTreeMap<i32, Live>) -> BTreeSet<i32> {
     let mut found = BTreeSet::new();
     loop {
         let before = found.len();
-        for (pid, parent) in table {
+        for (pid, Live { parent, .. }) in table {
             if !roots.contains(pid) && (roots.contains(parent) || found.contains(parent)) {
                 found.insert(*pid);
             }
@@ -142,20 +160,23 @@ fn pause_for(pause: Duration) -> Duration {
 mod tests {
     use super::*;
 
+    /// What follows the state in a line of `/proc/PID/stat`, for a child of process 7.
+    const REST: &str = "7 12 12 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 99 0";
+
     #[test]
     fn names_of_programs_cannot_confuse_the_table() {
-        assert_eq!(live_parent("12 (a) b (c) S 7 12 12 0 -1"), Some(7));
-        assert_eq!(live_parent("12 (sh) Z 7 12 12 0 -1"), None);
-        let zombie = "12 (sh) Z 7 12 12 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 99";
-        assert_eq!(live_parent(zombie), None);
+        let child = Some(Live { parent: 7, started: 99 });
+        assert_eq!(live(&format!("12 (a) b (c) S {REST}")), child);
+        assert_eq!(live(&format!("12 (sh) Z {REST}")), None);
         // Its first thread has ended, and another one goes on.
-        assert_eq!(live_parent(&zombie.replace("20 0 1", "20 0 2")), Some(7));
-        assert_eq!(live_parent("12 (sh"), None);
+        assert_eq!(live(&format!("12 (sh) Z {REST}").replace("20 0 1", "20 0 2")), child);
+        assert_eq!(live("12 (sh"), None);
     }
 
     #[test]
     fn descendants_are_found_whatever_the_order_of_pids() {
-        let table = BTreeMap::from([(2, 9), (3, 2), (9, 5), (5, 1), (7, 1)]);
+        let table = [(2, 9), (3, 2), (9, 5), (5, 1), (7, 1)];
+        let table = table.map(|(pid, parent)| (pid, Live { parent, started: 0 })).into();
         assert_eq!(under(&BTreeSet::from([5]), &table), BTreeSet::from([2, 3, 9]));
     }
 }

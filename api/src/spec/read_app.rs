@@ -6,7 +6,9 @@ use super::{
     AppSpec, Artifact, InvalidDocument, Lease, Parsed,
     document::read_document,
     reader::Fields,
-    values::{filled_text, flag, parsed, process_text, resources, text, text_entry, variable},
+    values::{
+        filled_text, flag, parsed, process_text, resources, span, text, text_entry, variable,
+    },
 };
 use crate::{Span, limits};
 
@@ -24,7 +26,7 @@ fn read_app(fields: &mut Fields<'_>) -> Option<AppSpec> {
     let env = fields.entries("env", variable);
     let resources = fields.required("resources", resources);
     let lease = fields.or("lease", Lease::default(), lease);
-    let idle_timeout = fields.or("idle_timeout", Span::from_secs(300), parsed);
+    let idle_timeout = fields.or("idle_timeout", Span::from_secs(300), span);
     let labels = fields.entries("labels", text_entry);
     let description = fields.or("description", String::new(), text);
     Some(AppSpec {
@@ -56,7 +58,7 @@ fn read_artifact(fields: &mut Fields<'_>) -> Option<Artifact> {
 }
 
 fn lease(value: &Value) -> Result<Lease, String> {
-    let lease = parsed(value)?;
+    let lease = span(value)?;
     match lease {
         Lease::For(span) if !(limits::LEASE_MIN..=limits::LEASE_MAX).contains(&span.duration()) => {
             Err(format!("`{span}` is no lease; it is 15s to 24h, or `off`"))

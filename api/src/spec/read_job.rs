@@ -10,8 +10,8 @@ use super::{
     document::read_document,
     reader::{Fields, show},
     values::{
-        filled_text, flag, item_entry, item_texts, one_of, parsed, process_text, resources, text,
-        text_entry, whole,
+        filled_text, flag, item_entry, item_texts, one_of, parsed, process_text, resources, span,
+        text, text_entry, whole,
     },
 };
 use crate::{
@@ -44,8 +44,8 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
     check_all_at_once(fields, launch, sharding.as_ref());
     let failover = fields.optional_nested("failover", read_failover);
     let retry = fields.optional_nested("retry", read_retry);
-    let timeout = fields.or("timeout", Span::ZERO, parsed);
-    let kill_grace = fields.or("kill_grace", Span::from_secs(5), parsed);
+    let timeout = fields.or("timeout", Span::ZERO, span);
+    let kill_grace = fields.or("kill_grace", Span::from_secs(5), span);
     let spreads = [("none", Spread::None), ("host", Spread::Host)];
     let spread = fields.or("spread", Spread::default(), one_of(&spreads));
     let priority = fields.or("priority", 50, whole(0..=100));
@@ -148,7 +148,7 @@ fn cron(value: &Value) -> Result<String, String> {
 }
 
 fn period(value: &Value) -> Result<Span, String> {
-    let period: Span = parsed(value)?;
+    let period: Span = span(value)?;
     if period < PERIOD_MIN {
         return Err(InvalidSchedule::TooOften { period }.to_string());
     }
@@ -201,7 +201,7 @@ fn read_retry(fields: &mut Fields<'_>) -> Option<Retry> {
 }
 
 fn backoff(value: &Value) -> Result<Backoff, String> {
-    text(value)?.parse().map_err(|_| {
+    value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| {
         format!(
             "{} is no back-off; write the first wait and the longest, as in 1s..1m",
             show(value)

@@ -148,7 +148,7 @@ fn all_faults_are_named_at_once() {
     };
     assert!(message("name").contains("`a:b`"));
     assert_eq!(message("type"), "`\"cobol\"` is not one of `simple`, `script`");
-    assert_eq!(message("timeout"), "`5` is no text; put it in quotes");
+    assert_eq!(message("timeout"), "`5` has no unit; write it as 5s (units ms s m h d)");
     assert_eq!(message("priority"), "`101` is no whole number from 0 to 100");
     assert!(message("shards").contains("no such field") && message("shards").contains("sharding"));
     assert_eq!(

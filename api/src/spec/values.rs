@@ -40,6 +40,20 @@ pub(super) fn parsed<T: FromStr<Err: Display>>(value: &Value) -> Result<T, Strin
     })
 }
 
+/// A length of time. A number without a unit is the likeliest mistake, and has an answer of its own.
+pub(super) fn span<T: FromStr<Err: Display>>(value: &Value) -> Result<T, String> {
+    match value {
+        Value::Number(number) if number.is_u64() => {
+            Err(format!("`{number}` has no unit; write it as {number}s (units ms s m h d)"))
+        }
+        Value::String(text) if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) => {
+            Err(format!("`{text}` has no unit; write it as {text}s (units ms s m h d)"))
+        }
+        Value::String(_) => parsed(value),
+        other => Err(format!("{} is no duration; write it as in 500ms, 90s or 1h30m", show(other))),
+    }
+}
+
 /// `true` or `false`.
 pub(super) fn flag(value: &Value) -> Result<bool, String> {
     value.as_bool().ok_or_else(|| format!("{} is neither true nor false", show(value)))

@@ -75,8 +75,8 @@ fn refusal(problem: &Problem) -> impl fmt::Display {
     if problem.status == 401 {
         text += "; name the file with the token by --token-file";
     }
-    // A document's detail lists its faults in one line, which reads badly beside this.
-    for fault in &problem.faults {
+    // The detail of a document with one fault is that fault.
+    for fault in problem.faults.iter().filter(|_| problem.faults.len() > 1) {
         text += &format!("\n  {fault}");
     }
     text

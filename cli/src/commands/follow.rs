@@ -33,7 +33,10 @@ pub(super) async fn follow(
     let watching = async {
         // Moved here, so that the followers are told when there will be no more news.
         let tell = tell;
-        wait::until_over(session, run, |view| {
+        wait::until_over(session, run, |view, why| {
+            if let Some(why) = why {
+                session.screen.note(format_args!("waiting: {why}"))?;
+            }
             tell.send_replace(Some(Arc::new(view.clone())));
             Ok(())
         })

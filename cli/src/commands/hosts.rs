@@ -6,7 +6,7 @@ use muster_api::{
 };
 use serde_json::json;
 
-use super::{Session, rows};
+use super::{Session, rows, why};
 use crate::{
     client::Call,
     screen::{Rows, word},
@@ -61,7 +61,7 @@ fn render_queue(waiting: &[QueueView]) -> String {
             run.priority.to_string(),
             run.planned_at.to_string(),
             run.pending.to_string(),
-            if run.detail.is_empty() { word(run.reason) } else { run.detail.clone() },
+            why::describe(run),
         ]);
     }
     table.render("nothing waits")

@@ -9,12 +9,14 @@ mod runs;
 mod subjects;
 mod trigger;
 mod wait;
+mod why;
 
 use std::process::ExitCode;
 
 use crate::{
-    args::{ClientCommand, ClientFlags},
+    args::ClientCommand,
     client::{Client, Pointer},
+    client_flags::ClientFlags,
     screen::Screen,
 };
 

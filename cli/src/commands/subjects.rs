@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Session, rows};
 use crate::{
-    args::SubjectArg,
+    args::{Kind, SubjectArgs},
     client::Call,
     documents::Subject,
     screen::{Rows, or_dash, word},
@@ -80,17 +80,17 @@ fn schedule(job: &JobSpec) -> String {
     }
 }
 
-impl SubjectArg {
+impl SubjectArgs {
     fn subject(&self) -> Subject {
-        match self {
-            Self::App { name } => Subject::App(name.to_string()),
-            Self::Job { name } => Subject::Job(name.to_string()),
+        match self.kind {
+            Kind::App => Subject::App(self.name.clone()),
+            Kind::Job => Subject::Job(self.name.clone()),
         }
     }
 }
 
 /// Lets an app or job fire and run.
-pub(super) async fn enable(session: &Session, subject: &SubjectArg) -> anyhow::Result<()> {
+pub(super) async fn enable(session: &Session, subject: &SubjectArgs) -> anyhow::Result<()> {
     let subject = subject.subject();
     change(session, Call::post(format!("{}/enable", subject.path())), &subject, "enabled").await
 }
@@ -98,7 +98,7 @@ pub(super) async fn enable(session: &Session, subject: &SubjectArg) -> anyhow::R
 /// Keeps an app or job from firing.
 pub(super) async fn disable(
     session: &Session,
-    subject: &SubjectArg,
+    subject: &SubjectArgs,
     kill: bool,
 ) -> anyhow::Result<()> {
     let subject = subject.subject();
@@ -108,7 +108,7 @@ pub(super) async fn disable(
 }
 
 /// Deletes an app or job.
-pub(super) async fn delete(session: &Session, subject: &SubjectArg) -> anyhow::Result<()> {
+pub(super) async fn delete(session: &Session, subject: &SubjectArgs) -> anyhow::Result<()> {
     let subject = subject.subject();
     change(session, Call::delete(subject.path()), &subject, "deleted").await
 }

@@ -33,7 +33,7 @@ pub(super) async fn trigger(session: &Session, args: RunArgs) -> anyhow::Result<
         follow::follow(session, run.id, None, &[Stream::Stdout, Stream::Stderr]).await?
     } else {
         let mut progress = Progress::new(session.screen);
-        wait::until_over(session, run.id, |view| progress.show(view)).await?
+        wait::until_over(session, run.id, |view, why| progress.show(view, why)).await?
     };
     wait::conclude(session, &over)
 }

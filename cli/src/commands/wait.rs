@@ -9,17 +9,18 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 use muster_api::{
     RunId, clock,
-    views::{RunState, RunView},
+    views::{RunState, RunView, ShardState, ShardView},
 };
 use serde_json::Value;
 
 use super::{
     Session,
     runs::{render_counts, render_shards, took},
+    why::Why,
 };
 use crate::{
     client::{Answer, Call, ClientError},
-    screen::{Screen, word},
+    screen::{Screen, printable, word},
 };
 
 /// How long the scheduler holds back an answer when nothing is over: how old what we show may be.
@@ -29,6 +30,9 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How long a scheduler may be away before we give up: far longer than its restart.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Results that are shown at the end of a run.
+const RESULTS_MAX: usize = 20;
+
 /// A run that is over.
 pub(super) struct Over {
     /// The run.
@@ -37,15 +41,17 @@ pub(super) struct Over {
     pub(super) json: Value,
 }
 
-/// Waits until a run is over; `seen` is told each view of it on the way and the last.
+/// Waits until a run is over; `seen` is told each view of it on the way and the last, and why it
+/// does not start when that is news.
 ///
 /// A scheduler that goes away is waited for: runs outlive its restarts.
 pub(super) async fn until_over(
     session: &Session,
     run: RunId,
-    mut seen: impl FnMut(&RunView) -> io::Result<()>,
+    mut seen: impl FnMut(&RunView, Option<&str>) -> io::Result<()>,
 ) -> anyhow::Result<Over> {
     let mut patience = Patience::new(session.screen);
+    let mut why = Why::new();
     loop {
         let call = Call::get(format!("/v1/runs/{run}")).waiting(REFRESH);
         let answer = match session.client.send(call).await {
@@ -57,7 +63,7 @@ pub(super) async fn until_over(
         };
         patience = Patience::new(session.screen);
         let view: RunView = answer.read()?;
-        seen(&view)?;
+        seen(&view, why.news(session, &view).await)?;
         if view.state.is_over() {
             return Ok(Over { run: view, json: answer.body });
         }
@@ -134,10 +140,13 @@ impl Progress {
         Self::Bar(bar)
     }
 
-    /// Shows a view of the run.
-    pub(super) fn show(&mut self, run: &RunView) -> io::Result<()> {
+    /// Shows a view of the run, and why it waits if that is news. How it ended is said elsewhere.
+    pub(super) fn show(&mut self, run: &RunView, why: Option<&str>) -> io::Result<()> {
         match self {
             Self::Bar(bar) => {
+                if let Some(why) = why {
+                    bar.println(format!("waiting: {why}"));
+                }
                 bar.set_length(u64::from(run.counts.total()));
                 bar.set_position(u64::from(run.counts.over()));
                 bar.set_message(describe(run));
@@ -146,8 +155,11 @@ impl Progress {
                 }
             }
             Self::Lines { screen, last } => {
+                if let Some(why) = why {
+                    screen.note(format_args!("waiting: {why}"))?;
+                }
                 let line = describe(run);
-                if line != *last {
+                if line != *last && !run.state.is_over() {
                     screen.note(&line)?;
                     *last = line;
                 }
@@ -177,10 +189,24 @@ fn render_end(run: &RunView) -> String {
     if let Some(reason) = &run.reason {
         text += &format!(": {reason}");
     }
-    let mut bad = run.shards.clone().unwrap_or_default();
-    bad.retain(|shard| shard.state != muster_api::views::ShardState::Succeeded);
+    let shards = run.shards.clone().unwrap_or_default();
+    let (good, bad): (Vec<_>, Vec<_>) =
+        shards.into_iter().partition(|shard| shard.state == ShardState::Succeeded);
     if !bad.is_empty() {
-        text += &format!("\n{}", render_shards(&bad));
+        return text + &format!("\n{}", render_shards(&bad));
+    }
+    text + &render_results(run.id, &good)
+}
+
+/// What shards returned, each in a line of its own.
+fn render_results(run: RunId, shards: &[ShardView]) -> String {
+    let results = shards.iter().filter_map(|shard| Some((shard.item, shard.result.as_ref()?)));
+    let results: Vec<_> = results.filter(|(_, result)| !result.trim().is_empty()).collect();
+    let shown = results.iter().take(RESULTS_MAX);
+    let mut text = String::new();
+    shown.for_each(|(item, result)| text += &format!("\n  {item}: {}", printable(result)));
+    if let Some(more @ 1..) = results.len().checked_sub(RESULTS_MAX) {
+        text += &format!("\n  and {more} more; `muster runs {run}` shows all");
     }
     text
 }
@@ -200,6 +226,13 @@ mod tests {
         assert!(text.ends_with("last output of shard 1:\n  one\n  t wo"));
         let good = run(&json!({"state": "succeeded", "shards": []}));
         assert_eq!(render_end(&good), "succeeded (1 succeeded, 1 failed) in 1s500ms");
+        let mut good = run(&json!({"state": "succeeded"}));
+        let shard = good.shards.as_ref().unwrap()[0].clone();
+        good.shards = Some((0..25).map(|item| ShardView { item, ..shard.clone() }).collect());
+        let text = render_end(&good);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!((lines.len(), lines[1], lines[20]), (22, "  0: 42", "  19: 42"));
+        assert_eq!(lines[21], format!("  and 5 more; `muster runs {}` shows all", good.id));
     }
 
     #[test]

@@ -29,7 +29,8 @@ pub(crate) struct DevFlags {
     #[arg(long, env = "MUSTER_AGENTS", value_name = "N",
           value_parser = clap::value_parser!(u32).range(0..=DEV_AGENTS_MAX))]
     pub(crate) agents: Option<u32>,
-    /// Resources of each agent, as in cpus:4;mem:4096 [default: what the machine has]
+    /// Resources of each agent, as in cpus:4;mem:4096; of cpus and mem what is not named is what
+    /// the machine has
     #[arg(long, env = "MUSTER_RESOURCES", value_name = "RESOURCES")]
     #[serde(deserialize_with = "text")]
     pub(crate) resources: Option<Resources>,
@@ -78,7 +79,8 @@ pub(crate) struct AgentFlags {
     /// Where its executors reach it; port 0 is a free one, which is kept [default: 127.0.0.1:0]
     #[arg(long, env = "MUSTER_LISTEN", value_name = "ADDR:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// What may be used on this host, as in cpus:4;mem:4096 [default: what the machine has]
+    /// What may be used on this host, as in cpus:4;mem:4096; of cpus and mem what is not named is
+    /// what the machine has
     #[arg(long, env = "MUSTER_RESOURCES", value_name = "RESOURCES")]
     #[serde(deserialize_with = "text")]
     pub(crate) resources: Option<Resources>,

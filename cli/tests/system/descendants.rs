@@ -20,18 +20,54 @@ if [ "$MUSTER_ATTEMPT" = 1 ]; then
     (setsid bash -c 'bash -c "$0" "$1" & disown' "$stray" "$pids" &)
     # One that shows nothing of where it comes from can only be known by its parents.
     (cd / && setsid $MUSTER_JOB_PARAMETER bash -c 'bash -c "$0" "$1" & disown' "$stray" "$pids" &)
+    # One whose first thread has ended looks dead to whoever looks only once.
+    "$WITNESS/headless" "$pids" "$pids.ready" &
     while :; do sleep 100; done
 fi
 while read -r pid; do
-    if [ -e "/proc/$pid" ] && ! grep -q '^State:.Z' "/proc/$pid/status"; then
-        note alive "$pid"
-    fi
+    for thread in /proc/$pid/task/*/status; do
+        # A thread that is gone by now has no state.
+        case $(grep '^State' "$thread" 2>/dev/null) in
+        "" | State:?[ZX]*) ;;
+        *) note alive "$pid" ;;
+        esac
+    done
 done <"$pids"
 note end
 "#;
 
+/// A process in a session of its own whose first thread ends, and another goes on.
+const HEADLESS: &str = r#"
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *stay(void *nothing) { for (;;) pause(); return nothing; }
+static void append(const char *path, int number) {
+    FILE *file = fopen(path, "a");
+    fprintf(file, "%d\n", number);
+    fclose(file);
+}
+int main(int count, char **words) {
+    pthread_t thread;
+    setsid();
+    if (count != 3 || pthread_create(&thread, NULL, stay, NULL) != 0) return 1;
+    append(words[1], getpid());
+    append(words[2], 1);
+    pthread_exit(NULL);
+}
+"#;
+
+/// Compiles [`HEADLESS`] with the C compiler by which Rust links.
+fn compile_headless(folder: &std::path::Path) {
+    let source = folder.join("headless.c");
+    std::fs::write(&source, HEADLESS).unwrap();
+    let mut cc = std::process::Command::new("cc");
+    cc.arg("-pthread").arg("-o").arg(folder.join("headless")).arg(source);
+    assert!(cc.status().unwrap().success(), "cannot compile the headless process");
+}
+
 /// Strays of one shard.
-const STRAYS_EACH: usize = 4;
+const STRAYS_EACH: usize = 5;
 
 /// Without any variable of ours in its environment.
 const NAMELESS: &str = "env -i PATH=/usr/bin:/bin";
@@ -40,6 +76,7 @@ const NAMELESS: &str = "env -i PATH=/usr/bin:/bin";
 /// `disguise` is the command that the last stray of each shard is started by.
 fn with_strays(disguise: &str, lease: &str) -> (Cluster, String) {
     let cluster = Cluster::with_agents(2, "cpus:1;mem:1024");
+    compile_headless(cluster.witness().folder());
     cluster.put_app("scripts", &json!({"lease": lease}));
     let strays = script("strays", u32::try_from(SHARDS).unwrap(), &format!("{PRELUDE}{STRAYS}"));
     let more = json!({"failover": {"backoff": "1s..1s"}, "parameter": disguise});

@@ -3,12 +3,17 @@
 //! What a shard did is judged by what it wrote into a witness file itself, never by what the
 //! scheduler says about it.
 
-#![allow(clippy::print_stderr, reason = "tests show the logs of what failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "this is test code, and it shows the logs of what failed"
+)]
 
 mod acceptance;
 mod access;
 mod cluster;
 mod descendants;
+mod executors;
 mod hosts;
 mod ledger;
 mod mayhem;

@@ -15,12 +15,11 @@ const AGENTS: [&str; 2] = ["a1", "a2"];
 /// A shard that holds a lock for as long as anything of it lives: whatever it starts inherits the
 /// lock, in a session of its own or not. The next attempt must find the lock free.
 const LOCKED: &str = r#"
-exec 9>"$WITNESS/lock.$MUSTER_SHARD_ITEM"
+exec 9>"$WITNESS/lock.$MUSTER_RUN.$MUSTER_SHARD_ITEM"
 flock --nonblock 9 || note overlap
 setsid sleep 1 &
 (setsid bash -c 'trap "" TERM; sleep 0.5; sleep 0.5' &)
 sleep 0.$((5 + MUSTER_SHARD_ITEM % 5))
-flock --unlock 9 9>&-
 note end
 "#;
 
@@ -78,27 +77,23 @@ fn no_shard_runs_twice_at_one_time_whatever_is_killed_at_random_moments() {
 fn strike(cluster: &mut Cluster, dice: &mut Dice) {
     let agent = AGENTS[dice.throw(AGENTS.len())];
     let executors = cluster.executors_on(agent);
-    let kill = |victim: Option<&Process>| victim.into_iter().for_each(|v| v.signal(Signal::KILL));
     let executor = dice.pick(&executors);
+    let kill = |victim: Option<&Process>| victim.into_iter().for_each(|v| v.signal(Signal::KILL));
     let what = dice.throw(7);
-    match what {
-        0 => drop(cluster.scheduler().end(Signal::KILL)),
-        1 => drop(cluster.agent(agent).end(Signal::KILL)),
-        2 => kill(executor.map(|(_, executor)| executor)),
-        3 => kill(executor.map(|(supervisor, _)| supervisor)),
-        4 => {
-            drop(cluster.agent(agent).end(Signal::KILL));
-            kill(executor.map(|(_, executor)| executor));
-        }
-        5 => {
-            drop(cluster.agent(agent).end(Signal::KILL));
-            kill(executor.map(|(supervisor, _)| supervisor));
-        }
-        _ => {
-            drop(cluster.scheduler().end(Signal::KILL));
-            kill(executor.map(|(_, executor)| executor));
-            drop(cluster.agent(agent).end(Signal::KILL));
-        }
+    if matches!(what, 0 | 6) {
+        cluster.scheduler().end(Signal::KILL);
+    }
+    if matches!(what, 1 | 4 | 5) {
+        cluster.agent(agent).end(Signal::KILL);
+    }
+    if matches!(what, 2 | 4 | 6) {
+        kill(executor.map(|(_, executor)| executor));
+    }
+    if matches!(what, 3 | 5) {
+        kill(executor.map(|(supervisor, _)| supervisor));
+    }
+    if what == 6 {
+        cluster.agent(agent).end(Signal::KILL);
     }
     if matches!(what, 1 | 4..) {
         cluster.agent(agent).start();

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Above this many tasks and agents not each step is checked.
-const SMALL: usize = 1_000;
+const SMALL: usize = 100;
 /// How many steps then go by between two checks.
 const SELDOM: u64 = 64;
 

@@ -2,11 +2,11 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    extract::{FromRequest, FromRequestParts, Path, Query, RawPathParams, Request},
     http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use muster_api::limits;
+use muster_api::{AgentId, AppName, JobName, RunId, limits};
 use muster_engine::event::Expect;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -22,8 +22,27 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Named<T
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         match Path::from_request_parts(parts, state).await {
             Ok(Path(named)) => Ok(Self(named)),
-            Err(rejection) => Err(Refusal::request(rejection.body_text())),
+            Err(rejection) => {
+                let named = RawPathParams::from_request_parts(parts, state).await.ok();
+                let named = named.iter().flatten().find_map(|(kind, name)| misnomer(kind, name));
+                Err(Refusal::request(named.unwrap_or_else(|| rejection.body_text())))
+            }
         }
+    }
+}
+
+/// What is wrong with a part of a path that names a thing of this kind, if anything is.
+fn misnomer(kind: &str, name: &str) -> Option<String> {
+    match kind {
+        "app" => name.parse::<AppName>().err().map(|why| format!("`{name}` names no app: {why}")),
+        "job" => name.parse::<JobName>().err().map(|why| format!("`{name}` names no job: {why}")),
+        "run" => name.parse::<RunId>().err().map(|_| format!("`{name}` is no id of a run")),
+        "agent" => name.parse::<AgentId>().err().map(|_| format!("`{name}` is no id of an agent")),
+        "item" => {
+            let item = name.parse::<u32>();
+            item.err().map(|_| format!("`{name}` is no shard; shards are numbered 0, 1, 2 ..."))
+        }
+        _ => None,
     }
 }
 
@@ -36,9 +55,45 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Self(params)),
-            Err(rejection) => Err(Refusal::request(rejection.body_text())),
+            Err(rejection) => {
+                let text = rejection.body_text();
+                let why = text.strip_prefix("Failed to deserialize query string: ");
+                Err(Refusal::request(misuse(parts.uri.query(), why.unwrap_or(&text))))
+            }
         }
     }
+}
+
+/// What is wrong with the parameters, in our words where those of the libraries are known.
+fn misuse(query: Option<&str>, why: &str) -> String {
+    // A fault of a value stands behind the name of its parameter.
+    let (name, why) = why.split_once(": ").unwrap_or(("", why));
+    let given = query.unwrap_or_default().split('&');
+    let given = given.filter_map(|pair| pair.split_once('=')).find(|(known, _)| *known == name);
+    let words = match why.split_once(", expected ") {
+        Some((unknown, known)) if unknown.starts_with("unknown field ") => {
+            let name = unknown.trim_start_matches("unknown field ");
+            return format!("there is no parameter {name} here; known: {}", choice(known));
+        }
+        Some((unknown, known)) if unknown.starts_with("unknown variant ") => {
+            format!("it is {}", choice(known))
+        }
+        _ if why.ends_with("found in string") || why.starts_with("number too") => {
+            "it is a whole number".to_owned()
+        }
+        _ if why.starts_with("cannot parse integer") => "it is a whole number".to_owned(),
+        _ if why.starts_with("provided string was not") => "it is true or false".to_owned(),
+        _ => why.to_owned(),
+    };
+    match given {
+        Some((name, value)) => format!("the parameter `{name}={value}` cannot be read: {words}"),
+        None => format!("the parameters cannot be read: {words}"),
+    }
+}
+
+/// A list of words as serde gives it, as in "one of `a`, `b`".
+fn choice(list: &str) -> &str {
+    list.trim_start_matches("one of ")
 }
 
 /// What the headers say must be stored for a change to be made.

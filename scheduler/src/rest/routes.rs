@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::{
     Router,
+    extract::OriginalUri,
+    http::Method,
     middleware::from_fn_with_state,
     routing::{get, post},
 };
@@ -100,11 +102,11 @@ pub fn router(rest: Rest) -> Router {
         .with_state(rest)
 }
 
-async fn no_route(request: axum::extract::Request) -> Refusal {
-    Refusal::not_found("path", request.uri().path())
+async fn no_route(OriginalUri(uri): OriginalUri) -> Refusal {
+    Refusal::not_found("path", uri.path())
 }
 
-async fn no_method(request: axum::extract::Request) -> Refusal {
-    let (method, path) = (request.method(), request.uri().path());
+async fn no_method(method: Method, OriginalUri(uri): OriginalUri) -> Refusal {
+    let path = uri.path();
     Refusal::new(Code::MethodNotAllowed, format!("`{path}` does not take `{method}`"))
 }

@@ -44,8 +44,8 @@ pub enum OpenError {
     },
     /// It was a store, and cannot be read any more.
     #[error(
-        "the folder `{folder}` is damaged: {what}; keep a copy of it and restore a backup, or \
-         move it away to begin anew"
+        "the folder `{folder}` is damaged: {what}; move it away and put your copy of it in its \
+         place; without a copy its state is lost, and the scheduler begins anew"
     )]
     Damaged {
         /// The folder.
@@ -85,8 +85,8 @@ pub enum StoreError {
     },
     /// Stored bytes are not what was written.
     #[error(
-        "the store `{folder}` is damaged: {what}; stop the scheduler, keep a copy of the folder \
-         and restore a backup"
+        "the store `{folder}` is damaged: {what}; stop the scheduler, move the folder away and \
+         put your copy of it in its place; without a copy its state is lost"
     )]
     Damaged {
         /// The folder.

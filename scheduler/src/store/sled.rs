@@ -284,7 +284,9 @@ enum Fault {
 impl From<sled::Error> for Fault {
     fn from(error: sled::Error) -> Self {
         match error {
-            sled::Error::Corruption { .. } => Self::Damaged(error.to_string()),
+            sled::Error::Corruption { .. } => {
+                Self::Damaged("its database is not as it was written".to_owned())
+            }
             error => Self::Refused(error),
         }
     }

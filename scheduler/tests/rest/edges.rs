@@ -36,10 +36,12 @@ async fn a_token_is_needed() {
 async fn wrong_requests_are_problems() {
     let world = World::start().await;
     let client = &world.client;
-    client.get("/v1/nothing").await.problem(404, "not_found");
+    let detail = client.get("/v1/nothing").await.problem(404, "not_found");
+    assert_eq!(detail, "there is no path `/v1/nothing`");
     client.get("/nothing").await.problem(404, "not_found");
     let refused = client.post("/v1/apps").await;
-    refused.problem(405, "method_not_allowed");
+    let detail = refused.problem(405, "method_not_allowed");
+    assert_eq!(detail, "`/v1/apps` does not take `POST`");
     assert_eq!(refused.header("allow"), "GET,HEAD");
     client.post("/healthz").await.problem(405, "method_not_allowed");
     for path in [
@@ -59,6 +61,19 @@ async fn wrong_requests_are_problems() {
         "/v1/jobs/j/fires?from=yesterday",
     ] {
         client.get(path).await.problem(400, "invalid_request");
+    }
+    for (path, detail) in [
+        ("/v1/runs/7/shards/0/logs?stream=stdout", "`7` is no id of a run"),
+        ("/v1/apps/-a", "`-a` names no app: a name has 1 to"),
+        ("/v1/apps?limit=x", "the parameter `limit=x` cannot be read: it is a whole number"),
+        ("/v1/apps?limit=-1", "`limit=-1` cannot be read: it is a whole number"),
+        ("/v1/apps?limit=", "`limit=` cannot be read: it is a whole number"),
+        ("/v1/apps?a=1", "there is no parameter `a` here; known: `limit` or `cursor`"),
+        ("/v1/runs?state=odd", "`state=odd` cannot be read: it is `pending`, `running`"),
+        ("/v1/jobs/j/fires?from=x", "`from=x` cannot be read: `x` is no time; write it as in"),
+    ] {
+        let found = client.get(path).await.problem(400, "invalid_request");
+        assert!(found.contains(detail), "{path}: {found}");
     }
 }
 

@@ -26,11 +26,13 @@ impl Process {
     /// A live process; `None` if there is no such, or it is dead and only not yet reaped.
     pub(crate) fn read(pid: i32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-        if matches!(fields.next()?, "Z" | "X") {
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_ascii_whitespace().collect();
+        // The state is that of the first thread; field 17 is the number of threads.
+        let (state, parent, threads) = (fields.first()?, fields.get(1)?, fields.get(17)?);
+        if *state == "X" || (*state == "Z" && threads.parse::<u32>().is_ok_and(|count| count < 2)) {
             return None;
         }
-        let parent = fields.next()?.parse().ok()?;
+        let parent = parent.parse().ok()?;
         let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let words = words.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into());
         let folder = fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default();
@@ -50,12 +52,12 @@ impl Process {
     /// Whether it has to do with a folder: runs there, is told about it, or has it in its
     /// environment.
     pub(crate) fn mentions(&self, folder: &Path) -> bool {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten();
+        let mut environments =
+            tasks.flatten().map(|task| fs::read(task.path().join("environ")).unwrap_or_default());
         self.folder.starts_with(folder)
             || self.words.iter().any(|word| word.contains(&*folder.to_string_lossy()))
-            || contains(
-                &fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default(),
-                folder,
-            )
+            || environments.any(|environment| contains(&environment, folder))
     }
 
     /// Sends it a signal, if it still lives.
