@@ -186,6 +186,7 @@ fn launches_that_must_not_be_carried_out_are_dropped() {
     alive.labels = Some(muster_proto::Labels::of([("muster.executor", "alive")]));
     link.launch(alive);
     assert_eq!(link.status().state(), TaskState::Dropped);
+    assert_eq!(link.exited().status, -1, "who believes that it lives is told");
     assert!(!work.executor("e1").exists(), "nothing was started");
     agent.stop();
 }

@@ -50,6 +50,13 @@ pub(super) fn event_of(kind: EventType) -> Event {
     Event { r#type: Some(kind as i32), ..Event::default() }
 }
 
+impl Accepted {
+    /// What its framework believes of its executor, if it says so.
+    fn expected(&self) -> Option<&str> {
+        self.task.labels.as_ref()?.get(task::LABEL_EXPECT)
+    }
+}
+
 fn accept(launch: Launch) -> Option<Accepted> {
     let (framework, task) = (launch.framework?, launch.task?);
     let executor = task.executor.clone()?;
@@ -73,7 +80,7 @@ impl Agent {
             }
             return;
         }
-        let obstacle = self.obstacle(now, &accepted);
+        let (obstacle, expects) = (self.obstacle(now, &accepted), accepted.expected().is_some());
         let (key, executor_id) = (accepted.key.clone(), accepted.executor_id.clone());
         if obstacle.is_none() && !self.executors.contains_key(&executor_id) {
             self.add_executor(accepted.framework, accepted.executor, step);
@@ -92,7 +99,7 @@ impl Agent {
             step.notes.push(Note::LaunchDropped { task: key.task.clone(), why: why.clone() });
             let verdict = Verdict::new(TaskState::Dropped, Reason::AgentRestarted, why);
             self.judge(now, &key, verdict, step);
-            if !self.executors.contains_key(&executor_id) {
+            if expects && !self.executors.contains_key(&executor_id) {
                 // Whoever launched there believes that it lives, or would from now on.
                 let (framework_id, executor_id) = (Some(key.framework), Some(executor_id));
                 self.tell_ended(ExecutorExited { framework_id, executor_id, status: -1 }, step);
@@ -123,8 +130,7 @@ impl Agent {
             }
             Some(_) | None => {}
         }
-        let labels = launch.task.labels.as_ref();
-        let expected = labels.and_then(|labels| labels.get(task::LABEL_EXPECT));
+        let expected = launch.expected();
         let (id, ended) = (&launch.executor_id, self.ended.contains_key(&launch.executor_id));
         match (self.executors.get(id), expected) {
             (Some(executor), _) if executor.framework.id != launch.framework.id => {
