@@ -18,20 +18,22 @@ fn scan(group: i32) -> bool {
     let processes = names.filter(|name| name.as_encoded_bytes()[0].is_ascii_digit());
     processes
         .filter_map(|pid| fs::read_to_string(format!("/proc/{}/stat", pid.display())).ok())
-        .any(|stat| state_and_group(&stat).is_some_and(|(state, of)| of == group && lives(state)))
+        .any(|stat| group_and_life(&stat) == Some((group, true)))
 }
 
-fn lives(state: &str) -> bool {
-    !matches!(state, "Z" | "X" | "x")
-}
-
-/// The state and the process group in a line of `/proc/PID/stat` (proc_pid_stat(5)). The name
-/// before them may hold anything, so they are looked for after its end.
-fn state_and_group(stat: &str) -> Option<(&str, i32)> {
+/// What a line of `/proc/PID/stat` (proc_pid_stat(5)) says of a process. The name in it may hold
+/// anything, so the fields are looked for after its end.
+fn group_and_life(stat: &str) -> Option<(i32, bool)> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace();
     let state = fields.next()?;
     let group = fields.nth(1)?.parse().ok()?;
-    Some((state, group))
+    let threads: u32 = fields.nth(14)?.parse().ok()?;
+    // One whose first thread has ended looks like a zombie while others of its threads go on.
+    let lives = match state {
+        "Z" => threads > 1,
+        state => !matches!(state, "X" | "x"),
+    };
+    Some((group, lives))
 }
 
 #[cfg(test)]
@@ -40,9 +42,13 @@ mod tests {
 
     #[test]
     fn a_name_cannot_mislead() {
-        let stat = "123 (a) Z 1 77) S 1 99 99 0 -1 4194560";
-        assert_eq!(state_and_group(stat), Some(("S", 99)));
-        assert_eq!(state_and_group("123 (x"), None);
+        let stat = |state, threads: u32| {
+            format!("123 (a) Z 1 77) {state} 1 99 99 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 {threads} 0")
+        };
+        assert_eq!(group_and_life(&stat("S", 1)), Some((99, true)));
+        assert_eq!(group_and_life(&stat("Z", 1)), Some((99, false)));
+        assert_eq!(group_and_life(&stat("Z", 2)), Some((99, true)));
+        assert_eq!(group_and_life("123 (x"), None);
     }
 
     #[test]

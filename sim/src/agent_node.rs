@@ -4,9 +4,7 @@ mod link;
 
 use std::collections::BTreeMap;
 
-use muster_agent::core::{
-    Agent, Config, Effect, Entry, Event, Identity, Session, Step, Write,
-};
+use muster_agent::core::{Agent, Config, Effect, Entry, Event, Identity, Session, Step, Write};
 use muster_api::{Amount, Resources};
 use muster_proto::{
     ExecutorId,
