@@ -146,6 +146,8 @@ impl Users {
 
     /// From now on nothing is planned: schedules are taken out of the jobs.
     pub(crate) fn calm_down(&mut self, stage: &mut Stage, scheduler: &mut SchedulerNode) {
+        // Nobody asks again for a schedule, or it would be stored after all.
+        self.asked.retain(|_, wish| !matches!(wish, Wish::StoreJob { .. }));
         for job in 0..self.jobs.len() {
             self.ask(stage, scheduler, Wish::StoreJob { job, scheduled: false });
         }
