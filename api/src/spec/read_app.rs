@@ -6,9 +6,7 @@ use super::{
     AppSpec, Artifact, InvalidDocument, Lease, Parsed,
     document::read_document,
     reader::Fields,
-    values::{
-        filled_text, flag, parsed, process_text, resources, span, text, text_entry, variable,
-    },
+    values::{filled_text, flag, parsed, process_text, span, text, text_entry, variable},
 };
 use crate::{Span, limits};
 
@@ -24,7 +22,7 @@ fn read_app(fields: &mut Fields<'_>) -> Option<AppSpec> {
     let command = fields.optional("command", filled_text);
     let artifacts = fields.list("artifacts", read_artifact);
     let env = fields.entries("env", variable);
-    let resources = fields.required("resources", resources);
+    let resources = fields.resources();
     let lease = fields.or("lease", Lease::default(), lease);
     let idle_timeout = fields.or("idle_timeout", Span::from_secs(300), span);
     let labels = fields.entries("labels", text_entry);

@@ -10,8 +10,8 @@ use super::{
     document::read_document,
     reader::{Fields, show},
     values::{
-        filled_text, flag, item_entry, item_texts, one_of, parsed, process_text, resources, span,
-        text, text_entry, whole,
+        filled_text, flag, item_entry, item_texts, one_of, parsed, process_text, span, text,
+        text_entry, whole,
     },
 };
 use crate::{
@@ -38,7 +38,10 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
     let schedule = fields.optional_nested("schedule", read_schedule);
     let sharding = fields.nested("sharding", read_sharding);
     let parameter = fields.or("parameter", String::new(), process_text);
-    let resources = fields.or("resources", default_resources(), resources);
+    let resources = match fields.has("resources") {
+        true => fields.resources(),
+        false => fields.or("resources", default_resources(), |_| Ok(Resources::none())),
+    };
     let launches = [("as_fits", Launch::AsFits), ("all_at_once", Launch::AllAtOnce)];
     let launch = fields.or("launch", Launch::default(), one_of(&launches));
     check_all_at_once(fields, launch, sharding.as_ref());

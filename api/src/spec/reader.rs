@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::Fault;
+use super::{
+    Fault,
+    values::{LEAST, resource},
+};
+use crate::Resources;
 
 /// The fields of one map, as they are taken out of it.
 ///
@@ -127,6 +131,23 @@ impl<'a> Fields<'a> {
             }
         }
         (self.faults.len() == faults_before).then_some(entries)
+    }
+
+    /// The map of resources `resources`, in which cpus and mem must be given.
+    pub(super) fn resources(&mut self) -> Option<Resources> {
+        let missing: Vec<_> = match self.map.get("resources") {
+            None => return self.required("resources", |_| Ok(Resources::none())),
+            Some(Value::Object(map)) => {
+                LEAST.iter().filter(|(name, _)| !map.contains_key(*name)).collect()
+            }
+            Some(_) => Vec::new(),
+        };
+        for (name, least) in &missing {
+            let message = format!("this field is required, at least {least}");
+            self.fault(&format!("resources.{name}"), message);
+        }
+        let entries = self.entries("resources", resource)?;
+        missing.is_empty().then(|| entries.into_iter().collect())
     }
 
     /// Takes a field as it is.

@@ -132,7 +132,7 @@ fn all_faults_are_named_at_once() {
             "sharding.count",
             "sharding.size",
             "parameter",
-            "resources",
+            "resources.mem",
             "retry",
             "timeout",
             "priority",
@@ -177,18 +177,20 @@ fn bounds_of_an_app_are_kept() {
     for lease in ["15s", "24h", "off"] {
         assert!(AppSpec::parse(with(app(), json!({"lease": lease}))).is_ok(), "{lease}");
     }
-    for resources in [
-        json!({}),
-        json!({"cpus": 1}),
-        json!({"cpus": 0, "mem": 1}),
-        json!({"cpus": 1, "mem": 0.5}),
-        json!({"cpus": -1, "mem": 1}),
-        json!({"cpus": 1, "mem": 64, "a b": 1}),
-        json!({"cpus": 0.0005, "mem": 1}),
-        json!({"cpus": "1", "mem": 1}),
-        json!("cpus:1;mem:1"),
+    for (resources, fields) in [
+        (json!({}), vec!["resources.cpus", "resources.mem"]),
+        (json!({"cpus": 1}), vec!["resources.mem"]),
+        (json!({"cpus": 0, "mem": 0.5}), vec!["resources.cpus", "resources.mem"]),
+        (json!({"cpus": -1, "mem": 1}), vec!["resources.cpus"]),
+        (json!({"cpus": 1, "mem": 64, "a b": 1}), vec!["resources.a b"]),
+        (json!({"cpus": 0.0005, "mem": 1}), vec!["resources.cpus"]),
+        (json!({"cpus": "1"}), vec!["resources.mem", "resources.cpus"]),
+        (json!("cpus:1;mem:1"), vec!["resources"]),
     ] {
-        assert_eq!(fault_of(json!({"resources": resources.clone()})), "resources", "{resources}");
+        let document = with(app(), json!({"resources": resources}));
+        let found = AppSpec::parse(document).unwrap_err().faults;
+        let found: Vec<_> = found.iter().map(|fault| fault.field.as_str()).collect();
+        assert_eq!(found, fields, "{resources}");
     }
     for uri in ["https://h/x", "ftp://h/x", "file://x", "file:///", "http://", "http:///x", "/x"] {
         assert_eq!(fault_of(json!({"artifacts": [{"uri": uri}]})), "artifacts[0].uri", "{uri}");

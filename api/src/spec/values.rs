@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr
 use serde_json::Value;
 
 use super::reader::show;
-use crate::{Amount, Resources};
+use crate::Amount;
 
 /// Any text.
 pub(super) fn text(value: &Value) -> Result<String, String> {
@@ -84,29 +84,21 @@ pub(super) fn one_of<T: Copy>(words: &[(&str, T)]) -> impl Fn(&Value) -> Result<
     }
 }
 
-/// Resources with at least 0.001 cpus and 1 MiB of mem.
-pub(super) fn resources(value: &Value) -> Result<Resources, String> {
-    const LEAST: [(&str, Amount); 2] =
-        [("cpus", Amount::from_thousandths(1)), ("mem", Amount::from_thousandths(1000))];
-    let Value::Object(map) = value else {
-        return Err(format!("{} is no map, as in {{cpus: 0.5, mem: 64}}", show(value)));
+/// The least of what everything uses; both must be given.
+pub(super) const LEAST: [(&str, Amount); 2] =
+    [("cpus", Amount::from_thousandths(1)), ("mem", Amount::from_thousandths(1000))];
+
+/// The name and amount of a resource.
+pub(super) fn resource(name: &str, value: &Value) -> Result<(String, Amount), String> {
+    resource_name(name)?;
+    let Value::Number(number) = value else {
+        return Err(format!("{} is no number", show(value)));
     };
-    let mut all = Resources::none();
-    for (name, amount) in map {
-        resource_name(name)?;
-        let Value::Number(number) = amount else {
-            return Err(format!("{} of `{name}` is no number", show(amount)));
-        };
-        let amount: Amount =
-            number.to_string().parse().map_err(|error| format!("of `{name}`: {error}"))?;
-        all.set(name, amount);
+    let amount: Amount = number.to_string().parse().map_err(|error| format!("{error}"))?;
+    match LEAST.iter().find(|(least_of, least)| *least_of == name && amount < *least) {
+        Some((_, least)) => Err(format!("`{amount}` is too little: give at least {least}")),
+        None => Ok((name.to_owned(), amount)),
     }
-    for (name, least) in LEAST {
-        if all.get(name) < least {
-            return Err(format!("`{name}` is required, at least {least}"));
-        }
-    }
-    Ok(all)
 }
 
 fn resource_name(name: &str) -> Result<(), String> {
