@@ -15,12 +15,14 @@ use crate::{
 /// Offers came: waiting shards may start.
 pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
     for offer in offers {
-        let agent = cx.world.agents.entry(offer.agent).or_default();
+        cx.world.offers.insert(offer.id.clone(), offer.agent.clone());
+        let agent = cx.world.agents.entry(offer.agent.clone()).or_default();
         agent.hostname = offer.hostname;
         agent.offers.insert(offer.id, offer.resources);
+        let too_many = agent.offers.len() > limits::OFFERS_PER_AGENT;
         cx.world.placement_due = true;
-        if agent.offers.len() > limits::OFFERS_PER_AGENT {
-            let offers = std::mem::take(&mut agent.offers).into_keys().collect();
+        if too_many {
+            let offers = cx.world.take_offers(&offer.agent);
             cx.effect(Effect::Decline { offers });
         }
     }
@@ -28,15 +30,16 @@ pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
 
 /// An offer was withdrawn.
 pub(crate) fn rescinded(cx: &mut Cx<'_>, id: &OfferId) {
-    for agent in cx.world.agents.values_mut() {
-        if agent.offers.remove(id).is_some() {
-            return;
-        }
+    if let Some(agent) = cx.world.offers.remove(id)
+        && let Some(agent) = cx.world.agents.get_mut(&agent)
+    {
+        agent.offers.remove(id);
     }
 }
 
 /// Every offer is void.
 pub(crate) fn forget_offers(cx: &mut Cx<'_>) {
+    cx.world.offers.clear();
     for agent in cx.world.agents.values_mut() {
         agent.offers.clear();
     }
@@ -84,8 +87,9 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
 pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
     let agent = cx.world.agents.entry(id.clone()).or_default();
     agent.silent_since = Some(since);
-    agent.offers.clear();
-    for executor in agent.executors.clone() {
+    let executors = agent.executors.clone();
+    cx.world.take_offers(id);
+    for executor in executors {
         watch_lease(cx, executor, since);
     }
 }

@@ -106,6 +106,17 @@ pub(crate) fn delete_app(cx: &mut Cx<'_>, name: &AppName, expect: Expect) -> Com
     for job in jobs_of(cx, name) {
         delete_job(cx, &job, Expect::Anything)?;
     }
+    // Runs of jobs that have moved to another app since they took this one.
+    let left: Vec<RunId> = cx
+        .world
+        .runs
+        .iter()
+        .filter(|(_, run)| run.record().app == *name && !run.is_stopping())
+        .map(|(id, _)| *id)
+        .collect();
+    for run in left {
+        runs::stop(cx, run, "its app was deleted");
+    }
     cx.world.apps.remove(name);
     let executors: Vec<ExecutorId> = cx
         .world
@@ -145,6 +156,9 @@ pub(crate) fn set_app_disabled(
         return Ok(Accepted::App(view, Change::Unchanged));
     }
     let now = cx.now.wall;
+    for job in jobs_of(cx, name) {
+        settle_due(cx, &job);
+    }
     let app = cx.world.apps.change(name).ok_or_else(|| app_not_found(name))?;
     app.disabled = disabled;
     app.version += 1;
@@ -210,10 +224,7 @@ fn store_job(cx: &mut Cx<'_>, spec: JobSpec, stored: Option<JobRecord>) -> JobRe
     let spec = Arc::new(spec);
     let old = stored.clone();
     if let Some(job) = &old {
-        // What was due before the change is settled under the old schedule.
-        if cx.world.fires.get(&job.uid).is_some_and(|planned| planned.next <= now) {
-            fires::fire(cx, job.uid);
-        }
+        settle_due(cx, &name);
         for run in runs::lane(cx, job.uid) {
             cx.world.out_of_queue(run);
         }
@@ -245,6 +256,14 @@ fn store_job(cx: &mut Cx<'_>, spec: JobSpec, stored: Option<JobRecord>) -> JobRe
         quiesce(cx, record.uid, false);
     }
     record
+}
+
+/// What was due before a change is settled under what stood before.
+fn settle_due(cx: &mut Cx<'_>, name: &JobName) {
+    let Some(uid) = cx.world.jobs.get(name).map(|job| job.uid) else { return };
+    if cx.world.fires.get(&uid).is_some_and(|planned| planned.next <= cx.now.wall) {
+        fires::fire(cx, uid);
+    }
 }
 
 fn job_view(cx: &Cx<'_>, job: &JobRecord) -> muster_api::views::JobView {

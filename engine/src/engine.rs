@@ -148,7 +148,7 @@ impl Engine {
     /// When something is to be done next.
     pub fn next_wakeup(&self) -> Wakeup {
         let wall = self.world.fires_by_time.first().map(|(at, _)| *at);
-        let mono = if self.world.placement_due && self.has_offers() {
+        let mono = if self.world.can_place() {
             Some(Mono::default())
         } else {
             self.world.timers.first().map(|(at, _)| *at)
@@ -159,10 +159,6 @@ impl Engine {
     /// Panics if something that must always hold does not.
     pub fn check(&self) {
         crate::check::check(&self.world);
-    }
-
-    fn has_offers(&self) -> bool {
-        self.world.agents.values().any(|agent| !agent.offers.is_empty())
     }
 
     fn cx<'a>(&'a mut self, now: Now, out: &'a mut Step) -> Cx<'a> {

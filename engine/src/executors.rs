@@ -65,6 +65,16 @@ pub(crate) fn check_idle(cx: &mut Cx<'_>, id: ExecutorId) {
     }
 }
 
+/// Every launch there was dropped: it may not exist, so nothing is launched there again.
+pub(crate) fn doubt(cx: &mut Cx<'_>, id: ExecutorId) {
+    let unproved = |executor: &Executor| {
+        executor.tasks.is_empty() && executor.record.state == ExecutorState::Starting
+    };
+    if cx.world.executors.get(&id).is_some_and(unproved) {
+        stop(cx, id);
+    }
+}
+
 /// Tells an executor to end, now and again until it is gone.
 pub(crate) fn stop(cx: &mut Cx<'_>, id: ExecutorId) {
     if let Some(executor) = cx.world.executors.change(&id) {
@@ -75,11 +85,17 @@ pub(crate) fn stop(cx: &mut Cx<'_>, id: ExecutorId) {
 
 /// Repeats the order to end an executor that is to end.
 pub(crate) fn shutdown_again(cx: &mut Cx<'_>, id: ExecutorId) {
-    let Some(executor) = cx.world.executors.get(&id) else { return };
+    let next = cx.now.mono + limits::KILL_REPEAT_MAX;
+    let Some(executor) = cx.world.executors.memory(&id) else { return };
     if executor.record.state == ExecutorState::Stopping {
+        // One timer an executor, however often it is told in between.
+        let before = executor.told_again_at.replace(next);
         let agent = executor.record.agent.clone();
+        if let Some(before) = before {
+            cx.world.timers.remove(&(before, Timer::ShutdownAgain(id)));
+        }
         cx.effect(Effect::Shutdown { executor: id, agent });
-        cx.world.wake_at(cx.now.mono + limits::KILL_REPEAT_MAX, Timer::ShutdownAgain(id));
+        cx.world.wake_at(next, Timer::ShutdownAgain(id));
     }
 }
 

@@ -149,13 +149,20 @@ pub(crate) fn plan(cx: &mut Cx<'_>, name: &JobName) {
         Schedule::compile(spec, job.created_at).ok()
     });
     unplan(cx, uid);
+    let settled = settled(cx, uid);
     match compiled {
         Some(schedule) => {
-            let next = schedule.next_after(cx.now.wall);
+            let next = schedule.next_after(settled);
             set_next(cx, uid, name.clone(), schedule, next);
         }
-        None => cx.world.cursors.insert(uid, CursorRecord { settled: cx.now.wall, next: None }),
+        None => cx.world.cursors.insert(uid, CursorRecord { settled, next: None }),
     }
+}
+
+/// Up to when the instants of a job are settled by now. Where the wall clock was set back, nothing
+/// is planned again until it has caught up.
+fn settled(cx: &Cx<'_>, uid: JobUid) -> Timestamp {
+    cx.world.cursors.get(&uid).map_or(cx.now.wall, |cursor| cursor.settled.max(cx.now.wall))
 }
 
 /// Forgets when a job fires.
@@ -172,7 +179,7 @@ fn set_next(
     schedule: Schedule,
     next: Option<Timestamp>,
 ) {
-    let settled = cx.now.wall;
+    let settled = settled(cx, uid);
     cx.world.cursors.insert(uid, CursorRecord { settled, next });
     if let Some(next) = next {
         cx.world.fires.insert(uid, Planned { name, schedule, next });

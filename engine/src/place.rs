@@ -1,9 +1,6 @@
 //! A round of placement: from the world to a problem, and from its solution to launches.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 
 use muster_api::{
     AgentId, AppUid, ExecutorId, Resources, RunId, TaskId, limits,
@@ -19,22 +16,27 @@ use crate::{
     records::{ExecutorRecord, ExecutorState, Tries},
     run::{Run, Shard},
     task::{Phase, Task},
-    world::{Executor, Timer, World},
+    world::{Executor, Place, Timer, World},
 };
 
 /// An app revision: what an executor is an instance of.
 type Kind = (AppUid, u64);
 
-/// Launches what fits. What is left waits until something changes.
+/// Launches what fits. What is left waits until something changes. A round looks at a bounded part
+/// of the queue; the next step goes on where it ended, and only then a new round begins.
 pub(crate) fn round(cx: &mut Cx<'_>) {
-    if !std::mem::take(&mut cx.world.placement_due) || cx.world.queue.is_empty() {
+    if !cx.world.can_place() {
         return;
     }
-    let Some(draft) = Draft::of(cx.world) else { return };
+    if cx.world.round_from.is_none() {
+        cx.world.placement_due = false;
+    }
+    let (draft, end) = Draft::of(cx.world);
     let solution = placement::solve(&draft.problem);
     let mut batches = Batches::default();
+    let mut later = false;
     for (candidate, placed) in draft.candidates.iter().zip(&solution.classes) {
-        cx.world.placement_due |= placed.unplaced == Some(Unplaced::Later);
+        later |= placed.unplaced == Some(Unplaced::Later);
         for (item, room) in candidate.items.iter().zip(&placed.rooms) {
             let agent = &draft.agents[*room as usize];
             launch(cx, &mut batches, candidate, *item, agent);
@@ -43,9 +45,13 @@ pub(crate) fn round(cx: &mut Cx<'_>) {
             cx.world.requeue(candidate.run);
         }
     }
+    if !later {
+        cx.world.round_from = end;
+    } else if cx.world.round_from.is_none() {
+        cx.world.placement_due = true;
+    }
     for (agent, tasks) in batches.by_agent {
-        let Some(entry) = cx.world.agents.get_mut(&agent) else { continue };
-        let offers = std::mem::take(&mut entry.offers).into_keys().collect();
+        let offers = cx.world.take_offers(&agent);
         cx.effect(Effect::Launch(LaunchBatch { agent, offers, tasks }));
     }
 }
@@ -74,16 +80,14 @@ struct Draft {
 }
 
 impl Draft {
-    fn of(world: &World) -> Option<Self> {
+    /// The problem of a part of the queue, and where that part ended unless it was the last.
+    fn of(world: &World) -> (Self, Option<Place>) {
         let agents: Vec<(&AgentId, Resources)> = world
             .agents
             .iter()
             .filter(|(_, agent)| !agent.offers.is_empty())
             .map(|(id, agent)| (id, agent.free()))
             .collect();
-        if agents.is_empty() {
-            return None;
-        }
         let mut numbers = Numbers::default();
         for (_, free) in &agents {
             numbers.add_dimensions(free);
@@ -94,8 +98,12 @@ impl Draft {
             candidates: Vec::new(),
         };
         let by_agent: BTreeMap<&AgentId, u32> = agents.iter().map(|(id, _)| *id).zip(0..).collect();
-        for (_, _, _, run) in world.queue.iter().take(limits::CLASSES_PER_ROUND) {
-            draft.add_run(world, &mut numbers, &by_agent, *run);
+        let from = world.round_from.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let mut end = None;
+        let part = world.queue.range((from, Bound::Unbounded)).take(limits::CLASSES_PER_ROUND);
+        for (at, place) in part.enumerate() {
+            draft.add_run(world, &mut numbers, &by_agent, place.3);
+            end = (at + 1 == limits::CLASSES_PER_ROUND).then(|| place.clone());
         }
         for (id, free) in &agents {
             let agent = &world.agents[*id];
@@ -112,10 +120,10 @@ impl Draft {
             class.need.resize(dimensions, 0);
             class.overhead.resize(dimensions, 0);
         }
-        Some(draft)
+        (draft, end)
     }
 
-    /// Adds the waiting shards of a run: those that avoid an agent one by one, the rest together.
+    /// Adds the waiting shards of a run: those that avoid the same agent together, and the rest.
     fn add_run(
         &mut self,
         world: &World,
@@ -126,7 +134,7 @@ impl Draft {
         let Some(run) = world.runs.get(&id) else { return };
         let Some((job, job_version, app, kind)) = documents(world, run) else { return };
         let all_at_once = job.launch == Launch::AllAtOnce && !run.has_started();
-        let mut class = Class {
+        let class = Class {
             need: numbers.add_dimensions(&job.resources),
             overhead: numbers.add_dimensions(&app.resources),
             executor: numbers.kind(kind),
@@ -134,21 +142,17 @@ impl Draft {
             spread: (job.spread == Spread::Host).then(|| hosts_of(world, numbers, run)),
             ..Class::default()
         };
-        let mut alike = Vec::new();
+        let mut alike: BTreeMap<Option<u32>, Vec<u32>> = BTreeMap::new();
         let bound =
             if all_at_once { limits::SHARDS_MAX as usize } else { limits::LAUNCHES_PER_STEP + 1 };
         for (item, tries) in run.pending().take(bound) {
             let avoid = tries.and_then(|tries| agents.get(tries.avoid.as_ref()?).copied());
-            if avoid.is_some() && !all_at_once {
-                let class = Class { count: 1, avoid, ..class.clone() };
-                self.add(class, id, vec![item], (&job, job_version, &app, kind));
-            } else {
-                alike.push(item);
-            }
+            alike.entry(avoid.filter(|_| !all_at_once)).or_default().push(item);
         }
-        if !alike.is_empty() {
-            class.count = alike.len();
-            self.add(class, id, alike, (&job, job_version, &app, kind));
+        // Those that avoid an agent were launched before, so they go first.
+        for (avoid, items) in alike.into_iter().rev() {
+            let class = Class { count: items.len(), avoid, ..class.clone() };
+            self.add(class, id, items, (&job, job_version, &app, kind));
         }
     }
 
@@ -258,6 +262,7 @@ fn launch(
     run.set(item, Shard::Live { task: id, state: ShardState::Launching });
     let payload = payload(cx, candidate, item, id, epoch, tries.attempt);
 
+    let launching_until = cx.now.mono + limits::LAUNCHING_MAX;
     let entry = cx.world.agents.entry(agent.clone()).or_default();
     entry.tasks.insert(id);
     let task = Task {
@@ -271,10 +276,12 @@ fn launch(
         launched_at: cx.now.wall,
         phase: Phase::Launching,
         started_at: None,
+        launching_until,
+        overdue_at: None,
         kills: 0,
     };
     cx.world.tasks.insert(id, task);
-    cx.world.wake_at(cx.now.mono + limits::LAUNCHING_MAX, Timer::Launching(id));
+    cx.world.wake_at(launching_until, Timer::Launching(id));
     batches.by_agent.entry(agent.clone()).or_default().push(TaskLaunch {
         task: id,
         name: format!("{}#{item}", candidate.job.name),
@@ -320,8 +327,7 @@ fn executor_for(
         state: ExecutorState::Starting,
         info: info.clone(),
     };
-    let executor = Executor { record, tasks: BTreeSet::new(), idle_since: None };
-    cx.world.executors.insert(id, executor);
+    cx.world.executors.insert(id, Executor::new(record));
     (id, info, true)
 }
 

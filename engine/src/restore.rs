@@ -94,13 +94,13 @@ pub(crate) fn world(seed: u64, stored: &Records, now: Now) -> Result<World, Rest
             runs.into_iter().map(|(id, record)| (id, Run::restored(record, now))).collect(),
         ),
         tasks: Table::restored(
-            tasks.into_iter().map(|(id, record)| (id, Task::restored(record))).collect(),
+            tasks.into_iter().map(|(id, record)| (id, Task::restored(record, now.mono))).collect(),
         ),
         executors: Table::restored(
             executors
                 .into_iter()
                 .map(|(id, record)| {
-                    (id, Executor { record, tasks: BTreeSet::new(), idle_since: None })
+                    (id, Executor::new(record))
                 })
                 .collect(),
         ),
@@ -113,6 +113,8 @@ pub(crate) fn world(seed: u64, stored: &Records, now: Now) -> Result<World, Rest
         fires: BTreeMap::new(),
         fires_by_time: BTreeSet::new(),
         agents: BTreeMap::new(),
+        offers: BTreeMap::new(),
+        round_from: None,
         timers: BTreeSet::new(),
         ids: IdStream::new(seed, 1),
         placement_due: true,
@@ -208,8 +210,8 @@ pub(crate) fn recover(cx: &mut Cx<'_>) {
             waits.push((until, Timer::Backoff(*id, item)));
         }
     }
-    for (id, _) in cx.world.tasks.iter() {
-        waits.push((cx.now.mono + limits::LAUNCHING_MAX, Timer::Launching(*id)));
+    for (id, task) in cx.world.tasks.iter() {
+        waits.push((task.launching_until, Timer::Launching(*id)));
     }
     cx.world.timers.extend(waits);
     let executors: Vec<_> =

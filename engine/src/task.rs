@@ -1,6 +1,6 @@
 //! The life of a task: the one place where its phase changes.
 
-use muster_api::{AgentId, ExecutorId, RunId, Timestamp};
+use muster_api::{AgentId, ExecutorId, Mono, RunId, Timestamp, limits};
 
 use crate::{
     event::Signal,
@@ -22,6 +22,10 @@ pub(crate) struct Task {
     pub(crate) phase: Phase,
     /// Memory only: when its code was first seen to run.
     pub(crate) started_at: Option<Timestamp>,
+    /// Memory only: until when it may be launching.
+    pub(crate) launching_until: Mono,
+    /// Memory only: when the engine ends it if its executor has not.
+    pub(crate) overdue_at: Option<Mono>,
     /// Memory only: how often it was told to end, which paces the next time.
     pub(crate) kills: u32,
 }
@@ -92,7 +96,7 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         (P::Launching | P::Running, S::Running) => Goes(P::Running),
         (P::Running, S::Starting | S::PerhapsAlive) => Goes(P::Running),
         // A task that is being killed and that we did not tell to end was told so before a
-        // restart: nobody else kills.
+        // restart, or by somebody else: what that means is seen when it has ended.
         (P::Launching | P::Running, S::Killing) => Goes(P::Killing(K::Asked)),
         // It did start after all, and the kill is on its way: that counts as a death.
         (P::Killing(K::Launching), S::Running) => Goes(P::Running),
@@ -131,7 +135,7 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
 
 impl Task {
     /// A task as it was stored. Nothing is known of its phase but that it was launched.
-    pub(crate) fn restored(record: TaskRecord) -> Self {
+    pub(crate) fn restored(record: TaskRecord, now: Mono) -> Self {
         Self {
             run: record.run,
             item: record.item,
@@ -143,6 +147,8 @@ impl Task {
             launched_at: record.launched_at,
             phase: Phase::Launching,
             started_at: None,
+            launching_until: now + limits::LAUNCHING_MAX,
+            overdue_at: None,
             kills: 0,
         }
     }

@@ -87,15 +87,24 @@ fn watch_timeout(cx: &mut Cx<'_>, task: TaskId, run: RunId) {
     let Some(spec) = cx.world.runs.get(&run).and_then(|run| cx.world.spec_of(run)) else { return };
     if !spec.timeout.is_zero() {
         let allowed = spec.timeout.duration() + spec.kill_grace.duration() + limits::TIMEOUT_SLACK;
-        cx.world.wake_at(cx.now.mono + allowed, Timer::Overdue(task));
+        let at = cx.now.mono + allowed;
+        if let Some(task) = cx.world.tasks.memory(&task) {
+            task.overdue_at = Some(at);
+        }
+        cx.world.wake_at(at, Timer::Overdue(task));
     }
 }
 
 /// Tells a task to end, now and again until it has.
 pub(crate) fn kill(cx: &mut Cx<'_>, id: TaskId, cause: KillCause) {
     let Some(task) = cx.world.tasks.memory(&id) else { return };
+    // One that is being killed is told again in its own time, whoever asks how often.
+    let is_told = task.kills > 0 && matches!(task.phase, Phase::Killing(_));
     if !matches!(task.phase, Phase::Killing(KillCause::Asked)) {
         task.phase = Phase::Killing(cause);
+    }
+    if is_told {
+        return;
     }
     let (run, item) = (task.run, task.item);
     if let Some(run) = cx.world.runs.memory(&run) {
@@ -138,6 +147,10 @@ pub(crate) fn check_overdue(cx: &mut Cx<'_>, id: TaskId) {
 fn over(cx: &mut Cx<'_>, id: TaskId, ending: Ending, message: &str, report: &TaskReport) {
     let Some(task) = cx.world.tasks.remove(&id) else { return };
     executors::task_left(cx, &task, id);
+    if ending == Ending::NeverStarted {
+        executors::doubt(cx, task.executor);
+    }
+    forget_timers(cx, &task, id);
     let run = cx.world.runs.get(&task.run);
     let newest = run.and_then(|run| cx.world.newest_spec_of(run));
     let stopping = run.is_none_or(|run| run.is_stopping());
@@ -158,6 +171,14 @@ fn over(cx: &mut Cx<'_>, id: TaskId, ending: Ending, message: &str, report: &Tas
         run.set(task.item, shard);
     }
     runs::proceed(cx, task.run);
+}
+
+/// Nobody needs to look at a task again that is over.
+fn forget_timers(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
+    cx.world.timers.remove(&(task.launching_until, Timer::Launching(id)));
+    if let Some(at) = task.overdue_at {
+        cx.world.timers.remove(&(at, Timer::Overdue(id)));
+    }
 }
 
 /// Lets a shard start again whose back-off is over.
@@ -199,10 +220,14 @@ impl Aftermath {
         let mut tries = Tries { replaces: Some(id), ..task.tries.clone() };
         let again = |mut tries: Tries, wait: std::time::Duration, what: &str| {
             let how = words(what);
-            tries.reason = Some(how.clone());
+            tries.reason = Some(shortened(&how));
             let state = if wait.is_zero() { ShardState::Pending } else { ShardState::BackingOff };
             Self { state, again: Some((tries, wait)), how }
         };
+        // Only a run that is stopping has its tasks killed on request; whoever else ended this one,
+        // it is a death like any other.
+        let killed_by_nobody = ending == Ending::Cancelled && !stopping;
+        let ending = if killed_by_nobody { Ending::Died } else { ending };
         let (failed, state) = match ending {
             Ending::Succeeded => return over(ShardState::Succeeded, "succeeded"),
             Ending::Cancelled => return over(ShardState::Cancelled, "ended as asked"),
@@ -212,6 +237,7 @@ impl Aftermath {
                 tries.attempt = tries.attempt.saturating_sub(1);
                 tries.replaces = task.tries.replaces;
                 tries.never_started += 1;
+                tries.avoid = Some(task.agent.clone());
                 let wait = spec.map_or(std::time::Duration::ZERO, |spec| {
                     let beyond = tries.never_started.checked_sub(limits::NEVER_STARTED_FREE);
                     beyond.map_or(std::time::Duration::ZERO, |n| spec.failover.backoff.wait(n))
@@ -262,6 +288,13 @@ impl Aftermath {
         tries.deaths += 1;
         again(tries, wait, what)
     }
+}
+
+/// The first words of a reason: every waiting shard keeps them in the record of its run, and the
+/// history of its task has all of them.
+fn shortened(how: &str) -> String {
+    const CHARS: usize = 120;
+    how.chars().take(CHARS).collect()
 }
 
 fn write_history(cx: &mut Cx<'_>, task: &Task, id: TaskId, after: &Aftermath, report: &TaskReport) {

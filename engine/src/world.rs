@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) fires_by_time: BTreeSet<(Timestamp, JobUid)>,
     /// The agents that have registered, or that tasks and executors were launched on.
     pub(crate) agents: BTreeMap<AgentId, Agent>,
+    /// The agents of the offers that are held.
+    pub(crate) offers: BTreeMap<OfferId, AgentId>,
     /// What is to be done at some time, if it still makes sense then.
     pub(crate) timers: BTreeSet<(Mono, Timer)>,
     /// The newest epoch given out.
@@ -55,6 +57,8 @@ pub(crate) struct World {
     pub(crate) ids: IdStream,
     /// Whether something changed that may let a waiting shard start.
     pub(crate) placement_due: bool,
+    /// Where the round of placement goes on that has not come to the end of the queue.
+    pub(crate) round_from: Option<Place>,
 }
 
 /// The place of a run in the queue: priority, planned time, name, id.
@@ -75,6 +79,15 @@ pub(crate) struct Executor {
     pub(crate) tasks: BTreeSet<TaskId>,
     /// Memory only: since when it has no task.
     pub(crate) idle_since: Option<Mono>,
+    /// Memory only: when it is told to end again.
+    pub(crate) told_again_at: Option<Mono>,
+}
+
+impl Executor {
+    /// An executor without tasks.
+    pub(crate) fn new(record: ExecutorRecord) -> Self {
+        Self { record, tasks: BTreeSet::new(), idle_since: None, told_again_at: None }
+    }
 }
 
 /// An executor host, as far as the engine needs to know.
@@ -169,8 +182,8 @@ impl World {
             self.waiting.remove(&place);
         }
         if goes_on && counts.pending > 0 && at_turn {
-            self.queue.insert(place);
-            self.placement_due = true;
+            // A further shard of a run that waits cannot fit where its siblings did not.
+            self.placement_due |= self.queue.insert(place);
         } else {
             self.queue.remove(&place);
         }
@@ -196,6 +209,21 @@ impl World {
             self.counters.insert((), CountersRecord { epoch_bound: self.epoch + BLOCK });
         }
         self.epoch
+    }
+
+    /// Takes all offers of an agent, to use them up or to give them back.
+    pub(crate) fn take_offers(&mut self, agent: &AgentId) -> Vec<OfferId> {
+        let Some(agent) = self.agents.get_mut(agent) else { return Vec::new() };
+        let offers: Vec<_> = std::mem::take(&mut agent.offers).into_keys().collect();
+        for offer in &offers {
+            self.offers.remove(offer);
+        }
+        offers
+    }
+
+    /// Whether a round of placement has something to do.
+    pub(crate) fn can_place(&self) -> bool {
+        (self.placement_due || self.round_from.is_some()) && !self.offers.is_empty()
     }
 
     /// Sets a timer.

@@ -51,7 +51,7 @@ fn needs_at_least(class: &Class, failed: &Class) -> bool {
 }
 
 fn place(rooms: &mut [Room], class: &Class, limit: usize) -> Placed {
-    if class.all_at_once && class.count > limit {
+    if limit == 0 || class.all_at_once && class.count > limit {
         return Placed { rooms: Vec::new(), unplaced: Some(Unplaced::Later) };
     }
     let mut search = Search::new(rooms, class);
