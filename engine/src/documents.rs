@@ -49,9 +49,11 @@ pub(crate) fn put_app(cx: &mut Cx<'_>, spec: AppSpec, expect: Expect) -> Command
             (AppRecord { version, revision, spec, updated_at, ..app }, Change::Updated)
         }
     };
-    cx.world.revisions.insert((record.uid, record.revision), record.spec.clone());
-    let view = record.view();
-    cx.world.apps.insert(record.spec.name.clone(), record);
+    let (uid, former) = (record.uid, record.revision - 1);
+    cx.world.revisions.insert((uid, record.revision), record.spec.clone());
+    let (view, name) = (record.view(), record.spec.name.clone());
+    cx.world.apps.insert(name.clone(), record);
+    executors::forget_revision(cx, &name, uid, former);
     cx.world.placement_due = true;
     Ok(Accepted::App(Box::new(view), change))
 }

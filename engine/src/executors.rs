@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muster_api::{
-    ExecutorId, TaskId, limits,
+    AppName, AppUid, ExecutorId, TaskId, limits,
     spec::{AppSpec, Lease},
 };
 
@@ -118,7 +118,8 @@ fn forget(cx: &mut Cx<'_>, id: ExecutorId) {
         if let Some(agent) = cx.world.agents.get_mut(&executor.record.agent) {
             agent.executors.remove(&id);
         }
-        forget_revision(cx, &executor);
+        let record = &executor.record;
+        forget_revision(cx, &record.app, record.app_uid, record.revision);
     }
 }
 
@@ -133,20 +134,15 @@ fn app_of<'a>(cx: &'a Cx<'_>, id: ExecutorId) -> Option<&'a AppSpec> {
 }
 
 /// Forgets a revision of an app that is not its newest one, once nothing uses it.
-fn forget_revision(cx: &mut Cx<'_>, executor: &Executor) {
-    let (uid, revision) = (executor.record.app_uid, executor.record.revision);
-    let newest = cx.world.apps.get(&executor.record.app);
+pub(crate) fn forget_revision(cx: &mut Cx<'_>, app: &AppName, uid: AppUid, revision: u64) {
+    let newest = cx.world.apps.get(app);
     if newest.is_some_and(|app| app.uid == uid && app.revision == revision) {
         return;
     }
-    let by_executor = cx
-        .world
-        .executors
-        .iter()
-        .any(|(_, other)| other.record.app_uid == uid && other.record.revision == revision);
-    let by_run = cx.world.runs.iter().any(|(_, run)| {
-        run.record().app == executor.record.app && run.record().revision == Some(revision)
-    });
+    let mut executors = cx.world.executors.iter().map(|(_, executor)| &executor.record);
+    let by_executor = executors.any(|other| (other.app_uid, other.revision) == (uid, revision));
+    let mut runs = cx.world.runs.iter().map(|(_, run)| run.record());
+    let by_run = runs.any(|run| run.app == *app && run.revision == Some(revision));
     if !by_executor && !by_run {
         cx.world.revisions.remove(&(uid, revision));
     }

@@ -1,9 +1,9 @@
 //! Answers about live state.
 
-use std::ops::Bound;
+use std::{collections::BTreeMap, ops::Bound};
 
 use muster_api::{
-    AgentId, JobName, Resources, RunId, limits,
+    AgentId, Amount, JobName, Resources, RunId, limits,
     spec::{AppSpec, JobSpec, Launch},
     views::{Cause, QueueView, RunView, ShardState, ShardView, WaitReason},
 };
@@ -28,7 +28,10 @@ pub(crate) fn answer(cx: &Cx<'_>, query: Query) -> Answer {
         Query::Task { run, item } => Answer::Task(place(world, run, item)),
         Query::Queue { skip, limit } => {
             let places = world.waiting.iter().skip(skip).take(limit.min(limits::LIVE_ROWS));
-            Answer::Queue(places.filter_map(|place| queue_row(world, place.3)).collect())
+            let mut rooms = Rooms::of(world);
+            Answer::Queue(
+                places.filter_map(|place| queue_row(world, &mut rooms, place.3)).collect(),
+            )
         }
         Query::Fires { job } => Answer::Fires(fires(world, &job)),
         // The driver asks the master; the engine knows no agents but through their offers.
@@ -117,7 +120,7 @@ fn fires(world: &World, job: &JobName) -> Vec<LiveFire> {
 }
 
 /// A waiting run with its reason, reckoned when asked.
-fn queue_row(world: &World, id: RunId) -> Option<QueueView> {
+fn queue_row(world: &World, rooms: &mut Rooms<'_>, id: RunId) -> Option<QueueView> {
     let run = world.runs.get(&id)?;
     let (record, counts) = (run.record(), run.counts());
     let job = world.spec_of(run)?;
@@ -129,9 +132,9 @@ fn queue_row(world: &World, id: RunId) -> Option<QueueView> {
             let detail = format!("{} shard(s) wait out their back-off", counts.backing_off);
             (WaitReason::BackingOff, detail)
         } else if job.launch == Launch::AllAtOnce && !run.has_started() {
-            all_at_once_reason(world, &job, &app.spec, counts.pending)
+            rooms.all_at_once_reason(&job, &app.spec, counts.pending)
         } else {
-            room_reason(world, &job, &app.spec)
+            rooms.reason(&job, &app.spec)
         };
     Some(QueueView {
         run: id,
@@ -145,21 +148,65 @@ fn queue_row(world: &World, id: RunId) -> Option<QueueView> {
     })
 }
 
-/// How many shards of a run that starts all at once fit on the hosts together, each with an
-/// executor of its own.
-fn all_at_once_reason(
-    world: &World,
-    job: &JobSpec,
-    app: &AppSpec,
-    shards: u32,
-) -> (WaitReason, String) {
-    let hosts = world.agents.values().filter(|agent| agent.silent_since.is_none());
-    let fit: u64 = hosts.map(|agent| shards_that_fit(&agent.free(), job, app)).sum();
-    if fit == 0 || fit >= u64::from(shards) {
-        return room_reason(world, job, app);
+/// What is free on the hosts that are there, reckoned once for all rows of an answer.
+struct Rooms<'a> {
+    hosts: Vec<(&'a AgentId, &'a str, Resources)>,
+    /// The reasons found so far, by what was needed: many runs need the same.
+    known: BTreeMap<Resources, (WaitReason, String)>,
+}
+
+impl<'a> Rooms<'a> {
+    fn of(world: &'a World) -> Self {
+        let present = world.agents.iter().filter(|(_, agent)| agent.silent_since.is_none());
+        let hosts = present.map(|(id, agent)| (id, agent.hostname.as_str(), agent.free()));
+        Self { hosts: hosts.collect(), known: BTreeMap::new() }
     }
-    let detail = format!("all {shards} shards start at once, and there is room for {fit} now");
-    (WaitReason::NoRoom, detail)
+
+    /// How many shards of a run that starts all at once fit on the hosts together, each with an
+    /// executor of its own.
+    fn all_at_once_reason(
+        &mut self,
+        job: &JobSpec,
+        app: &AppSpec,
+        shards: u32,
+    ) -> (WaitReason, String) {
+        let fit: u64 = self.hosts.iter().map(|(.., free)| shards_that_fit(free, job, app)).sum();
+        if fit == 0 || fit >= u64::from(shards) {
+            return self.reason(job, app);
+        }
+        let detail = format!("all {shards} shards start at once, and there is room for {fit} now");
+        (WaitReason::NoRoom, detail)
+    }
+
+    /// Which dimension is short by how much on the best host.
+    fn reason(&mut self, job: &JobSpec, app: &AppSpec) -> (WaitReason, String) {
+        if self.hosts.is_empty() {
+            let detail = "no executor host is there; start one with `muster agent`".to_owned();
+            return (WaitReason::NoAgents, detail);
+        }
+        let Some(need) = job.resources.checked_add(&app.resources) else {
+            return (WaitReason::NoRoom, "it needs more than any host can have".to_owned());
+        };
+        let hosts = &self.hosts;
+        self.known.entry(need).or_insert_with_key(|need| best_host_reason(hosts, need)).clone()
+    }
+}
+
+fn best_host_reason(
+    hosts: &[(&AgentId, &str, Resources)],
+    need: &Resources,
+) -> (WaitReason, String) {
+    let best = hosts.iter().min_by_key(|(id, _, free)| (shortage(need, free), *id));
+    match best {
+        Some((id, hostname, free)) if shortage(need, free).0 > 0 => {
+            let words = shortage_words(need, free);
+            let detail = format!(
+                "no host has room for a shard and its executor: the best, {hostname} ({id}), {words}"
+            );
+            (WaitReason::NoRoom, detail)
+        }
+        _ => (WaitReason::NotTried, "it is next".to_owned()),
+    }
 }
 
 fn shards_that_fit(free: &Resources, job: &JobSpec, app: &AppSpec) -> u64 {
@@ -170,44 +217,26 @@ fn shards_that_fit(free: &Resources, job: &JobSpec, app: &AppSpec) -> u64 {
     fit.min().unwrap_or(0)
 }
 
-/// Which dimension is short by how much on the best host.
-fn room_reason(world: &World, job: &JobSpec, app: &AppSpec) -> (WaitReason, String) {
-    let present = world.agents.values().filter(|agent| agent.silent_since.is_none());
-    if present.count() == 0 {
-        let detail = "no executor host is there; start one with `muster agent`".to_owned();
-        return (WaitReason::NoAgents, detail);
-    }
-    let Some(need) = job.resources.checked_add(&app.resources) else {
-        return (WaitReason::NoRoom, "it needs more than any host can have".to_owned());
-    };
-    let best = world
-        .agents
-        .iter()
-        .filter(|(_, agent)| agent.silent_since.is_none())
-        .map(|(id, agent)| (shortage(&need, &agent.free()), id, agent.hostname.as_str()))
-        .min();
-    match best {
-        Some(((0, _, _), ..)) | None => (WaitReason::NotTried, "it is next".to_owned()),
-        Some(((_, _, words), id, hostname)) => (WaitReason::NoRoom, no_room(&words, id, hostname)),
-    }
-}
-
-fn no_room(words: &str, id: &AgentId, hostname: &str) -> String {
-    format!("no host has room for a shard and its executor: the best, {hostname} ({id}), {words}")
-}
-
-/// How many dimensions are short, by how much in all, and that in words.
-fn shortage(need: &Resources, free: &Resources) -> (usize, u64, String) {
-    let (mut missing, mut total) = (Vec::new(), 0);
-    for (name, amount) in need.iter() {
+/// By how much each dimension is short that is.
+fn short<'a>(
+    need: &'a Resources,
+    free: &'a Resources,
+) -> impl Iterator<Item = (&'a str, Amount, Amount, Amount)> {
+    need.iter().filter_map(|(name, amount)| {
         let has = free.get(name);
-        if let Some(short) = amount.thousandths().checked_sub(has.thousandths())
-            && short > 0
-        {
-            total += short;
-            let short = muster_api::Amount::from_thousandths(short);
-            missing.push(format!("is short of {short} {name} ({amount} needed, {has} free)"));
-        }
-    }
-    (missing.len(), total, missing.join(" and "))
+        let short = amount.thousandths().checked_sub(has.thousandths()).filter(|n| *n > 0)?;
+        Some((name, Amount::from_thousandths(short), amount, has))
+    })
+}
+
+/// How many dimensions are short, and by how much in all.
+fn shortage(need: &Resources, free: &Resources) -> (usize, u64) {
+    short(need, free).fold((0, 0), |(n, sum), (_, short, ..)| (n + 1, sum + short.thousandths()))
+}
+
+fn shortage_words(need: &Resources, free: &Resources) -> String {
+    let words = short(need, free).map(|(name, short, amount, has)| {
+        format!("is short of {short} {name} ({amount} needed, {has} free)")
+    });
+    words.collect::<Vec<_>>().join(" and ")
 }

@@ -84,6 +84,8 @@ pub(crate) fn world(seed: u64, stored: &Records, now: Now) -> Result<World, Rest
     let runs: BTreeMap<RunId, RunRecord> = rows(stored, records::RUNS)?;
     let tasks: BTreeMap<TaskId, TaskRecord> = rows(stored, records::TASKS)?;
     let executors: BTreeMap<_, ExecutorRecord> = rows(stored, records::EXECUTORS)?;
+    let keys_by_time =
+        idempotency.iter().map(|((job, key), kept)| (kept.at, *job, key.clone())).collect();
     let mut world = World {
         apps: Table::restored(rows(stored, records::APPS)?),
         revisions: Table::restored(revisions),
@@ -97,12 +99,7 @@ pub(crate) fn world(seed: u64, stored: &Records, now: Now) -> Result<World, Rest
             tasks.into_iter().map(|(id, record)| (id, Task::restored(record, now.mono))).collect(),
         ),
         executors: Table::restored(
-            executors
-                .into_iter()
-                .map(|(id, record)| {
-                    (id, Executor::new(record))
-                })
-                .collect(),
+            executors.into_iter().map(|(id, record)| (id, Executor::new(record))).collect(),
         ),
         idempotency: Table::restored(idempotency),
         epoch: counters.map_or(0, |counters| counters.epoch_bound),
@@ -113,6 +110,7 @@ pub(crate) fn world(seed: u64, stored: &Records, now: Now) -> Result<World, Rest
         fires: BTreeMap::new(),
         fires_by_time: BTreeSet::new(),
         agents: BTreeMap::new(),
+        keys_by_time,
         offers: BTreeMap::new(),
         round_from: None,
         timers: BTreeSet::new(),

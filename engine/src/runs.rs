@@ -8,6 +8,7 @@ use muster_api::{
 use crate::{
     cx::Cx,
     effect::{Effect, Note},
+    executors,
     items::Items,
     records::{self, JobRecord, RunRecord, ShardsRecord},
     run::Run,
@@ -129,6 +130,10 @@ fn end(cx: &mut Cx<'_>, id: RunId) {
     cx.history(records::past_run_index_key(&id), &uid);
     cx.note(Note::RunEnded { run: id, state });
     cx.effect(Effect::RunOver(id));
+    let app = cx.world.apps.get(&stored.app).map(|app| app.uid);
+    if let (Some(app), Some(revision)) = (app, stored.revision) {
+        executors::forget_revision(cx, &stored.app, app, revision);
+    }
     leave_lane(cx, uid, id);
 }
 

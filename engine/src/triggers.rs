@@ -40,7 +40,8 @@ pub(crate) fn trigger(
     }
     let view = start(cx, &job, &request)?;
     if let Some(key) = key {
-        forget_old_keys(cx, job.uid);
+        forget_old_keys(cx);
+        cx.world.keys_by_time.insert((cx.now.wall, job.uid, key.clone()));
         let record = IdempotencyRecord { request, answer: view.clone(), at: cx.now.wall };
         cx.world.idempotency.insert((job.uid, key), record);
     }
@@ -95,16 +96,19 @@ fn answered_before(
     Some(Err(Rejected::Conflict { detail }))
 }
 
-fn forget_old_keys(cx: &mut Cx<'_>, job: JobUid) {
-    let now = cx.now.wall;
-    let of_job = cx.world.idempotency.range((job, String::new())..);
-    let old: Vec<_> = of_job
-        .take_while(|((uid, _), _)| *uid == job)
-        .filter(|(_, record)| now.since(record.at) > limits::IDEMPOTENCY_KEPT)
-        .map(|(key, _)| key.clone())
-        .collect();
-    for key in old {
-        cx.world.idempotency.remove(&key);
+/// Forgets a few keys that are over a day old, of whichever job; each new key pays for them.
+fn forget_old_keys(cx: &mut Cx<'_>) {
+    const AT_ONCE: usize = 10;
+    for _ in 0..AT_ONCE {
+        match cx.world.keys_by_time.first() {
+            Some((at, ..)) if cx.now.wall.since(*at) > limits::IDEMPOTENCY_KEPT => {}
+            _ => return,
+        }
+        if let Some((at, job, key)) = cx.world.keys_by_time.pop_first()
+            && cx.world.idempotency.get(&(job, key.clone())).is_some_and(|kept| kept.at == at)
+        {
+            cx.world.idempotency.remove(&(job, key));
+        }
     }
 }
 

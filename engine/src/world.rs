@@ -48,6 +48,8 @@ pub(crate) struct World {
     pub(crate) fires_by_time: BTreeSet<(Timestamp, JobUid)>,
     /// The agents that have registered, or that tasks and executors were launched on.
     pub(crate) agents: BTreeMap<AgentId, Agent>,
+    /// Idempotency keys, the oldest first.
+    pub(crate) keys_by_time: BTreeSet<(Timestamp, JobUid, String)>,
     /// The agents of the offers that are held.
     pub(crate) offers: BTreeMap<OfferId, AgentId>,
     /// What is to be done at some time, if it still makes sense then.

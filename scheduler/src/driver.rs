@@ -20,6 +20,11 @@ use crate::{
     store::{Commit, State, StoreError},
 };
 
+/// How long events are taken in before what they led to is committed and leaves: answers to
+/// heartbeats are among that, and leases depend on them.
+const BATCH_TIME: Duration = Duration::from_millis(20);
+/// Effects that wait for one commit.
+const BATCH_EFFECTS: usize = 1_000;
 /// The longest sleep when nothing is due: a wall clock that is set is noticed within it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -76,7 +81,8 @@ impl Pending {
 
     /// Whether it is time to commit before anything else is taken in.
     fn is_full(&self, kept_back: usize) -> bool {
-        self.writes.len() + kept_back >= limits::COMMIT_RECORDS / 2
+        self.effects.len() >= BATCH_EFFECTS
+            || self.writes.len() + kept_back >= limits::COMMIT_RECORDS / 2
             || self.bytes >= limits::COMMIT_BYTES / 2
     }
 }
@@ -122,7 +128,9 @@ impl Driver {
         let mut sequence = 0;
         pending.add(first);
         loop {
+            let begun = clock::mono();
             while !pending.is_full(self.core.unwritten())
+                && clock::mono().since(begun) < BATCH_TIME
                 && let Some(event) = self.ready(&mut asked)
             {
                 pending.add(self.core.advance(clock::now(), event));
