@@ -40,7 +40,7 @@ fn bad_documents_are_refused_with_all_their_faults() {
     fields.sort_unstable();
     let expected = [
         "priority",
-        "resources",
+        "resources.cpus",
         "retry.feathers",
         "schedule.cron",
         "script",
