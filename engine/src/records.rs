@@ -302,6 +302,19 @@ pub struct TaskRecord {
     pub executor: ExecutorId,
     /// When it was launched.
     pub launched_at: Timestamp,
+    /// Why the engine ends it, when that is by a rule of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_for: Option<EndedFor>,
+}
+
+/// The rules by which the engine ends a task that nobody asked it to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedFor {
+    /// It took longer than its time-out.
+    Timeout,
+    /// It was launching for too long.
+    Launching,
 }
 
 /// A stored executor that is not gone.

@@ -11,7 +11,6 @@ use muster_api::{
     schedule::Schedule,
     spec::{AppSpec, JobSpec},
     step::Records,
-    views::ShardState,
 };
 use serde::de::DeserializeOwned;
 
@@ -26,8 +25,7 @@ use crate::{
     run::{Run, Shard},
     runs,
     tables::Table,
-    task::KillCause,
-    task::Task,
+    task::{KillCause, Phase, Task},
     tasks,
     world::{Executor, Planned, Timer, World},
 };
@@ -140,9 +138,12 @@ fn place_tasks(world: &mut World, now: Now) -> Result<(), RestoreError> {
     let places: Vec<_> = world
         .tasks
         .iter()
-        .map(|(id, t)| (*id, t.run, t.item, t.agent.clone(), t.hostname.clone(), t.executor))
+        .map(|(id, t)| {
+            let state = tasks::shard_state(t.phase);
+            (*id, t.run, t.item, t.agent.clone(), t.hostname.clone(), t.executor, state)
+        })
         .collect();
-    for (id, run, item, agent, hostname, executor) in places {
+    for (id, run, item, agent, hostname, executor, state) in places {
         let agent = world.agents.entry(agent).or_default();
         agent.silent_since = Some(now.mono);
         agent.hostname = hostname;
@@ -154,7 +155,7 @@ fn place_tasks(world: &mut World, now: Now) -> Result<(), RestoreError> {
             key: format!("{}{id}", records::TASKS),
             missing: format!("run {run}"),
         })?;
-        run.set(item, Shard::Live { task: id, state: ShardState::Launching });
+        run.set(item, Shard::Live { task: id, state });
     }
     Ok(())
 }
@@ -212,6 +213,16 @@ pub(crate) fn recover(cx: &mut Cx<'_>) {
         waits.push((task.launching_until, Timer::Launching(*id)));
     }
     cx.world.timers.extend(waits);
+    let ending: Vec<TaskId> = cx
+        .world
+        .tasks
+        .iter()
+        .filter(|(_, task)| matches!(task.phase, Phase::Killing(_)))
+        .map(|(id, _)| *id)
+        .collect();
+    for id in ending {
+        tasks::kill_again(cx, id);
+    }
     let executors: Vec<_> =
         cx.world.executors.iter().map(|(id, e)| (*id, e.tasks.is_empty())).collect();
     for (id, idle) in executors {

@@ -4,7 +4,7 @@ use muster_api::{AgentId, ExecutorId, Mono, RunId, Timestamp, limits};
 
 use crate::{
     event::Signal,
-    records::{TaskRecord, Tries},
+    records::{EndedFor, TaskRecord, Tries},
 };
 
 /// A task that is not over.
@@ -134,7 +134,8 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
 }
 
 impl Task {
-    /// A task as it was stored. Nothing is known of its phase but that it was launched.
+    /// A task as it was stored. Nothing is known of its phase but that it was launched, and whether
+    /// a rule of the engine ends it.
     pub(crate) fn restored(record: TaskRecord, now: Mono) -> Self {
         Self {
             run: record.run,
@@ -145,7 +146,11 @@ impl Task {
             hostname: record.hostname,
             executor: record.executor,
             launched_at: record.launched_at,
-            phase: Phase::Launching,
+            phase: match record.ended_for {
+                None => Phase::Launching,
+                Some(EndedFor::Timeout) => Phase::Killing(KillCause::Timeout),
+                Some(EndedFor::Launching) => Phase::Killing(KillCause::Launching),
+            },
             started_at: None,
             launching_until: now + limits::LAUNCHING_MAX,
             overdue_at: None,
@@ -164,6 +169,11 @@ impl Task {
             hostname: self.hostname.clone(),
             executor: self.executor,
             launched_at: self.launched_at,
+            ended_for: match self.phase {
+                Phase::Killing(KillCause::Timeout) => Some(EndedFor::Timeout),
+                Phase::Killing(KillCause::Launching) => Some(EndedFor::Launching),
+                Phase::Launching | Phase::Running | Phase::Killing(KillCause::Asked) => None,
+            },
         }
     }
 }

@@ -59,8 +59,14 @@ fn zombie(cx: &mut Cx<'_>, update: &TaskUpdate) {
 fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
     let Some(task) = cx.world.tasks.memory(&update.task) else { return };
     let began = phase == Phase::Running && task.phase != Phase::Running;
+    let started_after_all = began && task.phase == Phase::Killing(KillCause::Launching);
     task.phase = phase;
     let (run, item) = (task.run, task.item);
+    if started_after_all {
+        // What is stored says that it never started.
+        cx.world.tasks.change(&update.task);
+    }
+    let Some(task) = cx.world.tasks.memory(&update.task) else { return };
     if began {
         // Reconciliation tells that it runs, and not since when; its executor will, at its end.
         let reported = update.at.filter(|_| update.uuid.is_some());
@@ -97,7 +103,12 @@ fn watch_timeout(cx: &mut Cx<'_>, task: TaskId, run: RunId) {
 
 /// Tells a task to end, now and again until it has.
 pub(crate) fn kill(cx: &mut Cx<'_>, id: TaskId, cause: KillCause) {
-    let Some(task) = cx.world.tasks.memory(&id) else { return };
+    // A rule of the engine must be known after a restart too; what a user asked for is in the run.
+    let task = match cause {
+        KillCause::Asked => cx.world.tasks.memory(&id),
+        KillCause::Timeout | KillCause::Launching => cx.world.tasks.change(&id),
+    };
+    let Some(task) = task else { return };
     // One that is being killed is told again in its own time, whoever asks how often.
     let is_told = task.kills > 0 && matches!(task.phase, Phase::Killing(_));
     if !matches!(task.phase, Phase::Killing(KillCause::Asked)) {
