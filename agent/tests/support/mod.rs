@@ -93,7 +93,9 @@ impl RunningAgent {
             let outcome = runtime.block_on(muster_agent::run(config, async {
                 let _ = stopped.await;
             }));
-            runtime.shutdown_background();
+            // What still ends in the background holds the work folder's lock, and tests start again
+            // at once.
+            runtime.shutdown_timeout(Duration::from_secs(5));
             outcome
         });
         Self { stop: Some(stop), thread: Some(thread) }
