@@ -1,7 +1,5 @@
 //! What reaches the engine.
 
-use std::collections::BTreeMap;
-
 use muster_api::{
     AgentId, AppName, ExecutorId, JobName, Mono, OfferId, Resources, RunId, TaskId, Timestamp,
     spec::{AppSpec, Fault, JobSpec},
@@ -80,8 +78,6 @@ pub struct AgentRegistered {
     pub agent: AgentId,
     /// Its host name.
     pub hostname: String,
-    /// Facts about it.
-    pub attributes: BTreeMap<String, String>,
     /// Its host has booted since it registered before: nothing of then can live.
     pub rebooted: bool,
     /// Our tasks that it knows; none other of ours lives there.

@@ -184,7 +184,6 @@ impl Player {
         Event::AgentRegistered(AgentRegistered {
             agent: agent.parse().unwrap(),
             hostname: format!("host-of-{agent}"),
-            attributes: BTreeMap::new(),
             rebooted,
             tasks,
             executors,

@@ -115,10 +115,9 @@ impl World {
         let agent: AgentId = "agent-1".parse().unwrap();
         let hostname = "host-1".to_owned();
         if number == 1 {
-            let (attributes, tasks, executors) = (BTreeMap::new(), Vec::new(), Vec::new());
+            let (tasks, executors) = (Vec::new(), Vec::new());
             let (agent, hostname) = (agent.clone(), hostname.clone());
-            let news =
-                AgentRegistered { agent, hostname, attributes, rebooted: false, tasks, executors };
+            let news = AgentRegistered { agent, hostname, rebooted: false, tasks, executors };
             self.event(Event::AgentRegistered(news)).await;
         }
         let id = format!("offer-{number}").parse().unwrap();
