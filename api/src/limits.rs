@@ -31,9 +31,13 @@ pub const SHARDS_MAX: u32 = 10_000;
 pub const SHARDS_ALL_AT_ONCE_MAX: u32 = 500;
 /// Triggered runs that may wait for one job; more are refused with 429.
 pub const WAITING_TRIGGERS_PER_JOB: usize = 100;
+/// Bytes of a cron expression: every second, minute, hour, day, month and year written out.
+pub const CRON_BYTES: usize = 1_200;
+/// The longest jitter of a job that fires once. Others have the distance of their fires.
+pub const JITTER_MAX: Duration = Duration::from_secs(24 * 3600);
 /// Planned instants of one job that one step looks at; what is older becomes one range.
 pub const INSTANTS_PER_STEP: usize = 1_000;
-/// Classes (waiting parts of runs) that one round of placement tries.
+/// Runs that one step tries to place; those that are left are the matter of the next one.
 pub const CLASSES_PER_ROUND: usize = 1_000;
 /// Offers of one agent that the engine holds; more are given back to become one, for each task
 /// that ends frees a small offer of its own.
@@ -103,6 +107,9 @@ pub const TIMEOUT_SLACK: Duration = Duration::from_secs(10);
 pub const KILL_REPEAT_FIRST: Duration = Duration::from_secs(1);
 /// ... to this.
 pub const KILL_REPEAT_MAX: Duration = Duration::from_secs(30);
+/// From the end of a killed task's grace to the agent's ending its executor, which does not do so
+/// itself. One that works takes 30 s where it cannot end a handler; this one is frozen, or broken.
+pub const KILL_OVERDUE: Duration = Duration::from_secs(45);
 /// Starts of a shard that never happened, in a row, before it backs off.
 pub const NEVER_STARTED_FREE: u32 = 10;
 /// How far back a planned instant may lie to be run after a downtime.
@@ -111,6 +118,22 @@ pub const MISFIRE_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The longest `?wait=` of a request.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Backups that are made at one time; each of them keeps what is committed meanwhile.
+pub const BACKUPS: usize = 2;
+/// Bytes of commits that wait for the reader of a backup; a slower one gets none, for commits do
+/// not wait.
+pub const BACKUP_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of a page of a backup, about: commits wait for as long as it takes to read one.
+pub const BACKUP_PAGE_BYTES: usize = 512 * 1024;
+/// Bytes of one part of a backup; more is no backup of ours.
+pub const BACKUP_FRAME_BYTES: usize = 64 * 1024 * 1024;
+/// How long the reader of a backup may take for one part.
+pub const BACKUP_STALL: Duration = Duration::from_secs(60);
+/// Records of one commit of a restore. Nobody else waits for it, and larger ones are faster.
+pub const RESTORE_COMMIT_RECORDS: usize = 5_000;
+/// Bytes of one commit of a restore.
+pub const RESTORE_COMMIT_BYTES: usize = 4 * 1024 * 1024;
 
 /// Connections to the REST API at one time; further ones wait to be accepted.
 pub const HTTP_CONNECTIONS: usize = 1_024;
@@ -122,8 +145,18 @@ pub const HTTP_STOP: Duration = Duration::from_secs(3);
 pub const DRIVER_REQUESTS: usize = 1_024;
 /// How long the driver may take to answer before it counts as stuck.
 pub const DRIVER_ANSWER: Duration = Duration::from_secs(5);
-/// Records of history that one request looks through for the rows of its page.
-pub const SCAN_ROWS: usize = 50_000;
+/// How long after its end a run is kept when nobody says otherwise: two ends of a month.
+pub const HISTORY_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Past runs of all jobs that are kept: with a task each about two gigabytes on the disk.
+pub const HISTORY_RUNS: u64 = 1_000_000;
+/// Past runs of one job that are kept, so that a job that fires each second leaves room for others.
+pub const HISTORY_RUNS_PER_JOB: u64 = 10_000;
+/// Between two passes over history that find what is beyond its limits.
+pub const RETENTION_EVERY: Duration = Duration::from_secs(10 * 60);
+/// The least rest of such a pass after each thing that it does.
+pub const RETENTION_REST: Duration = Duration::from_millis(10);
+/// Records of history that one commit forgets, so that it has room for what else is decided.
+pub const FORGET_KEYS: usize = COMMIT_RECORDS / 2;
 /// Bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an agent may wait for more output before it answers a request that follows a task.

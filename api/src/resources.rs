@@ -1,6 +1,11 @@
 //! Resources in fixed point: thousandths, so that sums are exact.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    ops::Bound,
+    str::FromStr,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
@@ -100,13 +105,26 @@ impl<'de> Deserialize<'de> for Amount {
     }
 }
 
+/// The two resources that everything has.
+const CPUS: &str = "cpus";
+const MEM: &str = "mem";
+
 /// Amounts of resources by name; absent is none. `cpus`, `mem` (MiB) and any names that agents
 /// declare.
 ///
-/// Reads and writes as `cpus:4;mem:4096` in text, and as a map in JSON.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Resources(BTreeMap<String, Amount>);
+/// Reads and writes as `cpus:4;mem:4096` in text, and as a map in JSON, in the order of the names.
+/// A million jobs have one each, so that the two that all of them name take no map.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Resources {
+    cpus: Amount,
+    mem: Amount,
+    /// Those that are not zero; absent when there are none.
+    #[allow(
+        clippy::box_collection,
+        reason = "a box is a third of a map's size, and mostly absent"
+    )]
+    others: Option<Box<BTreeMap<Box<str>, Amount>>>,
+}
 
 /// A text that describes no resources.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -142,26 +160,52 @@ impl Resources {
 
     /// The amount of one.
     pub fn get(&self, name: &str) -> Amount {
-        self.0.get(name).copied().unwrap_or_default()
+        match name {
+            CPUS => self.cpus,
+            MEM => self.mem,
+            name => self.others.as_ref().and_then(|all| all.get(name)).copied().unwrap_or_default(),
+        }
     }
 
     /// Sets the amount of one; zero removes it.
     pub fn set(&mut self, name: &str, amount: Amount) {
-        if amount == Amount::ZERO {
-            self.0.remove(name);
-        } else {
-            self.0.insert(name.to_owned(), amount);
+        match name {
+            CPUS => self.cpus = amount,
+            MEM => self.mem = amount,
+            name if amount != Amount::ZERO => {
+                self.others.get_or_insert_default().insert(name.into(), amount);
+            }
+            name => {
+                if let Some(others) = &mut self.others {
+                    others.remove(name);
+                    self.others.take_if(|others| others.is_empty());
+                }
+            }
         }
     }
 
     /// All that are not zero, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Amount)> {
-        self.0.iter().map(|(name, amount)| (name.as_str(), *amount))
+        self.others(Bound::Unbounded, Bound::Excluded(CPUS))
+            .chain([(CPUS, self.cpus)])
+            .chain(self.others(Bound::Excluded(CPUS), Bound::Excluded(MEM)))
+            .chain([(MEM, self.mem)])
+            .chain(self.others(Bound::Excluded(MEM), Bound::Unbounded))
+            .filter(|(_, amount)| *amount != Amount::ZERO)
+    }
+
+    fn others(
+        &self,
+        from: Bound<&'static str>,
+        to: Bound<&'static str>,
+    ) -> impl Iterator<Item = (&str, Amount)> {
+        let others = self.others.iter().flat_map(move |all| all.range::<str, _>((from, to)));
+        others.map(|(name, amount)| (&**name, *amount))
     }
 
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
-        self.0.values().all(|amount| *amount == Amount::ZERO)
+        self.iter().next().is_none()
     }
 
     /// Whether these hold at least `need` in each dimension.
@@ -200,10 +244,24 @@ impl FromIterator<(String, Amount)> for Resources {
     }
 }
 
+impl Serialize for Resources {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Resources {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let all = BTreeMap::<String, Amount>::deserialize(deserializer)?;
+        Ok(all.into_iter().collect())
+    }
+}
+
 impl FromStr for Resources {
     type Err = InvalidResources;
     fn from_str(text: &str) -> Result<Self, InvalidResources> {
         let mut all = Self::none();
+        let mut names = BTreeSet::new();
         for part in text.split(';').filter(|part| !part.trim().is_empty()) {
             let invalid = || InvalidResources::Part { part: part.to_owned() };
             let (name, amount) = part.split_once(':').ok_or_else(invalid)?;
@@ -211,13 +269,13 @@ impl FromStr for Resources {
             if name.is_empty() || name.len() > limits::NAME_BYTES {
                 return Err(invalid());
             }
-            if all.0.contains_key(name) {
+            if !names.insert(name) {
                 return Err(InvalidResources::Twice { name: name.to_owned() });
             }
             let amount = amount
                 .parse()
                 .map_err(|source| InvalidResources::Amount { name: name.to_owned(), source })?;
-            all.0.insert(name.to_owned(), amount);
+            all.set(name, amount);
         }
         Ok(all)
     }
@@ -225,7 +283,7 @@ impl FromStr for Resources {
 
 impl fmt::Display for Resources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, (name, amount)) in self.0.iter().enumerate() {
+        for (at, (name, amount)) in self.iter().enumerate() {
             let separator = if at == 0 { "" } else { ";" };
             write!(f, "{separator}{name}:{amount}")?;
         }
@@ -266,6 +324,12 @@ mod tests {
         assert_eq!(rest.to_string(), "cpus:3.5;mem:4032");
         assert_eq!(rest.checked_add(&task).unwrap(), host);
         assert_eq!(task.checked_sub(&host), None);
+        let all: Resources = "mem:1;a:2;z:3;gpus:4;cpus:5;none:0".parse().unwrap();
+        assert_eq!(all.to_string(), "a:2;cpus:5;gpus:4;mem:1;z:3");
+        let json = serde_json::to_string(&all).unwrap();
+        assert_eq!(json, r#"{"a":2,"cpus":5,"gpus":4,"mem":1,"z":3}"#);
+        assert_eq!(serde_json::from_str::<Resources>(&json).unwrap(), all);
+        assert_eq!(all.checked_sub(&all), Some(Resources::none()));
         for text in ["cpus", "cpus:x", "cpus:1;cpus:1", ":1"] {
             assert!(text.parse::<Resources>().is_err(), "{text}");
         }

@@ -18,6 +18,14 @@ pub enum Write {
 }
 
 impl Write {
+    /// Bytes of its key and value.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Put { key, value } => key.len() + value.len(),
+            Self::Delete { key } => key.len(),
+        }
+    }
+
     /// The key that is changed.
     pub fn key(&self) -> &[u8] {
         match self {

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AgentId, AppName, ExecutorId, JobName, Resources, RunId, TaskId, Timestamp,
+    AgentId, AppName, ExecutorId, JobName, Resources, RunId, Span, TaskId, Timestamp,
+    schedule::Schedule,
     spec::{AppSpec, Fault, JobSpec},
 };
 
@@ -92,8 +93,30 @@ pub struct JobStatus {
 /// A coming fire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NextFire {
-    /// When.
+    /// The planned instant.
     pub planned_at: Timestamp,
+    /// The same in the time zone of the schedule, in RFC 3339 with the name of the zone behind it;
+    /// absent for schedules without local times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<String>,
+    /// When it really fires; absent without jitter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fires_at: Option<Timestamp>,
+    /// What is odd about it, because clocks are set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl NextFire {
+    /// An instant of a schedule; with jitter, it fires so much later.
+    pub fn new(schedule: &Schedule, planned_at: Timestamp, jitter: Option<Span>) -> Self {
+        Self {
+            planned_at,
+            local: schedule.local(planned_at),
+            fires_at: jitter.map(|offset| planned_at + offset.duration()),
+            note: schedule.remark(planned_at).map(|remark| remark.to_string()),
+        }
+    }
 }
 
 /// One row of the fire ledger.
@@ -161,6 +184,19 @@ impl RunState {
         match self {
             Self::Pending | Self::Running | Self::Stopping => false,
             Self::Succeeded | Self::Failed | Self::TimedOut | Self::Cancelled => true,
+        }
+    }
+
+    /// Its word in documents and stored keys.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
         }
     }
 }
@@ -390,6 +426,15 @@ pub enum WaitReason {
     BackingOff,
     /// A former run of the job goes on.
     FormerRun,
+    /// Nothing starts after a restore until `muster resume`.
+    Held,
+}
+
+/// A restored store that waits for `muster resume`: nothing fires, is launched or is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldView {
+    /// When it was restored.
+    pub since: Timestamp,
 }
 
 /// Body of a trigger.

@@ -103,11 +103,22 @@ pub struct ScriptSpec {
 }
 
 /// When a job fires. Exactly one of `cron`, `every` and `at` is set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Each job in memory has one, so its texts take no more than they hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ScheduleSpec {
-    /// A cron expression with seconds, in UTC.
+    /// A cron expression: Quartz fields, or a crontab line behind the word `crontab`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cron: Option<String>,
+    pub cron: Option<Box<str>>,
+    /// The IANA name of the time zone of `cron`; absent: UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<Box<str>>,
+    /// What becomes of a local time that does not exist; absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gap: Option<Gap>,
+    /// What becomes of a local time that comes twice; absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlap: Option<Overlap>,
     /// A period, from 1 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub every: Option<Span>,
@@ -117,6 +128,38 @@ pub struct ScheduleSpec {
     /// One instant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
+    /// Over how long the fires of jobs with the same schedule are spread; see
+    /// [`jitter_offset`](crate::schedule::jitter_offset).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub jitter: Span,
+}
+
+fn is_zero(span: &Span) -> bool {
+    span.is_zero()
+}
+
+/// What becomes of a planned local time that does not exist, because the clocks were set forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gap {
+    /// It fires at the first instant after the gap.
+    #[default]
+    RunAfter,
+    /// It does not fire.
+    Skip,
+}
+
+/// What becomes of a planned local time that comes twice, because the clocks were set back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overlap {
+    /// It fires in the first pass.
+    #[default]
+    First,
+    /// It fires in the second pass.
+    Second,
+    /// It fires in both.
+    Both,
 }
 
 /// The shards of a job.

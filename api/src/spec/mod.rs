@@ -18,5 +18,6 @@ mod values;
 pub use app::{AppSpec, Artifact, Lease};
 pub use document::{Fault, InvalidDocument, Parsed, Spec};
 pub use job::{
-    Backoff, Failover, JobSpec, JobType, Launch, Retry, ScheduleSpec, ScriptSpec, Sharding, Spread,
+    Backoff, Failover, Gap, JobSpec, JobType, Launch, Overlap, Retry, ScheduleSpec, ScriptSpec,
+    Sharding, Spread,
 };

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    Backoff, Failover, InvalidDocument, JobSpec, JobType, Launch, Parsed, Retry, ScheduleSpec,
-    ScriptSpec, Sharding, Spread,
+    Backoff, Failover, Gap, InvalidDocument, JobSpec, JobType, Launch, Overlap, Parsed, Retry,
+    ScheduleSpec, ScriptSpec, Sharding, Spread,
     document::read_document,
     reader::{Fields, show},
     values::{
@@ -14,10 +14,7 @@ use super::{
         text_entry, whole,
     },
 };
-use crate::{
-    Amount, Resources, Span, limits,
-    schedule::{InvalidSchedule, PERIOD_MIN, parse_cron},
-};
+use crate::{Amount, Resources, Span, limits, schedule::Schedule};
 
 impl JobSpec {
     /// Reads the document of a job; the error names every fault in it.
@@ -131,31 +128,31 @@ fn read_script_fields(fields: &mut Fields<'_>) -> Option<ScriptSpec> {
 }
 
 fn read_schedule(fields: &mut Fields<'_>) -> Option<ScheduleSpec> {
-    let ways = ["cron", "every", "at"].map(|way| fields.has(way));
-    if ways.iter().filter(|used| **used).count() != 1 {
-        fields.fault("", InvalidSchedule::NotOne.to_string());
-    } else if fields.has("from") && !fields.has("every") {
-        fields.fault("from", InvalidSchedule::FromWithoutEvery.to_string());
-    }
-    let cron = fields.optional("cron", cron);
-    let every = fields.optional("every", period);
+    let gaps = [("run_after", Gap::RunAfter), ("skip", Gap::Skip)];
+    let overlaps =
+        [("first", Overlap::First), ("second", Overlap::Second), ("both", Overlap::Both)];
+    let cron = fields.optional("cron", text);
+    let time_zone = fields.optional("time_zone", text);
+    let gap = fields.optional("gap", one_of(&gaps));
+    let overlap = fields.optional("overlap", one_of(&overlaps));
+    let every = fields.optional("every", span);
     let from = fields.optional("from", parsed);
     let at = fields.optional("at", parsed);
-    Some(ScheduleSpec { cron: cron?, every: every?, from: from?, at: at? })
-}
-
-fn cron(value: &Value) -> Result<String, String> {
-    let text = text(value)?;
-    parse_cron(&text).map_err(|error| error.to_string())?;
-    Ok(text)
-}
-
-fn period(value: &Value) -> Result<Span, String> {
-    let period: Span = span(value)?;
-    if period < PERIOD_MIN {
-        return Err(InvalidSchedule::TooOften { period }.to_string());
+    let jitter = fields.or("jitter", Span::ZERO, span);
+    let spec = ScheduleSpec {
+        cron: cron?.map(Into::into),
+        time_zone: time_zone?.map(Into::into),
+        gap: gap?,
+        overlap: overlap?,
+        every: every?,
+        from: from?,
+        at: at?,
+        jitter: jitter?,
+    };
+    for fault in Schedule::check(&spec) {
+        fields.fault(fault.field(), fault.to_string());
     }
-    Ok(period)
+    Some(spec)
 }
 
 fn read_sharding(fields: &mut Fields<'_>) -> Option<Sharding> {

@@ -222,7 +222,7 @@ fn bounds_of_a_job_are_kept() {
         ),
         (json!({"schedule": {"at": "tomorrow"}}), "schedule.at"),
         (json!({"schedule": {"cron": "0 0 2 * *"}}), "schedule.cron"),
-        (json!({"schedule": {"cron": "0 0 2 * * ?", "time_zone": "UTC"}}), "schedule.time_zone"),
+        (json!({"schedule": {"cron": "0 0 2 * * ?", "time_zone": "Mars"}}), "schedule.time_zone"),
         (json!({"script": {}}), "script"),
         (json!({"script": {"command": "x", "inline": "y"}}), "script"),
         (json!({"script": {"interpreter": "bash"}}), "script"),
