@@ -15,14 +15,9 @@ use crate::{
 /// Offers came: waiting shards may start.
 pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
     for offer in offers {
-        cx.world.offers.insert(offer.id.clone(), offer.agent.clone());
-        let agent = cx.world.agents.entry(offer.agent.clone()).or_default();
-        agent.hostname = offer.hostname;
-        agent.offers.insert(offer.id, offer.resources);
-        let too_many = agent.offers.len() > limits::OFFERS_PER_AGENT;
-        cx.world.placement_due = true;
-        if too_many {
-            let offers = cx.world.take_offers(&offer.agent);
+        let agent = offer.agent.clone();
+        if cx.world.add_offer(offer) > limits::OFFERS_PER_AGENT {
+            let offers = cx.world.take_offers(&agent);
             cx.effect(Effect::Decline { offers });
         }
     }
@@ -30,19 +25,12 @@ pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
 
 /// An offer was withdrawn.
 pub(crate) fn rescinded(cx: &mut Cx<'_>, id: &OfferId) {
-    if let Some(agent) = cx.world.offers.remove(id)
-        && let Some(agent) = cx.world.agents.get_mut(&agent)
-    {
-        agent.offers.remove(id);
-    }
+    cx.world.remove_offer(id);
 }
 
 /// Every offer is void.
 pub(crate) fn forget_offers(cx: &mut Cx<'_>) {
-    cx.world.offers.clear();
-    for agent in cx.world.agents.values_mut() {
-        agent.offers.clear();
-    }
+    cx.world.forget_offers();
 }
 
 /// An agent has registered and says all that lives on it: what it does not name is dead, and what
@@ -75,6 +63,9 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
         executors::gone(cx, *executor);
     }
     for executor in named.difference(&our_executors) {
+        if cx.world.held().is_some() {
+            cx.world.strangers.insert(*executor, news.agent.clone());
+        }
         cx.effect(Effect::Shutdown { executor: *executor, agent: news.agent.clone() });
     }
     for executor in named.intersection(&our_executors) {

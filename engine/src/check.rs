@@ -11,8 +11,10 @@ pub(crate) fn check(world: &World) {
     shards_and_tasks_name_each_other(world);
     agents_and_executors_hold_their_tasks(world);
     queue_is_what_waits_at_its_turn(world);
+    offers_are_indexed(world);
+    what_sleeps_does_not_fit(world);
     each_job_has_one_started_run(world);
-    fires_are_indexed(world);
+    jobs_are_indexed(world);
     documents_in_use_are_there(world);
 }
 
@@ -67,12 +69,73 @@ fn queue_is_what_waits_at_its_turn(world: &World) {
             waiting.insert(*id);
         }
     }
-    let indexed: Vec<RunId> = world.queue.iter().map(|place| place.3).collect();
+    let indexed: Vec<RunId> = world.queue.iter().map(|(place, ..)| place.3).collect();
     assert_eq!(indexed.len(), queue.len(), "the queue has other runs than wait at their turn");
     assert!(indexed.iter().all(|id| queue.contains(id)), "the queue has a run that does not wait");
+    for (place, need) in world.queue.iter() {
+        let run = world.runs.get(&place.3).expect("it waits, as was seen");
+        assert_eq!(*place, world.place_of(run), "a run of the queue is in another place");
+        assert_eq!(need, crate::place::need_of(world, run).as_ref(), "{} needs another", place.3);
+    }
     let indexed: BTreeSet<RunId> = world.waiting.iter().map(|place| place.3).collect();
     assert_eq!(indexed, waiting, "the index of waiting runs is wrong");
     assert_eq!(world.waiting.len(), waiting.len(), "a run waits in two places");
+}
+
+fn offers_are_indexed(world: &World) {
+    let mut offers = 0;
+    for (id, agent) in &world.agents {
+        offers += agent.offers.len();
+        assert!(agent.offers.keys().all(|offer| world.offers.get(offer) == Some(id)));
+        let Some(number) = agent.room else {
+            assert!(agent.offers.is_empty(), "the offers of {id} have no room");
+            continue;
+        };
+        assert_eq!(world.offered.agent(number), id, "the room of {id} is of another agent");
+        let room = world.offered.rooms.get(number);
+        let free = world.offered.amounts(&agent.free()).expect("an offer has numbers");
+        assert_eq!(room.free, free, "the room of {id} is not what it offers");
+        let executors = agent.executors.iter().filter_map(|id| world.executors.get(id));
+        let usable = executors.filter(|executor| executor.record.state.takes_tasks());
+        let warm: BTreeSet<_> =
+            usable.map(|e| (e.record.app_uid.as_uuid().as_u128(), e.record.revision)).collect();
+        let indexed: BTreeSet<_> = room.warm.iter().map(|kind| (kind.app, kind.revision)).collect();
+        assert_eq!(indexed, warm, "the executors of {id} are others than placement knows");
+    }
+    assert_eq!(offers, world.offers.len(), "an offer is of no agent");
+}
+
+/// Reckons with the resources themselves that the first of a line which sleeps does not fit.
+fn what_sleeps_does_not_fit(world: &World) {
+    /// Lines that are looked at.
+    const SAMPLE: usize = 16;
+    if world.held().is_some() {
+        return;
+    }
+    for (id, need) in world.queue.sleepers().take(SAMPLE) {
+        let run = world.runs.get(&id).expect("it waits, as was seen");
+        let Some(job) = world.spec_of(run) else { continue };
+        let Some(app) = world.apps.get(&run.record().app) else { continue };
+        let revision = (app.uid, run.record().revision.unwrap_or(app.revision));
+        let wanted = need.together.unwrap_or(1);
+        let mut fitting = 0;
+        for agent in world.agents.values().filter(|agent| !agent.offers.is_empty()) {
+            let executors = agent.executors.iter().filter_map(|id| world.executors.get(id));
+            let warm = executors.map(|e| &e.record).any(|record| {
+                (record.app_uid, record.revision) == revision && record.state.takes_tasks()
+            });
+            let overhead = world.revisions.get(&revision).filter(|_| !warm);
+            let mut free = match overhead {
+                Some(app) => agent.free().checked_sub(&app.resources),
+                None => Some(agent.free()),
+            };
+            while fitting < wanted && free.is_some() {
+                free = free.and_then(|free| free.checked_sub(&job.resources));
+                fitting += u32::from(free.is_some());
+            }
+        }
+        assert!(fitting < wanted, "run {id} has room and sleeps");
+    }
 }
 
 fn each_job_has_one_started_run(world: &World) {
@@ -89,21 +152,33 @@ fn each_job_has_one_started_run(world: &World) {
     }
 }
 
-fn fires_are_indexed(world: &World) {
-    let indexed: BTreeSet<_> = world.fires.iter().map(|(uid, p)| (p.next, *uid)).collect();
-    assert_eq!(indexed, world.fires_by_time, "the index of fires is wrong");
-    for (uid, planned) in &world.fires {
-        let job = world.jobs.get(&planned.name);
-        let job = job.unwrap_or_else(|| panic!("{uid} fires and is deleted"));
-        assert!(!job.disabled(), "{} fires and is disabled", planned.name);
+fn jobs_are_indexed(world: &World) {
+    let (mut of_app, mut fires) = (BTreeMap::<_, BTreeSet<_>>::new(), BTreeMap::new());
+    for (name, job) in world.jobs.iter() {
+        of_app.entry(job.spec.app.clone()).or_default().insert(name.clone());
+        let cursor = world.cursors.get(&job.uid);
+        let cursor = cursor.unwrap_or_else(|| panic!("{name} has no cursor"));
+        if let Some(next) = cursor.next {
+            assert!(next > cursor.settled, "{name} fires again for what is settled");
+            assert!(!job.disabled(), "{name} fires and is disabled");
+            fires.insert((crate::fires::due(job, next), job.uid), name.clone());
+        }
     }
+    assert_eq!(world.jobs_of_app, of_app, "the index of jobs by app is wrong");
+    assert_eq!(world.fires_by_time, fires, "the index of fires is wrong");
+    assert_eq!(world.cursors.len(), world.jobs.len(), "a cursor is of no job");
+    let apps = world.apps.iter().filter(|(_, app)| app.sweep.is_some());
+    let sweeping: BTreeSet<_> = apps.map(|(name, _)| name.clone()).collect();
+    assert_eq!(world.sweeping, sweeping, "the index of sweeps is wrong");
 }
 
 fn documents_in_use_are_there(world: &World) {
     for (id, run) in world.runs.iter() {
         if let Some(version) = run.record().version {
-            let key = (run.record().job_uid, version);
-            assert!(world.versions.contains(&key), "the version of run {id} is gone");
+            let (name, uid) = (&run.record().job, run.record().job_uid);
+            let newest = world.jobs.get(name).is_some_and(|j| (j.uid, j.version) == (uid, version));
+            let kept = newest || world.versions.contains(&(uid, version));
+            assert!(kept, "the version of run {id} is gone");
         }
     }
     for (id, executor) in world.executors.iter() {

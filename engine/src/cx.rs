@@ -1,12 +1,12 @@
 //! What a handler works with.
 
-use muster_api::{Now, step::Write};
+use muster_api::{Now, limits, step::Write};
 use serde::Serialize;
 
 use crate::{
     effect::{Effect, Note, Step},
     engine::EngineConfig,
-    records,
+    held, records,
     world::World,
 };
 
@@ -19,8 +19,21 @@ pub(crate) struct Cx<'a> {
 }
 
 impl Cx<'_> {
+    /// Wants something done, unless the store is held and it must not be.
     pub(crate) fn effect(&mut self, effect: Effect) {
+        if held::keeps_back(&effect) && self.world.held().is_some() {
+            return;
+        }
+        if let Effect::Launch(batch) = &effect {
+            self.out.tally.launches += u32::try_from(batch.tasks.len()).unwrap_or(u32::MAX);
+        }
         self.out.effects.push(effect);
+    }
+
+    /// Whether the commit of this step has grown to half of its bound, so that work that can wait
+    /// is left to the next one.
+    pub(crate) fn is_full(&self) -> bool {
+        self.out.writes.len() + self.world.unwritten() >= limits::COMMIT_RECORDS / 2
     }
 
     pub(crate) fn note(&mut self, note: Note) {

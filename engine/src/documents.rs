@@ -1,25 +1,26 @@
-//! Apps and jobs: how their documents are stored, changed and deleted.
+//! Jobs: how their documents are stored, changed and deleted.
 
 use std::sync::Arc;
 
 use muster_api::{
-    AppName, AppUid, ExecutorId, JobName, JobUid, RunId, limits,
-    spec::{AppSpec, Fault, JobSpec},
+    JobName, JobUid, RunId, limits,
+    spec::{Fault, JobSpec},
     views::RunState,
 };
 
 use crate::{
+    apps,
     cx::Cx,
     event::{Accepted, Change, CommandReply, Expect, Rejected},
-    executors, fires,
-    records::{AppRecord, JobRecord},
-    runs,
+    fires,
+    records::JobRecord,
+    runs, sweeps,
 };
 
 /// The revisions of apps begin here, and so do versions.
-const FIRST: u64 = 1;
+pub(crate) const FIRST: u64 = 1;
 
-fn check_expected(expect: Expect, stored: Option<u64>) -> Result<(), Rejected> {
+pub(crate) fn check_expected(expect: Expect, stored: Option<u64>) -> Result<(), Rejected> {
     let fits = match expect {
         Expect::Anything => true,
         Expect::Nothing => stored.is_none(),
@@ -28,162 +29,13 @@ fn check_expected(expect: Expect, stored: Option<u64>) -> Result<(), Rejected> {
     if fits { Ok(()) } else { Err(Rejected::VersionMismatch { stored }) }
 }
 
-/// Creates or replaces an app.
-pub(crate) fn put_app(cx: &mut Cx<'_>, spec: AppSpec, expect: Expect) -> CommandReply {
-    let stored = cx.world.apps.get(&spec.name).cloned();
-    check_expected(expect, stored.as_ref().map(|app| app.version))?;
-    let faults = faults_of_jobs(cx, &spec);
-    if !faults.is_empty() {
-        return Err(Rejected::Invalid { faults });
-    }
-    let (record, change) = match stored {
-        None => (new_app(cx, spec), Change::Created),
-        Some(app) if *app.spec == spec => {
-            return Ok(Accepted::App(Box::new(app.view()), Change::Unchanged));
-        }
-        Some(app) => {
-            let renewed = needs_new_executors(&app.spec, &spec);
-            let revision = app.revision + u64::from(renewed);
-            let spec = Arc::new(spec);
-            let (version, updated_at) = (app.version + 1, cx.now.wall);
-            (AppRecord { version, revision, spec, updated_at, ..app }, Change::Updated)
-        }
-    };
-    let (uid, former) = (record.uid, record.revision - 1);
-    cx.world.revisions.insert((uid, record.revision), record.spec.clone());
-    let (view, name) = (record.view(), record.spec.name.clone());
-    cx.world.apps.insert(name.clone(), record);
-    executors::forget_revision(cx, &name, uid, former);
-    cx.world.placement_due = true;
-    Ok(Accepted::App(Box::new(view), change))
-}
-
-fn new_app(cx: &mut Cx<'_>, spec: AppSpec) -> AppRecord {
-    AppRecord {
-        uid: AppUid::from_uuid(cx.world.ids.uuid(cx.now.wall)),
-        version: FIRST,
-        revision: FIRST,
-        spec: Arc::new(spec),
-        disabled: false,
-        created_at: cx.now.wall,
-        updated_at: cx.now.wall,
-    }
-}
-
-/// Whether executors of the old document cannot serve the new one (SEMANTICS 1).
-fn needs_new_executors(old: &AppSpec, new: &AppSpec) -> bool {
-    (&old.command, &old.artifacts, &old.env, &old.resources, &old.lease)
-        != (&new.command, &new.artifacts, &new.env, &new.resources, &new.lease)
-}
-
-fn faults_of_jobs(cx: &Cx<'_>, app: &AppSpec) -> Vec<Fault> {
-    let jobs = jobs_of(cx, &app.name);
-    let faults = jobs.iter().filter_map(|name| cx.world.jobs.get(name)).flat_map(|job| {
-        job.spec.check_app(app).into_iter().map(|fault| Fault {
-            field: "command".to_owned(),
-            message: format!("job `{}` does not allow it: {}", job.spec.name, fault.message),
-        })
-    });
-    faults.collect()
-}
-
-fn jobs_of(cx: &Cx<'_>, app: &AppName) -> Vec<JobName> {
-    let jobs = cx.world.jobs.iter().filter(|(_, job)| job.spec.app == *app);
-    jobs.map(|(name, _)| name.clone()).collect()
-}
-
-fn app_not_found(name: &AppName) -> Rejected {
-    Rejected::NotFound { kind: "app", name: name.to_string() }
-}
-
 fn job_not_found(name: &JobName) -> Rejected {
     Rejected::NotFound { kind: "job", name: name.to_string() }
 }
 
-/// Deletes an app and its jobs; their tasks are killed, its executors stopped.
-pub(crate) fn delete_app(cx: &mut Cx<'_>, name: &AppName, expect: Expect) -> CommandReply {
-    let app = cx.world.apps.get(name).ok_or_else(|| app_not_found(name))?;
-    check_expected(expect, Some(app.version))?;
-    let uid = app.uid;
-    for job in jobs_of(cx, name) {
-        delete_job(cx, &job, Expect::Anything)?;
-    }
-    // Runs of jobs that have moved to another app since they took this one.
-    let left: Vec<RunId> = cx
-        .world
-        .runs
-        .iter()
-        .filter(|(_, run)| run.record().app == *name && !run.is_stopping())
-        .map(|(id, _)| *id)
-        .collect();
-    for run in left {
-        runs::stop(cx, run, "its app was deleted");
-    }
-    cx.world.apps.remove(name);
-    let executors: Vec<ExecutorId> = cx
-        .world
-        .executors
-        .iter()
-        .filter(|(_, executor)| executor.record.app_uid == uid)
-        .map(|(id, _)| *id)
-        .collect();
-    if executors.is_empty() {
-        forget_revisions(cx, uid);
-    }
-    for executor in executors {
-        executors::stop(cx, executor);
-    }
-    Ok(Accepted::Deleted)
-}
-
-fn forget_revisions(cx: &mut Cx<'_>, uid: AppUid) {
-    let revisions = cx.world.revisions.range((uid, 0)..=(uid, u64::MAX));
-    let keys: Vec<_> = revisions.map(|(key, _)| *key).collect();
-    for key in keys {
-        cx.world.revisions.remove(&key);
-    }
-}
-
-/// Enables or disables an app, and with it its jobs.
-pub(crate) fn set_app_disabled(
-    cx: &mut Cx<'_>,
-    name: &AppName,
-    disabled: bool,
-    kill: bool,
-) -> CommandReply {
-    let app = cx.world.apps.get(name).ok_or_else(|| app_not_found(name))?;
-    if app.disabled == disabled {
-        let view = Box::new(app.view());
-        quiesce_jobs(cx, name, disabled, kill);
-        return Ok(Accepted::App(view, Change::Unchanged));
-    }
-    let now = cx.now.wall;
-    for job in jobs_of(cx, name) {
-        settle_due(cx, &job);
-    }
-    let app = cx.world.apps.change(name).ok_or_else(|| app_not_found(name))?;
-    app.disabled = disabled;
-    app.version += 1;
-    app.updated_at = now;
-    let view = Box::new(app.view());
-    for job in jobs_of(cx, name) {
-        fires::plan(cx, &job);
-    }
-    quiesce_jobs(cx, name, disabled, kill);
-    Ok(Accepted::App(view, Change::Updated))
-}
-
-fn quiesce_jobs(cx: &mut Cx<'_>, app: &AppName, disabled: bool, kill: bool) {
-    for job in jobs_of(cx, app) {
-        if let Some(uid) = cx.world.jobs.get(&job).map(|job| job.uid).filter(|_| disabled) {
-            quiesce(cx, uid, kill);
-        }
-    }
-}
-
 /// What disabling means for the runs of a job: those that launched nothing are cancelled, the
 /// running one ends by itself or is killed.
-fn quiesce(cx: &mut Cx<'_>, job: JobUid, kill: bool) {
+pub(crate) fn quiesce(cx: &mut Cx<'_>, job: JobUid, kill: bool) {
     for id in runs::lane(cx, job) {
         let pending = |id: RunId| {
             cx.world.runs.get(&id).is_some_and(|run| run.record().state == RunState::Pending)
@@ -199,6 +51,7 @@ pub(crate) fn put_job(cx: &mut Cx<'_>, mut spec: JobSpec, expect: Expect) -> Com
     let stored = cx.world.jobs.get(&spec.name).cloned();
     check_expected(expect, stored.as_ref().map(|job| job.version))?;
     check_fits_app(cx, &spec)?;
+    apps::check_not_going(cx.world.apps.get(&spec.app))?;
     let was_disabled = stored.as_ref().is_some_and(JobRecord::disabled);
     spec.disabled = Some(spec.disabled.unwrap_or(was_disabled));
     if let Some(job) = stored.as_ref().filter(|job| *job.spec == spec) {
@@ -221,16 +74,26 @@ fn check_fits_app(cx: &Cx<'_>, spec: &JobSpec) -> Result<(), Rejected> {
 }
 
 /// Stores a new or changed document and lets it act on schedule, runs and queue.
-fn store_job(cx: &mut Cx<'_>, spec: JobSpec, stored: Option<JobRecord>) -> JobRecord {
+fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> JobRecord {
     let (name, now) = (spec.name.clone(), cx.now.wall);
-    let spec = Arc::new(spec);
-    let old = stored.clone();
-    if let Some(job) = &old {
-        settle_due(cx, &name);
+    // All jobs of an app share its name in memory.
+    if let Some(app) = cx.world.apps.get(&spec.app) {
+        spec.app = app.spec.name.clone();
+    }
+    let planned_as = |spec: &JobSpec| (spec.schedule.clone(), spec.disabled, spec.app.clone());
+    let replanned = stored.as_ref().is_none_or(|job| planned_as(&job.spec) != planned_as(&spec));
+    if let Some(job) = &stored {
+        sweeps::catch_up(cx, &name);
+        if replanned {
+            fires::close(cx, job, now);
+        }
         for run in runs::lane(cx, job.uid) {
             cx.world.out_of_queue(run);
         }
+        cx.world.versions.insert((job.uid, job.version), job.spec.clone());
+        leave_app(cx, job);
     }
+    let spec = Arc::new(spec);
     let record = match stored {
         Some(job) => JobRecord { version: job.version + 1, spec, updated_at: now, ..job },
         None => JobRecord {
@@ -241,14 +104,12 @@ fn store_job(cx: &mut Cx<'_>, spec: JobSpec, stored: Option<JobRecord>) -> JobRe
             updated_at: now,
         },
     };
-    cx.world.versions.insert((record.uid, record.version), record.spec.clone());
-    cx.world.jobs.insert(name.clone(), record.clone());
+    let siblings = cx.world.jobs_of_app.entry(record.spec.app.clone()).or_default();
+    siblings.insert(name.clone());
+    cx.world.jobs.insert(name, record.clone());
     forget_old_versions(cx, &record);
-
-    let planned_as =
-        |job: &JobRecord| (job.spec.schedule.clone(), job.disabled(), job.spec.app.clone());
-    if old.as_ref().map(planned_as) != Some(planned_as(&record)) {
-        fires::plan(cx, &name);
+    if replanned {
+        fires::plan(cx, &record, now);
     }
     runs::follow_job(cx, &record);
     for run in runs::lane(cx, record.uid) {
@@ -260,11 +121,13 @@ fn store_job(cx: &mut Cx<'_>, spec: JobSpec, stored: Option<JobRecord>) -> JobRe
     record
 }
 
-/// What was due before a change is settled under what stood before.
-fn settle_due(cx: &mut Cx<'_>, name: &JobName) {
-    let Some(uid) = cx.world.jobs.get(name).map(|job| job.uid) else { return };
-    if cx.world.fires.get(&uid).is_some_and(|planned| planned.next <= cx.now.wall) {
-        fires::fire(cx, uid);
+/// Takes a job out of the index of its app.
+fn leave_app(cx: &mut Cx<'_>, job: &JobRecord) {
+    if let Some(siblings) = cx.world.jobs_of_app.get_mut(&job.spec.app) {
+        siblings.remove(&job.spec.name);
+        if siblings.is_empty() {
+            cx.world.jobs_of_app.remove(&job.spec.app);
+        }
     }
 }
 
@@ -303,19 +166,28 @@ pub(crate) fn forget_versions(cx: &mut Cx<'_>, uid: JobUid) {
 pub(crate) fn delete_job(cx: &mut Cx<'_>, name: &JobName, expect: Expect) -> CommandReply {
     let job = cx.world.jobs.get(name).ok_or_else(|| job_not_found(name))?;
     check_expected(expect, Some(job.version))?;
+    let job = job.clone();
+    remove_job(cx, &job);
+    Ok(Accepted::Deleted)
+}
+
+/// Deletes a job; its tasks are killed, and what they need to know of it is kept until they end.
+pub(crate) fn remove_job(cx: &mut Cx<'_>, job: &JobRecord) {
     let uid = job.uid;
-    fires::unplan(cx, uid);
+    fires::unplan(cx, job);
     cx.world.cursors.remove(&uid);
     for run in runs::lane(cx, uid) {
         runs::stop(cx, run, "its job was deleted");
     }
     // The places of its runs in the queue depend on its priority, so it goes last.
-    cx.world.jobs.remove(name);
+    cx.world.jobs.remove(&job.spec.name);
+    leave_app(cx, job);
     forget_idempotency(cx, uid);
-    if !cx.world.lanes.contains_key(&uid) {
+    if cx.world.lanes.contains_key(&uid) {
+        cx.world.versions.insert((uid, job.version), job.spec.clone());
+    } else {
         forget_versions(cx, uid);
     }
-    Ok(Accepted::Deleted)
 }
 
 fn forget_idempotency(cx: &mut Cx<'_>, uid: JobUid) {

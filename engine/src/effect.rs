@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use muster_api::{AgentId, ExecutorId, OfferId, Resources, RunId, Span, TaskId, step::Write};
+use muster_api::{
+    AgentId, ExecutorId, OfferId, Resources, RunId, Span, TaskId, step::Write, views::ShardCounts,
+};
 
 use crate::{
     event::{CommandReply, RequestId},
@@ -18,6 +20,29 @@ pub struct Step {
     pub effects: Vec<Effect>,
     /// What an operator may ask about.
     pub notes: Vec<Note>,
+    /// What is only counted.
+    pub tally: Tally,
+}
+
+/// What one event led to, in numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Tasks that are launched.
+    pub launches: u32,
+    /// Shards that are over, by how; those of other states are none.
+    pub shards_over: ShardCounts,
+}
+
+impl Tally {
+    /// Adds what another event led to.
+    pub fn add(&mut self, other: Self) {
+        self.launches += other.launches;
+        let (over, more) = (&mut self.shards_over, other.shards_over);
+        over.succeeded += more.succeeded;
+        over.failed += more.failed;
+        over.timed_out += more.timed_out;
+        over.cancelled += more.cancelled;
+    }
 }
 
 /// Something that the engine wants done.
@@ -134,6 +159,11 @@ pub enum Note {
     Zombie {
         /// Which.
         task: TaskId,
+    },
+    /// A run waits for room: it was tried, and is the first of those that need the same.
+    Waits {
+        /// Which.
+        run: RunId,
     },
     /// An executor is told to end because it is idle.
     ExecutorIdle {

@@ -1,20 +1,22 @@
 //! The engine: one event at a time, in one place.
 
 use muster_api::{
-    ExecutorId, Mono, Now, Timestamp,
+    ExecutorId, Mono, Now, RunId, Timestamp,
     spec::AppSpec,
     step::{Records, Write},
 };
 
 use crate::{
-    agents,
+    agents, apps,
     cx::Cx,
     documents,
     effect::{Effect, Step},
     event::{Command, CommandReply, Event},
-    executors, fires, place, queries,
+    executors, fires, held,
+    load::Loader,
+    place, queries,
     records::{self, InvalidRecord},
-    restore, tasks, triggers,
+    restore, sweeps, tasks, triggers,
     world::{Timer, World},
 };
 
@@ -87,7 +89,21 @@ impl Engine {
         records: &Records,
         now: Now,
     ) -> Result<(Self, Step), RestoreError> {
-        let world = restore::world(seed, records, now)?;
+        let mut loader = Loader::default();
+        for (key, value) in records {
+            loader.take(key, value)?;
+        }
+        loader.finish(config, seed, now)
+    }
+
+    /// The engine of the records that a loader took in.
+    pub(crate) fn loaded(
+        config: EngineConfig,
+        seed: u64,
+        stored: Loader,
+        now: Now,
+    ) -> Result<(Self, Step), RestoreError> {
+        let world = restore::world(seed, stored, now)?;
         let mut engine = Self {
             world,
             config,
@@ -115,6 +131,7 @@ impl Engine {
         let mut cx = self.cx(now, &mut step);
         handle(&mut cx, event);
         serve_timers(&mut cx);
+        sweeps::go_on(&mut cx);
         fires::fire_due(&mut cx);
         place::round(&mut cx);
         #[cfg(debug_assertions)]
@@ -130,30 +147,39 @@ impl Engine {
         step.writes
     }
 
+    /// Every record, as it would be stored now, and what [`Engine::take_writes`] would give: for
+    /// those who compare what is stored with what is known.
+    pub fn all_records(&mut self, now: Now) -> Vec<Write> {
+        self.world.touch();
+        self.take_writes(now)
+    }
+
+    /// The runs that have shards to start, in the order in which they are served.
+    pub fn waiting(&self) -> Vec<RunId> {
+        self.world.waiting.iter().map(|place| place.3).collect()
+    }
+
     /// How many writes are kept back.
     pub fn unwritten(&self) -> usize {
-        let world = &self.world;
-        world.apps.unwritten()
-            + world.jobs.unwritten()
-            + world.revisions.unwritten()
-            + world.versions.unwritten()
-            + world.cursors.unwritten()
-            + world.runs.unwritten()
-            + world.tasks.unwritten()
-            + world.executors.unwritten()
-            + world.idempotency.unwritten()
-            + world.counters.unwritten()
+        self.world.unwritten()
     }
 
     /// When something is to be done next.
     pub fn next_wakeup(&self) -> Wakeup {
-        let wall = self.world.fires_by_time.first().map(|(at, _)| *at);
-        let mono = if self.world.can_place() {
+        let held = self.world.held().is_some();
+        let first = self.world.fires_by_time.first_key_value().filter(|_| !held);
+        let wall = first.map(|((at, _), _)| *at);
+        let mono = if self.world.can_place() || !self.world.sweeping.is_empty() {
             Some(Mono::default())
         } else {
             self.world.timers.first().map(|(at, _)| *at)
         };
         Wakeup { wall, mono }
+    }
+
+    /// Since when this restored store is held, if it is.
+    pub fn held(&self) -> Option<Timestamp> {
+        self.world.held()
     }
 
     /// Panics if something that must always hold does not.
@@ -204,6 +230,9 @@ impl Engine {
             writes.push(write(format!("{}{uid}/{key}", records::IDEMPOTENCY), record));
         });
         world.counters.drain(|(), counters| writes.push(write(records::COUNTERS, counters)));
+        world.held.drain(|(), held| writes.push(write(records::HELD, held)));
+        world.resumed.drain(|(), resumed| writes.push(write(records::RESUMED, resumed)));
+        world.zones.drain(|(), zones| writes.push(write(records::ZONES, zones)));
     }
 }
 
@@ -239,10 +268,10 @@ fn handle(cx: &mut Cx<'_>, event: Event) {
 
 fn serve(cx: &mut Cx<'_>, command: Command) -> CommandReply {
     match command {
-        Command::PutApp { spec, expect } => documents::put_app(cx, spec, expect),
-        Command::DeleteApp { name, expect } => documents::delete_app(cx, &name, expect),
+        Command::PutApp { spec, expect } => apps::put_app(cx, spec, expect),
+        Command::DeleteApp { name, expect } => apps::delete_app(cx, &name, expect),
         Command::SetAppDisabled { name, disabled, kill } => {
-            documents::set_app_disabled(cx, &name, disabled, kill)
+            apps::set_app_disabled(cx, &name, disabled, kill)
         }
         Command::PutJob { spec, expect } => documents::put_job(cx, spec, expect),
         Command::DeleteJob { name, expect } => documents::delete_job(cx, &name, expect),
@@ -253,6 +282,7 @@ fn serve(cx: &mut Cx<'_>, command: Command) -> CommandReply {
             triggers::trigger(cx, &job, request, idempotency_key)
         }
         Command::Cancel { run } => triggers::cancel(cx, run),
+        Command::Resume { replay } => held::resume(cx, replay),
     }
 }
 

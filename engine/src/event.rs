@@ -201,6 +201,12 @@ pub enum Command {
         /// Which.
         run: RunId,
     },
+    /// Let a restored store that is held go on.
+    Resume {
+        /// Whether what was due while it was held is made good by the misfire rule. Otherwise it is
+        /// passed over.
+        replay: bool,
+    },
 }
 
 /// What must be stored for a change to be made.
@@ -228,6 +234,8 @@ pub enum Accepted {
     Deleted,
     /// The run as it is now.
     Run(Box<RunView>),
+    /// What was held goes on.
+    Resumed,
 }
 
 /// What a PUT did.

@@ -79,6 +79,8 @@ pub(crate) fn doubt(cx: &mut Cx<'_>, id: ExecutorId) {
 pub(crate) fn stop(cx: &mut Cx<'_>, id: ExecutorId) {
     if let Some(executor) = cx.world.executors.change(&id) {
         executor.record.state = ExecutorState::Stopping;
+        let agent = executor.record.agent.clone();
+        cx.world.executors_changed(&agent);
         shutdown_again(cx, id);
     }
 }
@@ -103,13 +105,14 @@ pub(crate) fn shutdown_again(cx: &mut Cx<'_>, id: ExecutorId) {
 /// its lease, in case the agent that knows falls silent.
 pub(crate) fn gone(cx: &mut Cx<'_>, id: ExecutorId) {
     let Some(executor) = cx.world.executors.get(&id) else { return };
-    cx.world.placement_due = true;
     if executor.tasks.is_empty() {
         forget(cx, id);
     } else if executor.record.state != ExecutorState::Gone
         && let Some(executor) = cx.world.executors.change(&id)
     {
         executor.record.state = ExecutorState::Gone;
+        let agent = executor.record.agent.clone();
+        cx.world.executors_changed(&agent);
     }
 }
 
@@ -118,6 +121,7 @@ fn forget(cx: &mut Cx<'_>, id: ExecutorId) {
         if let Some(agent) = cx.world.agents.get_mut(&executor.record.agent) {
             agent.executors.remove(&id);
         }
+        cx.world.executors_changed(&executor.record.agent);
         let record = &executor.record;
         forget_revision(cx, &record.app, record.app_uid, record.revision);
     }

@@ -5,6 +5,7 @@
 //! Mesos messages; see [`Engine::step`].
 
 mod agents;
+mod apps;
 mod check;
 mod cx;
 mod documents;
@@ -13,20 +14,28 @@ mod engine;
 pub mod event;
 mod executors;
 mod fires;
+mod held;
 pub mod items;
+mod launch;
+mod load;
+mod offered;
 mod place;
-mod placement;
+pub mod placement;
 mod queries;
 pub mod query;
+mod queue;
 pub mod records;
 pub mod render;
 mod restore;
 mod run;
 mod runs;
+mod sweeps;
 mod tables;
 mod task;
 mod tasks;
 mod triggers;
+mod waits;
 mod world;
 
 pub use engine::{Engine, EngineConfig, RestoreError, Wakeup};
+pub use load::Loader;

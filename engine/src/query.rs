@@ -2,7 +2,7 @@
 
 use muster_api::{
     AgentId, ExecutorId, JobName, RunId, TaskId, Timestamp,
-    views::{AgentView, QueueView, RunView, ShardState, ShardView},
+    views::{AgentView, HeldView, QueueView, RunView, ShardState, ShardView},
 };
 
 /// A question about live state.
@@ -52,6 +52,8 @@ pub enum Query {
     },
     /// The executor hosts (answered by the master).
     Agents,
+    /// Whether this is a restored store that is held.
+    Held,
 }
 
 /// The answer to a [`Query`].
@@ -72,6 +74,8 @@ pub enum Answer {
     Fires(Vec<LiveFire>),
     /// To [`Query::Agents`].
     Agents(Vec<AgentView>),
+    /// To [`Query::Held`]; nothing when it is not held.
+    Held(Option<HeldView>),
 }
 
 /// Where a live task is.

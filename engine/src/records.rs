@@ -9,11 +9,16 @@ use std::{collections::BTreeMap, sync::Arc};
 use muster_api::{
     AgentId, AppName, AppUid, ExecutorId, JobName, JobUid, RunId, TaskId, Timestamp,
     spec::{AppSpec, JobSpec, ScheduleSpec},
+    step::Write,
     views::{Cause, FireOutcome, RunState, RunView, ShardState, TriggerRequest},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::items::Items;
+
+mod history_keys;
+
+pub use history_keys::*;
 
 /// A stored record that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -66,14 +71,12 @@ pub const EXECUTORS: &str = "e/";
 pub const IDEMPOTENCY: &str = "i/";
 /// Key of the counters.
 pub const COUNTERS: &str = "m/counters";
-/// Key prefix of runs that are over.
-pub const PAST_RUNS: &str = "h/r/";
-/// Key prefix of the index of past runs by id, which is by time of creation.
-pub const PAST_RUNS_BY_TIME: &str = "h/i/";
-/// Key prefix of tasks that are over.
-pub const PAST_TASKS: &str = "h/t/";
-/// Key prefix of ranges of the fire ledger.
-pub const FIRES: &str = "h/f/";
+/// Key of the mark that a restored store is held.
+pub const HELD: &str = "m/held";
+/// Key of what the last resume passes over.
+pub const RESUMED: &str = "m/resumed";
+/// Key of the time zone data that the next instants are reckoned with.
+pub const ZONES: &str = "m/zones";
 
 /// Key of an app.
 pub fn app_key(name: &AppName) -> Vec<u8> {
@@ -95,47 +98,6 @@ pub fn run_key(id: &RunId) -> Vec<u8> {
     format!("{RUNS}{id}").into_bytes()
 }
 
-/// Key prefix of the past runs of a job; what follows is the run's id.
-pub fn past_runs_of(uid: &JobUid) -> Vec<u8> {
-    format!("{PAST_RUNS}{uid}/").into_bytes()
-}
-
-/// Key of a past run.
-pub fn past_run_key(uid: &JobUid, id: &RunId) -> Vec<u8> {
-    format!("{PAST_RUNS}{uid}/{id}").into_bytes()
-}
-
-/// Key of a past run in the index by time; its value is the uid of its job, as text.
-pub fn past_run_index_key(id: &RunId) -> Vec<u8> {
-    format!("{PAST_RUNS_BY_TIME}{id}").into_bytes()
-}
-
-/// Key prefix of the past tasks of a run; what follows is item and attempt, so that they sort.
-pub fn past_tasks_of(run: &RunId) -> Vec<u8> {
-    format!("{PAST_TASKS}{run}/").into_bytes()
-}
-
-/// Key prefix of the past tasks of a shard; the last one is its newest.
-pub fn past_tasks_of_shard(run: &RunId, item: u32) -> Vec<u8> {
-    format!("{PAST_TASKS}{run}/{item:05}/").into_bytes()
-}
-
-/// Key of a past task. Tasks that never started share an attempt with the next one, so the task's
-/// epoch, which only grows, is part of it.
-pub fn past_task_key(run: &RunId, item: u32, attempt: u32, epoch: u64) -> Vec<u8> {
-    format!("{PAST_TASKS}{run}/{item:05}/{attempt:010}/{epoch:020}").into_bytes()
-}
-
-/// Key prefix of the ledger ranges of a job; what follows sorts by first instant.
-pub fn fires_of(uid: &JobUid) -> Vec<u8> {
-    format!("{FIRES}{uid}/").into_bytes()
-}
-
-/// Key of a ledger range.
-pub fn fire_key(uid: &JobUid, first: Timestamp) -> Vec<u8> {
-    format!("{FIRES}{uid}/{:020}", first.as_millis()).into_bytes()
-}
-
 /// A stored app.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AppRecord {
@@ -153,6 +115,38 @@ pub struct AppRecord {
     pub created_at: Timestamp,
     /// When it was changed last.
     pub updated_at: Timestamp,
+    /// A change that not all of its jobs have taken over yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sweep: Option<SweepRecord>,
+}
+
+/// A change of an app that its jobs take over a few at a time, in the order of their names: an app
+/// may have a million.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepRecord {
+    /// What it is.
+    pub change: AppChange,
+    /// When it was asked for, which is when it counts from.
+    pub at: Timestamp,
+    /// The last job that has taken it over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<JobName>,
+}
+
+/// The changes that concern the jobs of an app.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppChange {
+    /// It is enabled.
+    Enable,
+    /// It is disabled; runs that have started end by themselves.
+    Disable,
+    /// It is disabled, and all runs are killed.
+    DisableAndKill,
+    /// It is deleted.
+    Delete,
+    /// The time zone data of this program are others than those of the one before.
+    Zones,
 }
 
 /// A stored job.
@@ -375,6 +369,32 @@ pub struct IdempotencyRecord {
 pub struct CountersRecord {
     /// No epoch at or above this was given out.
     pub epoch_bound: u64,
+}
+
+/// The mark of a restored store: until it is resumed nothing fires, is launched or is killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRecord {
+    /// When it was restored.
+    pub since: Timestamp,
+}
+
+/// The write that marks a store as held. Whoever restores a backup makes it the last one.
+pub fn held_write(at: Timestamp) -> Write {
+    Write::Put { key: HELD.into(), value: encode(&HeldRecord { since: at }) }
+}
+
+/// What the last resume passes over: kept until every job that it concerns was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumedRecord {
+    /// What came due by then is skipped.
+    pub skip_until: Timestamp,
+}
+
+/// The time zone data that the next instants of cursors are reckoned with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZonesRecord {
+    /// Its version.
+    pub version: String,
 }
 
 /// A task that is over.

@@ -1,124 +1,67 @@
 //! Restart: from stored records to the world.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    str::FromStr,
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
-use muster_api::{
-    IdStream, JobUid, Now, RunId, TaskId, limits,
-    schedule::Schedule,
-    spec::{AppSpec, JobSpec},
-    step::Records,
-};
-use serde::de::DeserializeOwned;
+use muster_api::{AppName, IdStream, JobName, JobUid, Now, RunId, TaskId, limits};
 
 use crate::{
     cx::Cx,
     engine::RestoreError,
-    executors,
-    records::{
-        self, CountersRecord, CursorRecord, ExecutorRecord, IdempotencyRecord, RunRecord,
-        TaskRecord,
-    },
+    executors, fires,
+    load::{Loader, packed},
+    offered::Offered,
+    queue::Queue,
+    records::{self, CursorRecord},
     run::{Run, Shard},
-    runs,
+    runs, sweeps,
     tables::Table,
     task::{KillCause, Phase, Task},
     tasks,
-    world::{Executor, Planned, Timer, World},
+    world::{Executor, Timer, World},
 };
 
-/// The records of one kind, read.
-fn rows<K: FromStr + Ord, V: DeserializeOwned>(
-    stored: &Records,
-    prefix: &str,
-) -> Result<BTreeMap<K, V>, RestoreError> {
-    split_rows(stored, prefix, |text| text.parse().ok())
-}
-
-fn split_rows<K: Ord, V: DeserializeOwned>(
-    stored: &Records,
-    prefix: &str,
-    key_of: impl Fn(&str) -> Option<K>,
-) -> Result<BTreeMap<K, V>, RestoreError> {
-    let mut rows = BTreeMap::new();
-    let of_kind = stored.range(prefix.as_bytes().to_vec()..);
-    for (key, value) in of_kind.take_while(|(key, _)| key.starts_with(prefix.as_bytes())) {
-        let text = String::from_utf8_lossy(key).into_owned();
-        let parsed = key_of(&text[prefix.len()..]);
-        let parsed = parsed.ok_or_else(|| RestoreError::UnknownKey { key: text.clone() })?;
-        let record =
-            records::decode(value).map_err(|source| RestoreError::Record { key: text, source })?;
-        rows.insert(parsed, record);
-    }
-    Ok(rows)
-}
-
-/// A key of two parts: a uid and a number.
-fn numbered<K: FromStr>(text: &str) -> Option<(K, u64)> {
-    let (uid, number) = text.split_once('/')?;
-    Some((uid.parse().ok()?, number.parse().ok()?))
-}
-
 /// The world as it was stored. Agents and offers are brought by the master.
-pub(crate) fn world(seed: u64, stored: &Records, now: Now) -> Result<World, RestoreError> {
-    let versions: BTreeMap<(JobUid, u64), Arc<JobSpec>> =
-        split_rows(stored, records::VERSIONS, numbered)?;
-    let revisions: BTreeMap<_, Arc<AppSpec>> = split_rows(stored, records::REVISIONS, numbered)?;
-    let idempotency: BTreeMap<_, IdempotencyRecord> =
-        split_rows(stored, records::IDEMPOTENCY, |text| {
-            let (uid, key) = text.split_once('/')?;
-            Some((uid.parse().ok()?, key.to_owned()))
-        })?;
-    let counters: Option<CountersRecord> = match stored.get(records::COUNTERS.as_bytes()) {
-        None => None,
-        Some(bytes) => Some(records::decode(bytes).map_err(|source| RestoreError::Record {
-            key: records::COUNTERS.to_owned(),
-            source,
-        })?),
-    };
-    let runs: BTreeMap<RunId, RunRecord> = rows(stored, records::RUNS)?;
-    let tasks: BTreeMap<TaskId, TaskRecord> = rows(stored, records::TASKS)?;
-    let executors: BTreeMap<_, ExecutorRecord> = rows(stored, records::EXECUTORS)?;
-    let keys_by_time =
-        idempotency.iter().map(|((job, key), kept)| (kept.at, *job, key.clone())).collect();
+pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, RestoreError> {
+    let epoch = stored.counters.first().map_or(0, |((), counters)| counters.epoch_bound);
+    let kept = stored.idempotency.iter();
+    let keys_by_time = kept.map(|((job, key), kept)| (kept.at, *job, key.clone())).collect();
+    let runs = stored.runs.into_iter().map(|(id, record)| (id, Run::restored(record, now)));
+    let tasks = stored.tasks.into_iter().map(|(id, task)| (id, Task::restored(task, now.mono)));
+    let executors = stored.executors.into_iter().map(|(id, record)| (id, Executor::new(record)));
     let mut world = World {
-        apps: Table::restored(rows(stored, records::APPS)?),
-        revisions: Table::restored(revisions),
-        jobs: Table::restored(rows(stored, records::JOBS)?),
-        versions: Table::restored(versions),
-        cursors: Table::restored(rows(stored, records::CURSORS)?),
-        runs: Table::restored(
-            runs.into_iter().map(|(id, record)| (id, Run::restored(record, now))).collect(),
-        ),
-        tasks: Table::restored(
-            tasks.into_iter().map(|(id, record)| (id, Task::restored(record, now.mono))).collect(),
-        ),
-        executors: Table::restored(
-            executors.into_iter().map(|(id, record)| (id, Executor::new(record))).collect(),
-        ),
-        idempotency: Table::restored(idempotency),
-        epoch: counters.map_or(0, |counters| counters.epoch_bound),
-        counters: Table::restored(counters.map(|counters| ((), counters)).into_iter().collect()),
+        apps: Table::restored(packed(stored.apps)),
+        revisions: Table::restored(packed(stored.revisions)),
+        jobs: Table::restored(packed(stored.jobs)),
+        versions: Table::restored(packed(stored.versions)),
+        cursors: Table::restored(packed(stored.cursors)),
+        runs: Table::restored(runs.collect()),
+        tasks: Table::restored(tasks.collect()),
+        executors: Table::restored(executors.collect()),
+        idempotency: Table::restored(packed(stored.idempotency)),
+        counters: Table::restored(packed(stored.counters)),
+        held: Table::restored(packed(stored.held)),
+        resumed: Table::restored(packed(stored.resumed)),
+        zones: Table::restored(packed(stored.zones)),
+        epoch,
         lanes: BTreeMap::new(),
-        queue: BTreeSet::new(),
+        queue: Queue::default(),
         waiting: BTreeSet::new(),
-        fires: BTreeMap::new(),
-        fires_by_time: BTreeSet::new(),
+        fires_by_time: BTreeMap::new(),
+        jobs_of_app: BTreeMap::new(),
+        sweeping: BTreeSet::new(),
+        strangers: BTreeMap::new(),
         agents: BTreeMap::new(),
         keys_by_time,
         offers: BTreeMap::new(),
-        round_from: None,
+        offered: Offered::default(),
         timers: BTreeSet::new(),
         ids: IdStream::new(seed, 1),
-        placement_due: true,
     };
+    share_specs(&mut world);
+    index_jobs(&mut world, now);
     place_executors(&mut world, now);
     place_tasks(&mut world, now)?;
     line_up(&mut world);
-    plan(&mut world, now);
     Ok(world)
 }
 
@@ -177,30 +120,60 @@ fn line_up(world: &mut World) {
     }
 }
 
-/// Enabled jobs fire on from where their cursor stands; what is due by now is a misfire.
-fn plan(world: &mut World, now: Now) {
-    let planned: Vec<(JobUid, Planned)> = world
-        .jobs
-        .iter()
-        .filter(|(_, job)| world.is_enabled(job))
-        .filter_map(|(name, job)| {
-            let spec = job.spec.schedule.as_ref()?;
-            let schedule = Schedule::compile(spec, job.created_at).ok()?;
-            let cursor = world.cursors.get(&job.uid).copied();
-            let settled = cursor.unwrap_or(CursorRecord { settled: now.wall, next: None }).settled;
-            let next = schedule.next_after(settled)?;
-            Some((job.uid, Planned { name: name.clone(), schedule, next }))
-        })
-        .collect();
-    for (uid, planned) in planned {
-        world.fires_by_time.insert((planned.next, uid));
-        world.fires.insert(uid, planned);
+/// The document of a job that is stored as one of its versions too, as it once was, is the same
+/// in memory.
+fn share_specs(world: &mut World) {
+    if world.versions.len() == 0 {
+        return;
     }
+    for (_, job) in world.jobs.iter() {
+        if let Some(version) = world.versions.memory(&(job.uid, job.version)) {
+            *version = job.spec.clone();
+        }
+    }
+}
+
+/// Enabled jobs fire on from where their cursor stands; what is due by now is a misfire.
+///
+/// When a job fires next is taken as it was stored, for to reckon it anew for a million jobs takes
+/// long. It only says when to look; what is due then is reckoned from the cursor.
+fn index_jobs(world: &mut World, now: Now) {
+    let mut of_app: BTreeMap<AppName, Vec<JobName>> = BTreeMap::new();
+    let (mut planned, mut reckoned) = (Vec::new(), Vec::new());
+    for (name, job) in world.jobs.iter() {
+        match of_app.get_mut(&job.spec.app) {
+            Some(jobs) => jobs.push(name.clone()),
+            None => {
+                of_app.insert(job.spec.app.clone(), vec![name.clone()]);
+            }
+        }
+        let stored = world.cursors.get(&job.uid).copied();
+        let mut cursor = stored.unwrap_or(CursorRecord { settled: now.wall, next: None });
+        if cursor.next.is_none() && world.is_enabled(job) {
+            // It has no instant any more, or an earlier version did not store it.
+            cursor.next = fires::compile(job).and_then(|plan| plan.next_after(cursor.settled));
+        }
+        if stored != Some(cursor) {
+            reckoned.push((job.uid, cursor));
+        }
+        if let Some(next) = cursor.next {
+            planned.push(((fires::due(job, next), job.uid), name.clone()));
+        }
+    }
+    world.fires_by_time = planned.into_iter().collect();
+    world.jobs_of_app =
+        of_app.into_iter().map(|(app, jobs)| (app, jobs.into_iter().collect())).collect();
+    for (uid, cursor) in reckoned {
+        world.cursors.insert(uid, cursor);
+    }
+    let sweeping = world.apps.iter().filter(|(_, app)| app.sweep.is_some());
+    world.sweeping = sweeping.map(|(name, _)| name.clone()).collect();
 }
 
 /// Goes on with what was under way: what was being ended is ended again, and every wait is waited
 /// for anew.
 pub(crate) fn recover(cx: &mut Cx<'_>) {
+    sweeps::adopt_zones(cx);
     let stopping: Vec<RunId> =
         cx.world.runs.iter().filter(|(_, run)| run.is_stopping()).map(|(id, _)| *id).collect();
     let mut waits = Vec::new();

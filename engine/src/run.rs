@@ -210,8 +210,8 @@ impl Run {
         }
     }
 
-    /// Gives up every shard that waits.
-    pub(crate) fn cancel_waiting(&mut self) {
+    /// Gives up every shard that waits; says how many.
+    pub(crate) fn cancel_waiting(&mut self) -> u32 {
         let again = std::mem::take(&mut self.again).into_keys();
         let fresh = std::mem::take(&mut self.fresh);
         if self.over.cancelled.is_empty() {
@@ -221,8 +221,10 @@ impl Run {
         }
         again.for_each(|item| self.over.cancelled.insert(item));
         let counts = &mut self.counts;
-        counts.cancelled += counts.pending + counts.backing_off;
+        let waiting = counts.pending + counts.backing_off;
+        counts.cancelled += waiting;
         (counts.pending, counts.backing_off) = (0, 0);
+        waiting
     }
 
     /// Whether a task of it was ever launched.

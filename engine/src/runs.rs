@@ -95,7 +95,7 @@ pub(crate) fn stop(cx: &mut Cx<'_>, id: RunId, reason: &str) {
         record.state = RunState::Stopping;
         record.reason = Some(reason.to_owned());
     }
-    run.cancel_waiting();
+    cx.out.tally.shards_over.cancelled += run.cancel_waiting();
     let live: Vec<_> = run.live().map(|(_, live)| live.task).collect();
     for task in live {
         tasks::kill(cx, task, KillCause::Asked);
@@ -126,8 +126,7 @@ fn end(cx: &mut Cx<'_>, id: RunId) {
     record.state = state;
     record.ended_at = Some(cx.now.wall);
     let (uid, stored) = (record.job_uid, run.to_record(cx.now));
-    cx.history(records::past_run_key(&uid, &id), &stored);
-    cx.history(records::past_run_index_key(&id), &uid);
+    cx.out.writes.extend(records::past_run_writes(&stored));
     cx.note(Note::RunEnded { run: id, state });
     cx.effect(Effect::RunOver(id));
     let app = cx.world.apps.get(&stored.app).map(|app| app.uid);

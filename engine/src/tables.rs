@@ -66,6 +66,11 @@ impl<K: Ord + Clone, V> Table<K, V> {
         self.changed.len()
     }
 
+    /// All records count as changed.
+    pub(crate) fn touch(&mut self) {
+        self.changed.extend(self.rows.keys().cloned());
+    }
+
     /// The keys that changed since the last call, with the record if it is still there.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(&K, Option<&V>)) {
         for key in std::mem::take(&mut self.changed) {

@@ -170,7 +170,10 @@ fn over(cx: &mut Cx<'_>, id: TaskId, ending: Ending, message: &str, report: &Tas
     write_history(cx, &task, id, &after, report);
 
     let shard = match after.again {
-        None => Shard::Over(after.state),
+        None => {
+            *cx.out.tally.shards_over.of(after.state) += 1;
+            Shard::Over(after.state)
+        }
         Some((tries, wait)) if wait.is_zero() => Shard::Pending(tries),
         Some((tries, wait)) => {
             let until = cx.now.mono + wait;

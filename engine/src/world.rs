@@ -9,13 +9,16 @@ use std::{
 use muster_api::{
     AgentId, AppName, AppUid, ExecutorId, IdStream, JobName, JobUid, Mono, Now, OfferId, Resources,
     RunId, TaskId, Timestamp,
-    schedule::Schedule,
     spec::{AppSpec, JobSpec},
 };
 
 use crate::{
+    offered::Offered,
+    place,
+    queue::{Place, Queue},
     records::{
-        AppRecord, CountersRecord, CursorRecord, ExecutorRecord, IdempotencyRecord, JobRecord,
+        AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord, IdempotencyRecord,
+        JobRecord, ResumedRecord, ZonesRecord,
     },
     run::Run,
     tables::Table,
@@ -36,42 +39,38 @@ pub(crate) struct World {
     pub(crate) executors: Table<ExecutorId, Executor>,
     pub(crate) idempotency: Table<(JobUid, String), IdempotencyRecord>,
     pub(crate) counters: Table<(), CountersRecord>,
+    pub(crate) held: Table<(), HeldRecord>,
+    pub(crate) resumed: Table<(), ResumedRecord>,
+    pub(crate) zones: Table<(), ZonesRecord>,
 
     /// The runs of each job that has any, in the order in which they take their turn.
     pub(crate) lanes: BTreeMap<JobUid, VecDeque<RunId>>,
-    /// Runs at their turn with shards that wait for room, in the order in which they are served.
-    pub(crate) queue: BTreeSet<Place>,
-    /// Runs with shards that wait for anything, at their turn or not, in the same order.
+    /// Runs at their turn with shards that wait for room.
+    pub(crate) queue: Queue,
+    /// Runs with shards that wait for anything, at their turn or not, in the order in which they are
+    /// served.
     pub(crate) waiting: BTreeSet<Place>,
-    /// The next planned instant of each enabled job.
-    pub(crate) fires: BTreeMap<JobUid, Planned>,
-    pub(crate) fires_by_time: BTreeSet<(Timestamp, JobUid)>,
+    /// The jobs that fire, by when that is due: the next instant of each cursor, plus the jitter.
+    pub(crate) fires_by_time: BTreeMap<(Timestamp, JobUid), JobName>,
+    /// The jobs of each app that has any.
+    pub(crate) jobs_of_app: BTreeMap<AppName, BTreeSet<JobName>>,
+    /// The apps with a change that not all of their jobs have taken over yet.
+    pub(crate) sweeping: BTreeSet<AppName>,
+    /// Executors that live and are none of ours, met while the store is held; they are ended then.
+    pub(crate) strangers: BTreeMap<ExecutorId, AgentId>,
     /// The agents that have registered, or that tasks and executors were launched on.
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     /// Idempotency keys, the oldest first.
     pub(crate) keys_by_time: BTreeSet<(Timestamp, JobUid, String)>,
     /// The agents of the offers that are held.
     pub(crate) offers: BTreeMap<OfferId, AgentId>,
+    /// The same offers, as placement sees them.
+    pub(crate) offered: Offered,
     /// What is to be done at some time, if it still makes sense then.
     pub(crate) timers: BTreeSet<(Mono, Timer)>,
     /// The newest epoch given out.
     pub(crate) epoch: u64,
     pub(crate) ids: IdStream,
-    /// Whether something changed that may let a waiting shard start.
-    pub(crate) placement_due: bool,
-    /// Where the round of placement goes on that has not come to the end of the queue.
-    pub(crate) round_from: Option<Place>,
-}
-
-/// The place of a run in the queue: priority, planned time, name, id.
-pub(crate) type Place = (Reverse<u8>, Timestamp, JobName, RunId);
-
-/// The schedule of an enabled job, ready for use.
-#[derive(Debug)]
-pub(crate) struct Planned {
-    pub(crate) name: JobName,
-    pub(crate) schedule: Schedule,
-    pub(crate) next: Timestamp,
 }
 
 /// An executor that is not gone.
@@ -99,6 +98,8 @@ pub(crate) struct Agent {
     pub(crate) offers: BTreeMap<OfferId, Resources>,
     pub(crate) executors: BTreeSet<ExecutorId>,
     pub(crate) tasks: BTreeSet<TaskId>,
+    /// Its room in placement, if it ever made an offer.
+    pub(crate) room: Option<u32>,
     /// Since when nothing is heard of it.
     pub(crate) silent_since: Option<Mono>,
 }
@@ -136,9 +137,14 @@ impl World {
     /// The document that a run follows: the version that it took, else the newest.
     pub(crate) fn spec_of(&self, run: &Run) -> Option<Arc<JobSpec>> {
         let record = run.record();
+        let newest = self.job(&record.job, record.job_uid);
         match record.version {
-            Some(version) => self.versions.get(&(record.job_uid, version)).cloned(),
-            None => self.job(&record.job, record.job_uid).map(|job| job.spec.clone()),
+            // The newest version is in the job's own record.
+            Some(version) => match newest.filter(|job| job.version == version) {
+                Some(job) => Some(job.spec.clone()),
+                None => self.versions.get(&(record.job_uid, version)).cloned(),
+            },
+            None => newest.map(|job| job.spec.clone()),
         }
     }
 
@@ -183,11 +189,11 @@ impl World {
         } else {
             self.waiting.remove(&place);
         }
-        if goes_on && counts.pending > 0 && at_turn {
-            // A further shard of a run that waits cannot fit where its siblings did not.
-            self.placement_due |= self.queue.insert(place);
-        } else {
-            self.queue.remove(&place);
+        if !(goes_on && counts.pending > 0 && at_turn) {
+            self.queue.leave(&place);
+        } else if !self.queue.contains(&id) {
+            let need = place::need_of(self, run);
+            self.queue.enter(place, need);
         }
     }
 
@@ -195,7 +201,7 @@ impl World {
     pub(crate) fn out_of_queue(&mut self, id: RunId) {
         if let Some(run) = self.runs.get(&id) {
             let place = self.place_of(run);
-            self.queue.remove(&place);
+            self.queue.leave(&place);
             self.waiting.remove(&place);
         }
     }
@@ -213,19 +219,48 @@ impl World {
         self.epoch
     }
 
-    /// Takes all offers of an agent, to use them up or to give them back.
-    pub(crate) fn take_offers(&mut self, agent: &AgentId) -> Vec<OfferId> {
-        let Some(agent) = self.agents.get_mut(agent) else { return Vec::new() };
-        let offers: Vec<_> = std::mem::take(&mut agent.offers).into_keys().collect();
-        for offer in &offers {
-            self.offers.remove(offer);
-        }
-        offers
+    /// Since when this restored store is held, if it is.
+    pub(crate) fn held(&self) -> Option<Timestamp> {
+        self.held.get(&()).map(|held| held.since)
     }
 
     /// Whether a round of placement has something to do.
     pub(crate) fn can_place(&self) -> bool {
-        (self.placement_due || self.round_from.is_some()) && !self.offers.is_empty()
+        self.queue.is_awake() && !self.offers.is_empty() && self.held().is_none()
+    }
+
+    /// How many writes are kept back.
+    pub(crate) fn unwritten(&self) -> usize {
+        self.apps.unwritten()
+            + self.jobs.unwritten()
+            + self.revisions.unwritten()
+            + self.versions.unwritten()
+            + self.cursors.unwritten()
+            + self.runs.unwritten()
+            + self.tasks.unwritten()
+            + self.executors.unwritten()
+            + self.idempotency.unwritten()
+            + self.counters.unwritten()
+            + self.held.unwritten()
+            + self.resumed.unwritten()
+            + self.zones.unwritten()
+    }
+
+    /// All records count as changed.
+    pub(crate) fn touch(&mut self) {
+        self.apps.touch();
+        self.jobs.touch();
+        self.revisions.touch();
+        self.versions.touch();
+        self.cursors.touch();
+        self.runs.touch();
+        self.tasks.touch();
+        self.executors.touch();
+        self.idempotency.touch();
+        self.counters.touch();
+        self.held.touch();
+        self.resumed.touch();
+        self.zones.touch();
     }
 
     /// Sets a timer.

@@ -3,7 +3,9 @@
 //! Engine and master speak Mesos messages with each other, as values. A turn goes on until both
 //! are at rest; its writes are one commit, and then its effects may leave.
 
+mod load;
 mod news;
 mod turn;
 
+pub use load::Loader;
 pub use turn::{Core, Effect, Event, RestoreError, Turn};

@@ -8,7 +8,7 @@ use muster_api::{
 };
 use muster_engine::{
     Engine, EngineConfig, Wakeup,
-    effect::{Effect as EngineEffect, Note},
+    effect::{Effect as EngineEffect, Note, Tally},
     event::{CommandReply, Event as EngineEvent, Offer, RequestId},
     query::{Answer, Query},
 };
@@ -17,6 +17,8 @@ use muster_master::core::{
 };
 use muster_proto::{agent::MasterBody, scheduler::Call};
 use muster_session::Session;
+
+use crate::Loader;
 
 /// What reaches the scheduler.
 #[derive(Debug)]
@@ -69,6 +71,8 @@ pub struct Turn {
     pub effects: Vec<Effect>,
     /// What the engine notes.
     pub notes: Vec<Note>,
+    /// What the engine counts.
+    pub tally: Tally,
     /// What the master notes.
     pub master_notes: Vec<MasterNote>,
     /// What the session could not understand.
@@ -114,10 +118,24 @@ enum Inner {
 impl Core {
     /// The scheduler as it was when `records` were written. `seed` is fresh entropy.
     pub fn restore(seed: u64, records: &Records, now: Now) -> Result<(Self, Turn), RestoreError> {
+        let mut loader = Loader::default();
+        for (key, value) in records {
+            loader.take(key, value);
+        }
+        loader.finish(seed, now)
+    }
+
+    /// The scheduler of what a loader took in: the engine's records, and all others.
+    pub(crate) fn loaded(
+        seed: u64,
+        stored: muster_engine::Loader,
+        others: &Records,
+        now: Now,
+    ) -> Result<(Self, Turn), RestoreError> {
         let config = EngineConfig { describe_executor: muster_session::describe_executor };
-        let (engine, engine_step) = Engine::restore(config, seed, records, now)?;
-        let (master, master_step) = Master::restore(seed.rotate_left(32), records, now)?;
-        let session = Session::restore(records)?;
+        let (engine, engine_step) = stored.finish(config, seed, now)?;
+        let (master, master_step) = Master::restore(seed.rotate_left(32), others, now)?;
+        let session = Session::restore(others)?;
         let (inbox, held) = (VecDeque::new(), Vec::new());
         let mut core = Self { engine, session, master, inbox, held };
         let mut turn = Turn::default();
@@ -141,6 +159,16 @@ impl Core {
     /// The writes that [`Core::advance`] kept back, for the commit that its effects wait for.
     pub fn take_writes(&mut self, now: Now) -> Vec<Write> {
         self.engine.take_writes(now)
+    }
+
+    /// The engine, to look at.
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    /// Every record of the engine, as it would be stored now ([`Engine::all_records`]).
+    pub fn all_records(&mut self, now: Now) -> Vec<Write> {
+        self.engine.all_records(now)
     }
 
     /// How many writes are kept back.
@@ -185,6 +213,11 @@ impl Core {
     /// The term of the master.
     pub fn term(&self) -> u64 {
         self.master.term()
+    }
+
+    /// Since when this restored store is held, if it is.
+    pub fn held(&self) -> Option<muster_api::Timestamp> {
+        self.engine.held()
     }
 
     /// Panics if something that must always hold does not.
@@ -232,6 +265,7 @@ impl Core {
     fn engine_did(&mut self, step: muster_engine::effect::Step, turn: &mut Turn) {
         turn.writes.extend(step.writes);
         turn.notes.extend(step.notes);
+        turn.tally.add(step.tally);
         for effect in step.effects {
             match effect {
                 EngineEffect::Reply { request, reply } => {

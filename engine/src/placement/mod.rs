@@ -1,7 +1,15 @@
-//! Where waiting shards go. `solve` knows nothing of runs and agents: it sees small integers.
+//! Where waiting shards go. Placement knows nothing of runs and agents: it sees small integers.
+//!
+//! [`Rooms`] is what agents have free. [`Rooms::place`] puts the shards of one [`Class`] into the
+//! best rooms there are, in time that grows with the shards and with the rooms that changed, not
+//! with all rooms.
 
+mod order;
 mod problem;
-mod solve;
+mod rooms;
+mod search;
+#[cfg(test)]
+mod tests;
 
-pub(crate) use problem::{Class, Problem, Room, Unplaced};
-pub(crate) use solve::solve;
+pub use problem::{Amounts, Class, Kind, Placed, Shape, Unplaced, Version};
+pub use rooms::{Growth, Room, Rooms};

@@ -1,72 +1,82 @@
-//! The problem of placement, and its solution, in small integers.
+//! What placement is asked and what it answers, in small integers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeMap, sync::Arc};
 
-/// Amounts of resources by dimension, in thousandths.
-pub(crate) type Amounts = Vec<u64>;
+/// Amounts of resources by dimension, in thousandths. What is behind the end is none.
+pub type Amounts = Vec<u64>;
 
-/// Waiting shards, and the room there is for them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Problem {
-    /// The agents with room, by index.
-    pub(crate) rooms: Vec<Room>,
-    /// The waiting shards, in the order in which they are served.
-    pub(crate) classes: Vec<Class>,
-    /// How many shards may be placed at most.
-    pub(crate) limit: usize,
+/// What an executor is an instance of: an app and its revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Kind {
+    /// The app.
+    pub app: u128,
+    /// Its revision.
+    pub revision: u64,
 }
 
-/// The room on one agent.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Room {
-    /// What is free.
-    pub(crate) free: Amounts,
-    /// Its host; several agents may share one.
-    pub(crate) host: u32,
-    /// The kinds of executor (app and revision) that live there.
-    pub(crate) warm: BTreeSet<u32>,
+/// What decides whether a shard fits: shards of one shape fit on the same agents.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Shape {
+    /// What one shard needs.
+    pub need: Amounts,
+    /// What its executor needs beside, where it does not live yet.
+    pub overhead: Amounts,
+    /// The kind of executor.
+    pub kind: Kind,
 }
 
 /// Waiting shards of one run that are all alike.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Class {
-    /// What one shard needs.
-    pub(crate) need: Amounts,
-    /// What its executor needs beside, where it does not live yet.
-    pub(crate) overhead: Amounts,
-    /// The kind of executor.
-    pub(crate) executor: u32,
+pub struct Class {
+    /// What each of them needs.
+    pub shape: Arc<Shape>,
     /// How many shards.
-    pub(crate) count: usize,
+    pub count: usize,
     /// All of them or none.
-    pub(crate) all_at_once: bool,
+    pub all_at_once: bool,
     /// Shards of the run by host, when it is to be spread over hosts.
-    pub(crate) spread: Option<BTreeMap<u32, u32>>,
-    /// The agent to take last.
-    pub(crate) avoid: Option<u32>,
+    pub spread: Option<BTreeMap<u32, u32>>,
+    /// The room to take last.
+    pub avoid: Option<u32>,
+    /// Only rooms that changed since may take one, when that is known.
+    pub since: Option<Version>,
 }
 
-/// Where the shards go.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Solution {
-    /// For each class the agents of its first shards, in order, and why the rest has none.
-    pub(crate) classes: Vec<Placed>,
-}
+/// How many changes of rooms there were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Version(pub(super) u64);
 
 /// Where the shards of one class go.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Placed {
-    /// The agents, a shard each.
-    pub(crate) rooms: Vec<u32>,
+pub struct Placed {
+    /// The rooms, a shard each.
+    pub rooms: Vec<u32>,
     /// Why shards are left, if some are.
-    pub(crate) unplaced: Option<Unplaced>,
+    pub unplaced: Option<Unplaced>,
 }
 
 /// Why shards of a class were not placed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unplaced {
+pub enum Unplaced {
     /// No agent has room for one more.
     NoRoom,
     /// The bound of one round was reached; the next round goes on.
     Later,
+}
+
+/// How many shards fit into what is free, beside an executor that needs `overhead`.
+pub(super) fn fits(free: &[u64], need: &[u64], overhead: &[u64]) -> u64 {
+    // An agent without offers has no room, not even for what needs nothing.
+    let mut count = if free.is_empty() { 0 } else { u64::MAX };
+    for dimension in 0..need.len().max(overhead.len()) {
+        let at = |amounts: &[u64]| amounts.get(dimension).copied().unwrap_or(0);
+        let Some(left) = at(free).checked_sub(at(overhead)) else { return 0 };
+        if left < at(need) {
+            return 0;
+        }
+        if let Some(n) = left.checked_div(at(need)) {
+            count = count.min(n);
+        }
+    }
+    count
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use muster_api::{
-    Mono, Now, Span,
+    ExecutorId, Mono, Now, Span, TaskId,
     spec::{AppSpec, JobSpec},
     step::{Records, Write},
     task::TaskReport,
@@ -17,6 +17,7 @@ use muster_engine::{
         TaskUpdate,
     },
     query::{Answer, Query},
+    records,
 };
 use serde_json::{Map, Value, json};
 
@@ -38,9 +39,10 @@ const CONFIG: EngineConfig =
 pub(crate) fn play(text: &str) -> (String, Records) {
     let now =
         Now { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Mono::from_millis(1_000_000) };
-    let (engine, _) = Engine::restore(CONFIG, 1, &Records::new(), now).unwrap();
+    let (engine, first) = Engine::restore(CONFIG, 1, &Records::new(), now).unwrap();
     let names = Names::default();
     let mut player = Player { engine, now, stored: Records::new(), names, offers: 0, seed: 1 };
+    player.show(first);
     let mut out = String::new();
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
@@ -64,6 +66,17 @@ impl Player {
                 return self.wait(span.duration());
             }
             "restart" => return self.restart(rest),
+            "restored" => {
+                // As whoever restores a backup does, after which it takes a while to start.
+                let Write::Put { key, value } = records::held_write(self.now.wall) else {
+                    panic!("the mark is put");
+                };
+                self.stored.insert(key, value);
+                return self.restart(rest);
+            }
+            "resume" => command(Command::Resume { replay: rest == "replay" }),
+            "held" => query(Query::Held),
+            "stray" => self.stray(rest),
             "app" | "job" => put(word, rest),
             "trigger" => trigger(rest),
             "cancel" => command(Command::Cancel { run: self.names.id(rest) }),
@@ -170,6 +183,20 @@ impl Player {
         })
     }
 
+    /// A status of a task that the engine does not know.
+    fn stray(&self, rest: &str) -> Event {
+        let (_, agent) = rest.split_once(' ').unwrap();
+        Event::Task(TaskUpdate {
+            task: TaskId::from_uuid(uuid_of(99)),
+            agent: Some(agent.parse().unwrap()),
+            signal: Signal::Running,
+            at: None,
+            message: String::new(),
+            report: TaskReport::default(),
+            uuid: None,
+        })
+    }
+
     fn registered(&self, rest: &str) -> Event {
         let mut words = rest.split(' ');
         let agent = words.next().unwrap();
@@ -177,6 +204,7 @@ impl Player {
         for word in words {
             match word {
                 "rebooted" => rebooted = true,
+                "stranger" => executors.push(ExecutorId::from_uuid(uuid_of(98))),
                 task if task.starts_with("task") => tasks.push(self.names.id(task)),
                 executor => executors.push(self.names.id(executor)),
             }
@@ -249,6 +277,7 @@ impl Player {
             Ok(Accepted::App(view, change)) => format!("REPLY {change:?} version {}", view.version),
             Ok(Accepted::Job(view, change)) => format!("REPLY {change:?} version {}", view.version),
             Ok(Accepted::Deleted) => "REPLY deleted".to_owned(),
+            Ok(Accepted::Resumed) => "REPLY resumed".to_owned(),
             Ok(Accepted::Run(run)) => {
                 format!("REPLY {} is {:?}", self.names.of("run", run.id), run.state)
             }
@@ -286,6 +315,10 @@ impl Player {
                     .collect();
                 format!("ANSWER [{}]", rows.join("; "))
             }
+            Answer::Held(held) => match held {
+                Some(held) => format!("ANSWER held since {}", held.since),
+                None => "ANSWER not held".to_owned(),
+            },
             other => panic!("scripts do not ask for {other:?}"),
         }
     }
@@ -296,6 +329,7 @@ impl Player {
         let key = self.short_key(&key);
         match write {
             Write::Delete { .. } => format!("del {key}"),
+            Write::Put { value, .. } if value.is_empty() => format!("put {key}"),
             Write::Put { value, .. } => {
                 let value: Value = serde_json::from_slice(&value[1..]).unwrap();
                 let shown = [
@@ -336,8 +370,8 @@ impl Player {
             "t" => vec!["task"],
             "e" => vec!["exec"],
             _ => match &key[..4] {
-                "h/r/" => vec!["job", "run"],
-                "h/i/" | "h/t/" => vec!["run"],
+                "h/r/" | "h/t/" => vec!["run"],
+                "h/j/" => vec!["job", "run"],
                 _ => vec!["job"],
             },
         }
@@ -376,6 +410,11 @@ fn without_times(mut value: Value) -> Value {
         _ => {}
     }
     value
+}
+
+/// An id that no engine makes.
+fn uuid_of(number: u128) -> uuid::Uuid {
+    uuid::Uuid::from_u128(number)
 }
 
 fn command(command: Command) -> Event {

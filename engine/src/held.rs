@@ -1,0 +1,89 @@
+//! A restored store is held until an operator lets it go on: what it says is of the past, and the
+//! hosts may be doing something else by now.
+//!
+//! While it is held nothing fires and nothing is launched, and no order to end anything leaves the
+//! engine ([`Cx::effect`] keeps it back). Statuses are taken in as ever, so that by the time it is
+//! resumed the engine knows what became of its tasks.
+
+use muster_api::{ExecutorId, TaskId, Timestamp};
+
+use crate::{
+    cx::Cx,
+    effect::Effect,
+    event::{Accepted, CommandReply, Rejected},
+    executors, fires,
+    records::{JobRecord, ResumedRecord},
+    task::Phase,
+    tasks,
+    world::Timer,
+};
+
+/// Whether an effect must not leave while the store is held.
+pub(crate) fn keeps_back(effect: &Effect) -> bool {
+    match effect {
+        Effect::Launch(_) | Effect::Kill { .. } | Effect::Shutdown { .. } => true,
+        Effect::Reply { .. }
+        | Effect::Answer { .. }
+        | Effect::Decline { .. }
+        | Effect::Acknowledge { .. }
+        | Effect::Reconcile { .. }
+        | Effect::RunOver(_) => false,
+    }
+}
+
+/// Lets a held store go on. What was due meanwhile is passed over, or made good by the misfire rule.
+pub(crate) fn resume(cx: &mut Cx<'_>, replay: bool) -> CommandReply {
+    if cx.world.held.remove(&()).is_none() {
+        let detail = "nothing is held: this store was not restored, or it was resumed already";
+        return Err(Rejected::Conflict { detail: detail.to_owned() });
+    }
+    if !replay {
+        cx.world.resumed.insert((), ResumedRecord { skip_until: cx.now.wall });
+    }
+    release(cx);
+    Ok(Accepted::Resumed)
+}
+
+/// Gives the orders that were kept back.
+fn release(cx: &mut Cx<'_>) {
+    cx.world.timers.retain(|(_, timer)| !matches!(timer, Timer::KillAgain(_)));
+    let killing = |phase| matches!(phase, Phase::Killing(_));
+    let ending: Vec<TaskId> =
+        cx.world.tasks.iter().filter(|(_, task)| killing(task.phase)).map(|(id, _)| *id).collect();
+    for id in ending {
+        if let Some(task) = cx.world.tasks.memory(&id) {
+            task.kills = 0;
+        }
+        tasks::kill_again(cx, id);
+    }
+    let executors: Vec<ExecutorId> = cx.world.executors.iter().map(|(id, _)| *id).collect();
+    for id in executors {
+        executors::shutdown_again(cx, id);
+    }
+    for (executor, agent) in std::mem::take(&mut cx.world.strangers) {
+        cx.effect(Effect::Shutdown { executor, agent });
+    }
+    // The master names every task of ours that it knows; those that we do not know are ended.
+    cx.effect(Effect::Reconcile { tasks: Vec::new() });
+}
+
+/// Up to which instant those of a job are skipped, if any are: all while the store is held, and
+/// those that came due before it was resumed.
+pub(crate) fn skip_until(cx: &Cx<'_>, job: &JobRecord) -> Option<Timestamp> {
+    if cx.world.held().is_some() {
+        return Some(cx.now.wall);
+    }
+    let resumed = cx.world.resumed.get(&())?;
+    Some(resumed.skip_until.before(fires::offset(job)))
+}
+
+/// Forgets what the last resume passes over, once every job was looked at that it concerns.
+pub(crate) fn forget_resumed(cx: &mut Cx<'_>) {
+    let Some(skip_until) = cx.world.resumed.get(&()).map(|resumed| resumed.skip_until) else {
+        return;
+    };
+    let first = cx.world.fires_by_time.first_key_value().map(|((at, _), _)| *at);
+    if first.is_none_or(|at| at > skip_until) {
+        cx.world.resumed.remove(&());
+    }
+}

@@ -1,0 +1,154 @@
+//! How a task comes to be: the shard, its executor, and what that is told.
+
+use std::sync::Arc;
+
+use muster_api::{
+    AgentId, ExecutorId, TaskId, limits,
+    spec::JobType,
+    task::{ShardContext, TaskPayload, Work},
+    views::{RunState, ShardState},
+};
+
+use crate::{
+    cx::Cx,
+    effect::TaskLaunch,
+    place::{Batches, Shards},
+    records::{ExecutorRecord, ExecutorState, Tries},
+    run::Shard,
+    task::{Phase, Task},
+    world::{Executor, Timer},
+};
+
+/// Makes a task for a shard on an agent.
+pub(crate) fn launch(
+    cx: &mut Cx<'_>,
+    batches: &mut Batches,
+    shards: &Shards,
+    item: u32,
+    agent: &AgentId,
+) {
+    let (executor, info, executor_is_new) = executor_for(cx, shards, agent);
+    let epoch = cx.world.next_epoch(cx.now);
+    let id = TaskId::from_uuid(cx.world.ids.uuid(cx.now.wall));
+    let Some(run) = cx.world.runs.change(&shards.run) else { return };
+    let mut tries = match run.shard(item) {
+        Some(Shard::Pending(tries)) => tries,
+        _ => Tries::default(),
+    };
+    tries.attempt += 1;
+    tries.reason = None;
+    let record = run.record_mut();
+    if record.started_at.is_none() {
+        record.started_at = Some(cx.now.wall);
+        record.state = RunState::Running;
+    }
+    record.version = Some(shards.job_version);
+    record.revision = Some(shards.revision);
+    run.set(item, Shard::Live { task: id, state: ShardState::Launching });
+    let payload = payload(cx, shards, item, id, epoch, tries.attempt);
+
+    let launching_until = cx.now.mono + limits::LAUNCHING_MAX;
+    let entry = cx.world.agents.entry(agent.clone()).or_default();
+    entry.tasks.insert(id);
+    let task = Task {
+        run: shards.run,
+        item,
+        tries,
+        epoch,
+        agent: agent.clone(),
+        hostname: entry.hostname.clone(),
+        executor,
+        launched_at: cx.now.wall,
+        phase: Phase::Launching,
+        started_at: None,
+        launching_until,
+        overdue_at: None,
+        kills: 0,
+    };
+    cx.world.tasks.insert(id, task);
+    cx.world.wake_at(launching_until, Timer::Launching(id));
+    batches.entry(agent.clone()).or_default().push(TaskLaunch {
+        task: id,
+        name: format!("{}#{item}", shards.job.name),
+        resources: shards.job.resources.clone(),
+        executor,
+        executor_info: info,
+        executor_is_new,
+        payload: payload.encode(),
+    });
+    if let Some(executor) = cx.world.executors.memory(&executor) {
+        executor.tasks.insert(id);
+        executor.idle_since = None;
+    }
+}
+
+/// The executor of that app revision on that agent, or a new one.
+fn executor_for(
+    cx: &mut Cx<'_>,
+    shards: &Shards,
+    agent: &AgentId,
+) -> (ExecutorId, Arc<[u8]>, bool) {
+    let entry = cx.world.agents.entry(agent.clone()).or_default();
+    let executors = &cx.world.executors;
+    let usable = |executor: &Executor| {
+        (executor.record.app_uid, executor.record.revision) == (shards.app_uid, shards.revision)
+            && executor.record.state.takes_tasks()
+    };
+    let found = entry.executors.iter().find_map(|id| {
+        let executor = executors.get(id).filter(|executor| usable(executor))?;
+        Some((*id, executor.record.info.clone()))
+    });
+    if let Some((id, info)) = found {
+        return (id, info, false);
+    }
+    let id = ExecutorId::from_uuid(cx.world.ids.uuid(cx.now.wall));
+    entry.executors.insert(id);
+    let info: Arc<[u8]> = (cx.config.describe_executor)(id, &shards.app).into();
+    let record = ExecutorRecord {
+        app: shards.app.name.clone(),
+        app_uid: shards.app_uid,
+        revision: shards.revision,
+        agent: agent.clone(),
+        state: ExecutorState::Starting,
+        info: info.clone(),
+    };
+    cx.world.executors.insert(id, Executor::new(record));
+    (id, info, true)
+}
+
+fn payload(
+    cx: &Cx<'_>,
+    shards: &Shards,
+    item: u32,
+    task: TaskId,
+    epoch: u64,
+    attempt: u32,
+) -> TaskPayload {
+    let job = &shards.job;
+    let run = cx.world.runs.get(&shards.run).expect("it was found a moment ago").record();
+    let work = match (job.job_type, &job.script) {
+        (JobType::Script, Some(script)) => Work::Script(script.clone()),
+        _ => Work::Simple { handler: job.handler_name().to_owned() },
+    };
+    TaskPayload {
+        context: ShardContext {
+            job: job.name.clone(),
+            run: shards.run,
+            task,
+            attempt,
+            epoch,
+            shard_count: job.sharding.count,
+            shard_item: item,
+            shard_parameter: job.shard_parameter(item).to_owned(),
+            job_parameter: run.parameter.clone().unwrap_or_else(|| job.parameter.clone()),
+            planned_time: run.planned_at,
+            planned_until: run.planned_until,
+            fires: run.fires,
+            fire_time: cx.now.wall,
+            props: job.props.clone(),
+        },
+        work,
+        timeout: job.timeout,
+        kill_grace: job.kill_grace,
+    }
+}

@@ -1,0 +1,183 @@
+//! What agents offer, as placement sees it: small integers for names, and a room for each agent
+//! that ever made an offer.
+
+use std::collections::BTreeMap;
+
+use muster_api::{AgentId, OfferId, Resources};
+
+use crate::{
+    event::Offer,
+    place,
+    placement::{Amounts, Kind, Room, Rooms},
+    world::World,
+};
+
+/// The rooms of all agents, and what their numbers stand for.
+#[derive(Debug, Default)]
+pub(crate) struct Offered {
+    pub(crate) rooms: Rooms,
+    /// The agent of each room.
+    agents: Vec<AgentId>,
+    hosts: BTreeMap<String, u32>,
+    dimensions: Dimensions,
+}
+
+impl Offered {
+    /// The agent of a room.
+    pub(crate) fn agent(&self, room: u32) -> &AgentId {
+        &self.agents[room as usize]
+    }
+
+    /// The number of a host.
+    pub(crate) fn host(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.hosts.get(name) {
+            return *number;
+        }
+        let next = u32::try_from(self.hosts.len()).expect("hosts are far fewer than 2^32");
+        self.hosts.insert(name.to_owned(), next);
+        next
+    }
+
+    /// Resources in numbers; none when an agent never had one of them, for then nobody has enough.
+    pub(crate) fn amounts(&self, resources: &Resources) -> Option<Amounts> {
+        let mut amounts = Amounts::new();
+        for (name, amount) in resources.iter() {
+            self.dimensions.add(&mut amounts, name, amount.thousandths())?;
+        }
+        Some(amounts)
+    }
+
+    /// Resources in numbers, and those that no agent ever had: how many, and how much in all.
+    pub(crate) fn known_amounts(&self, resources: &Resources) -> (Amounts, (usize, u64)) {
+        let (mut amounts, mut missing) = (Amounts::new(), (0, 0));
+        for (name, amount) in resources.iter() {
+            if self.dimensions.add(&mut amounts, name, amount.thousandths()).is_none() {
+                missing = (missing.0 + 1, missing.1 + amount.thousandths());
+            }
+        }
+        (amounts, missing)
+    }
+}
+
+/// Numbers for the resources that agents have.
+#[derive(Debug)]
+struct Dimensions(BTreeMap<String, usize>);
+
+impl Default for Dimensions {
+    /// What every agent has.
+    fn default() -> Self {
+        Self(["cpus", "mem"].map(str::to_owned).into_iter().zip(0..).collect())
+    }
+}
+
+impl Dimensions {
+    /// Gives numbers to resources that have none; whether there were any.
+    fn learn(&mut self, resources: &Resources) -> bool {
+        let before = self.0.len();
+        for (name, _) in resources.iter() {
+            if !self.0.contains_key(name) {
+                self.0.insert(name.to_owned(), self.0.len());
+            }
+        }
+        self.0.len() > before
+    }
+
+    /// Adds an amount of a resource, if that has a number.
+    fn add(&self, amounts: &mut Amounts, name: &str, amount: u64) -> Option<()> {
+        let at = *self.0.get(name)?;
+        if amounts.len() <= at {
+            amounts.resize(at + 1, 0);
+        }
+        amounts[at] = amounts[at].saturating_add(amount);
+        Some(())
+    }
+
+    fn sum<'a>(&self, offers: impl Iterator<Item = &'a Resources>) -> Amounts {
+        let mut sum = Amounts::new();
+        for (name, amount) in offers.flat_map(Resources::iter) {
+            self.add(&mut sum, name, amount.thousandths())
+                .expect("what an offer has got its number when it came");
+        }
+        sum
+    }
+}
+
+impl World {
+    /// Takes in an offer; how many of its agent there are now.
+    pub(crate) fn add_offer(&mut self, offer: Offer) -> usize {
+        let new_resources = self.offered.dimensions.learn(&offer.resources);
+        self.offers.insert(offer.id.clone(), offer.agent.clone());
+        let agent = self.agents.entry(offer.agent.clone()).or_default();
+        agent.hostname = offer.hostname;
+        agent.offers.insert(offer.id, offer.resources);
+        let offers = agent.offers.len();
+        self.offers_changed(&offer.agent);
+        if new_resources {
+            self.line_up_stranded();
+        }
+        offers
+    }
+
+    /// Forgets an offer.
+    pub(crate) fn remove_offer(&mut self, id: &OfferId) {
+        let Some(agent) = self.offers.remove(id) else { return };
+        if let Some(entry) = self.agents.get_mut(&agent) {
+            entry.offers.remove(id);
+            self.offers_changed(&agent);
+        }
+    }
+
+    /// Takes all offers of an agent, to use them up or to give them back.
+    pub(crate) fn take_offers(&mut self, agent: &AgentId) -> Vec<OfferId> {
+        let Some(entry) = self.agents.get_mut(agent) else { return Vec::new() };
+        let offers: Vec<_> = std::mem::take(&mut entry.offers).into_keys().collect();
+        for offer in &offers {
+            self.offers.remove(offer);
+        }
+        if !offers.is_empty() {
+            self.offers_changed(agent);
+        }
+        offers
+    }
+
+    /// Forgets all offers of all agents.
+    pub(crate) fn forget_offers(&mut self) {
+        let offers = std::mem::take(&mut self.offers);
+        for agent in offers.into_values() {
+            self.take_offers(&agent);
+        }
+    }
+
+    /// Makes the room of an agent what its offers say.
+    fn offers_changed(&mut self, id: &AgentId) {
+        let Some(agent) = self.agents.get(id) else { return };
+        let host = self.offered.host(&agent.hostname);
+        let free = self.offered.dimensions.sum(agent.offers.values());
+        match agent.room {
+            Some(room) => self.offered.rooms.set_free(room, free, host),
+            None => {
+                let warm = self.kinds_of(id).collect();
+                let room = self.offered.rooms.add(Room { free, host, warm });
+                self.offered.agents.push(id.clone());
+                if let Some(agent) = self.agents.get_mut(id) {
+                    agent.room = Some(room);
+                }
+            }
+        }
+    }
+
+    /// Makes the room of an agent what its executors say, one of which changed its state.
+    pub(crate) fn executors_changed(&mut self, id: &AgentId) {
+        let Some(room) = self.agents.get(id).and_then(|agent| agent.room) else { return };
+        let warm = self.kinds_of(id).collect();
+        self.offered.rooms.set_warm(room, warm);
+    }
+
+    /// The kinds of executor that take tasks on an agent.
+    fn kinds_of(&self, id: &AgentId) -> impl Iterator<Item = Kind> {
+        let executors = self.agents.get(id).into_iter().flat_map(|agent| &agent.executors);
+        let executors = executors.filter_map(|id| self.executors.get(id));
+        let usable = executors.filter(|executor| executor.record.state.takes_tasks());
+        usable.map(|e| place::kind(e.record.app_uid, e.record.revision))
+    }
+}

@@ -1,0 +1,181 @@
+//! The runs that wait for room, in the order in which they are served, and which of them sleep.
+//!
+//! Runs whose shards need the same stand in one line: where the first of them has no room, none of
+//! them has. Then the line sleeps, however long it is, until an agent has more than before and may
+//! take one of its shards. So what does not fit costs nothing while nothing changes, and a small
+//! offer wakes only the lines that it may serve.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use muster_api::{JobName, RunId, Timestamp};
+
+use crate::placement::{Growth, Rooms, Shape, Version};
+
+/// The place of a run in the queue: priority, planned time, name, id.
+pub(crate) type Place = (Reverse<u8>, Timestamp, JobName, RunId);
+
+/// What decides whether a run fits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Need {
+    /// What each shard needs. It comes first: lines that need little are first.
+    pub(crate) shape: Arc<Shape>,
+    /// How many shards must fit at once, when all must.
+    pub(crate) together: Option<u32>,
+}
+
+/// Runs that need the same.
+#[derive(Debug, Default)]
+struct Line {
+    places: BTreeSet<Place>,
+    asleep: bool,
+    /// The run that was the first when it fell asleep last.
+    blocked: Option<RunId>,
+    /// Only what has changed since may let one of them fit, when that is known.
+    since: Option<Version>,
+}
+
+/// Runs at their turn with shards that wait for room.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    /// The line of each run. None for one that needs what no agent has ever had.
+    runs: BTreeMap<RunId, Option<Need>>,
+    lines: BTreeMap<Need, Line>,
+    /// The lines to be tried, by their first place.
+    awake: BTreeMap<Place, Need>,
+    asleep: BTreeSet<Need>,
+    /// The runs without a line.
+    stranded: BTreeSet<Place>,
+    /// The changes of rooms that all lines know of.
+    seen: Version,
+}
+
+impl Queue {
+    /// Whether a run waits here.
+    pub(crate) fn contains(&self, run: &RunId) -> bool {
+        self.runs.contains_key(run)
+    }
+
+    /// Whether there is a line to be tried.
+    pub(crate) fn is_awake(&self) -> bool {
+        !self.awake.is_empty()
+    }
+
+    /// Puts a run into the line of what it needs. It sleeps with that line: a further run cannot
+    /// fit where those before it did not.
+    pub(crate) fn enter(&mut self, place: Place, need: Option<Need>) {
+        self.runs.insert(place.3, need.clone());
+        let Some(need) = need else {
+            self.stranded.insert(place);
+            return;
+        };
+        let line = self.lines.entry(need.clone()).or_default();
+        let former = line.places.first().cloned();
+        let first = former.as_ref().is_none_or(|former| place < *former);
+        line.places.insert(place.clone());
+        if first && !line.asleep {
+            former.map(|former| self.awake.remove(&former));
+            self.awake.insert(place, need);
+        }
+    }
+
+    /// Takes a run out.
+    pub(crate) fn leave(&mut self, place: &Place) {
+        let Some(need) = self.runs.remove(&place.3) else { return };
+        let Some(need) = need else {
+            self.stranded.remove(place);
+            return;
+        };
+        self.awake.remove(place);
+        let Some(line) = self.lines.get_mut(&need) else { return };
+        line.places.remove(place);
+        match line.places.first().cloned() {
+            None => {
+                self.lines.remove(&need);
+                self.asleep.remove(&need);
+            }
+            Some(next) if !line.asleep => {
+                self.awake.insert(next, need);
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// The first run that is to be tried, what it needs, and since when only changes may help it.
+    pub(crate) fn first(&self) -> Option<(RunId, Need, Option<Version>)> {
+        let (place, need) = self.awake.first_key_value()?;
+        Some((place.3, need.clone(), self.lines.get(need)?.since))
+    }
+
+    /// Lets a line sleep whose first run was tried and has no room, as of a version of the rooms.
+    /// Whether that is news: another run was the first when it fell asleep before.
+    pub(crate) fn sleep(&mut self, need: &Need, version: Version) -> bool {
+        let Some(line) = self.lines.get_mut(need) else { return false };
+        line.asleep = true;
+        // There may be room for some of those that must start at once.
+        line.since = need.together.is_none().then_some(version);
+        let first = line.places.first().inspect(|first| drop(self.awake.remove(first)));
+        let first = first.map(|first| first.3);
+        self.asleep.insert(need.clone());
+        std::mem::replace(&mut line.blocked, first) != first
+    }
+
+    /// Wakes the lines that may fit now, for what has changed of the rooms.
+    pub(crate) fn wake(&mut self, rooms: &Rooms) {
+        if self.seen == rooms.version() {
+            return;
+        }
+        let growth = rooms.growth_since(self.seen);
+        let since = std::mem::replace(&mut self.seen, rooms.version());
+        if !growth.is_none() && !self.asleep.is_empty() {
+            for need in self.that_may_fit(&growth) {
+                self.wake_line(&need, Some(since));
+            }
+        }
+    }
+
+    fn that_may_fit(&self, growth: &Growth) -> Vec<Need> {
+        // Sleeping lines are sorted by what they need of the first dimension.
+        let need = |need: &&Need| need.shape.need.first().copied().unwrap_or(0);
+        let small = self.asleep.iter().take_while(|line| need(line) <= growth.most_of_first());
+        small.filter(|need| growth.may_fit(&need.shape)).cloned().collect()
+    }
+
+    /// The runs that need what no agent has ever had.
+    pub(crate) fn stranded(&self) -> Vec<RunId> {
+        self.stranded.iter().map(|place| place.3).collect()
+    }
+
+    /// The runs that wait for room for executors of an app.
+    pub(crate) fn of_app(&self, app: u128) -> Vec<RunId> {
+        let lines = self.lines.iter().filter(|(need, _)| need.shape.kind.app == app);
+        let places = lines.flat_map(|(_, line)| &line.places).chain(&self.stranded);
+        places.map(|place| place.3).collect()
+    }
+
+    /// Every run, with what it needs.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, Option<&Need>)> {
+        let lines = self.lines.iter();
+        let lines = lines.flat_map(|(need, line)| line.places.iter().map(move |p| (p, Some(need))));
+        lines.chain(self.stranded.iter().map(|place| (place, None)))
+    }
+
+    /// The first run of each line that sleeps.
+    pub(crate) fn sleepers(&self) -> impl Iterator<Item = (RunId, &Need)> {
+        let first = |need: &Need| self.lines.get(need).and_then(|line| line.places.first());
+        self.asleep.iter().filter_map(move |need| Some((first(need)?.3, need)))
+    }
+
+    fn wake_line(&mut self, need: &Need, since: Option<Version>) {
+        self.asleep.remove(need);
+        let Some(line) = self.lines.get_mut(need) else { return };
+        line.asleep = false;
+        line.since = line.since.and(since);
+        if let Some(first) = line.places.first() {
+            self.awake.insert(first.clone(), need.clone());
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Loading: stored records come one by one and go to the core that they belong to.
+
+use muster_api::{Now, step::Records};
+
+use crate::turn::{Core, RestoreError, Turn};
+
+/// Takes in what is stored, record by record, so that there is never a second copy of it all.
+#[derive(Debug, Default)]
+pub struct Loader {
+    pub(crate) engine: muster_engine::Loader,
+    /// What is not the engine's: agents and frameworks, which are few.
+    pub(crate) others: Records,
+    taken: u64,
+    failed: Option<muster_engine::RestoreError>,
+}
+
+impl Loader {
+    /// Takes in one record. What is wrong with it is said by [`Loader::finish`].
+    pub fn take(&mut self, key: &[u8], value: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
+        self.taken += 1;
+        match self.engine.take(key, value) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.others.insert(key.to_vec(), value.to_vec());
+            }
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    /// How many records it took in.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// The scheduler as it was when these records were written. `seed` is fresh entropy.
+    pub fn finish(self, seed: u64, now: Now) -> Result<(Core, Turn), RestoreError> {
+        match self.failed {
+            Some(error) => Err(error.into()),
+            None => Core::loaded(seed, self.engine, &self.others, now),
+        }
+    }
+}
