@@ -3,11 +3,12 @@
 //! What is ready is taken in turn by turn; the writes of many turns are one commit; and only when
 //! that is durable do the effects leave. It has a thread of its own, because a commit blocks.
 
-use std::{collections::BTreeMap, time::Duration};
+mod pending;
 
-use muster_api::{Now, clock, limits, step::Write};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use muster_api::{Now, clock};
 use muster_engine::{
-    effect::Note,
     event::{CommandReply, Event as EngineEvent, RequestId},
     query::Answer,
 };
@@ -15,16 +16,16 @@ use muster_master::{core::Event as MasterEvent, server::Connections};
 use muster_turn::{Core, Effect, Event, Turn};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::pending::Pending;
 use crate::{
-    handle::{Request, RunsOver},
+    handle::{Request, RunsOver, Waiting},
+    metrics::Metrics,
     store::{Commit, State, StoreError},
 };
 
 /// How long events are taken in before what they led to is committed and leaves: answers to
 /// heartbeats are among that, and leases depend on them.
 const BATCH_TIME: Duration = Duration::from_millis(20);
-/// Effects that wait for one commit.
-const BATCH_EFFECTS: usize = 1_000;
 /// The longest sleep when nothing is due: a wall clock that is set is noticed within it.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
@@ -32,11 +33,12 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 pub(crate) struct Driver {
     pub(crate) core: Core,
     pub(crate) store: Box<dyn State>,
-    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) requests: mpsc::Receiver<Waiting>,
     pub(crate) agents: mpsc::Receiver<MasterEvent>,
     pub(crate) connections: Connections,
     pub(crate) runs_over: RunsOver,
     pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) metrics: Arc<Metrics>,
     /// What was served last, so that each kind of event has its turn.
     pub(crate) served: Served,
 }
@@ -50,50 +52,6 @@ pub(crate) enum Served {
     Request,
 }
 
-/// What has been decided and is not durable yet.
-#[derive(Default)]
-struct Pending {
-    /// By key: of several writes of one record only the last is worth a place in the commit.
-    writes: BTreeMap<Vec<u8>, Write>,
-    bytes: usize,
-    effects: Vec<Effect>,
-}
-
-impl Pending {
-    fn add(&mut self, turn: Turn) {
-        self.add_writes(turn.writes);
-        self.effects.extend(turn.effects);
-        for note in turn.notes {
-            log_note(&note);
-        }
-        for note in turn.master_notes {
-            tracing::debug!(?note, "master");
-        }
-        for what in turn.passed_over {
-            tracing::warn!(what, "a message of the master was passed over");
-        }
-    }
-
-    fn add_writes(&mut self, writes: Vec<Write>) {
-        self.bytes += writes.iter().map(size).sum::<usize>();
-        self.writes.extend(writes.into_iter().map(|write| (write.key().to_vec(), write)));
-    }
-
-    /// Whether it is time to commit before anything else is taken in.
-    fn is_full(&self, kept_back: usize) -> bool {
-        self.effects.len() >= BATCH_EFFECTS
-            || self.writes.len() + kept_back >= limits::COMMIT_RECORDS / 2
-            || self.bytes >= limits::COMMIT_BYTES / 2
-    }
-}
-
-fn size(write: &Write) -> usize {
-    match write {
-        Write::Put { key, value } => key.len() + value.len(),
-        Write::Delete { key } => key.len(),
-    }
-}
-
 /// The ways back to those who asked.
 #[derive(Default)]
 struct Asked {
@@ -102,11 +60,20 @@ struct Asked {
     queries: BTreeMap<RequestId, oneshot::Sender<Answer>>,
 }
 
+/// What is to be done next.
+#[allow(clippy::large_enum_variant, reason = "moved once, by value, and soon gone")]
+enum Task {
+    /// The cores are to take something in.
+    Event(Event),
+    /// Records of history are to be forgotten, which is nothing to the cores.
+    Forget { keys: Vec<Vec<u8>>, done: oneshot::Sender<()> },
+}
+
 impl Asked {
-    fn event(&mut self, request: Request) -> Event {
+    fn task(&mut self, request: Request) -> Task {
         self.newest += 1;
         let id = RequestId(self.newest);
-        Event::Engine(match request {
+        Task::Event(Event::Engine(match request {
             Request::Command { command, reply } => {
                 self.commands.insert(id, reply);
                 EngineEvent::Command { request: id, command: *command }
@@ -115,7 +82,8 @@ impl Asked {
                 self.queries.insert(id, reply);
                 EngineEvent::Query { request: id, query }
             }
-        })
+            Request::Forget { keys, done } => return Task::Forget { keys, done },
+        }))
     }
 }
 
@@ -126,38 +94,54 @@ impl Driver {
         let mut asked = Asked::default();
         let mut pending = Pending::default();
         let mut sequence = 0;
-        pending.add(first);
+        pending.add(first, &self.metrics);
         loop {
             let begun = clock::mono();
             while !pending.is_full(self.core.unwritten())
                 && clock::mono().since(begun) < BATCH_TIME
-                && let Some(event) = self.ready(&mut asked)
+                && let Some(task) = self.ready(&mut asked)
             {
-                pending.add(self.core.advance(clock::now(), event));
+                self.take_in(task, &mut pending);
             }
             pending.add_writes(self.core.take_writes(clock::now()));
-            if !pending.writes.is_empty() {
-                sequence += 1;
-                let writes: Vec<_> = std::mem::take(&mut pending.writes).into_values().collect();
-                let commit = Commit { term: self.core.term(), sequence, writes: &writes };
-                self.store.commit(&commit)?;
-            }
-            for effect in std::mem::take(&mut pending.effects) {
+            self.commit(&mut sequence, &mut pending)?;
+            for effect in pending.take_effects() {
                 self.release(effect, &mut asked);
             }
-            pending.bytes = 0;
             if *self.stop.borrow() {
                 return Ok(());
             }
-            let event = self.next(&mut asked).await;
-            if let Some(event) = event {
-                pending.add(self.core.advance(clock::now(), event));
+            if let Some(task) = self.next(&mut asked).await {
+                self.take_in(task, &mut pending);
             }
         }
     }
 
+    fn take_in(&mut self, task: Task, pending: &mut Pending) {
+        match task {
+            Task::Event(event) => {
+                pending.add(self.core.advance(clock::now(), event), &self.metrics);
+            }
+            Task::Forget { keys, done } => pending.forget(keys, done),
+        }
+    }
+
+    /// Makes what was decided durable, if anything was.
+    fn commit(&mut self, sequence: &mut u64, pending: &mut Pending) -> Result<(), StoreError> {
+        let (writes, events) = pending.take_writes();
+        if writes.is_empty() {
+            return Ok(());
+        }
+        *sequence += 1;
+        let begun = clock::mono_nanos();
+        let term = self.core.term();
+        self.store.commit(&Commit { term, sequence: *sequence, writes: &writes })?;
+        self.metrics.committed(&writes, events, clock::mono_nanos() - begun);
+        Ok(())
+    }
+
     /// What is to be taken in without waiting: of the three kinds in turn, so that none starves.
-    fn ready(&mut self, asked: &mut Asked) -> Option<Event> {
+    fn ready(&mut self, asked: &mut Asked) -> Option<Task> {
         for _ in 0..3 {
             self.served = match self.served {
                 Served::Request => Served::Time,
@@ -165,28 +149,37 @@ impl Driver {
                 Served::Agent => Served::Request,
             };
             let due = || self.due(clock::now()) == Some(Duration::ZERO);
-            let event = match self.served {
-                Served::Time => due().then_some(Event::Tick),
-                Served::Agent => self.agents.try_recv().ok().map(Event::Master),
-                Served::Request => self.requests.try_recv().ok().map(|r| asked.event(r)),
+            let task = match self.served {
+                Served::Time => due().then_some(Task::Event(Event::Tick)),
+                Served::Agent => {
+                    self.agents.try_recv().ok().map(|event| Task::Event(Event::Master(event)))
+                }
+                Served::Request => {
+                    self.requests.try_recv().ok().map(|waiting| self.asked(waiting, asked))
+                }
             };
-            if event.is_some() {
-                return event;
+            if task.is_some() {
+                return task;
             }
         }
         None
     }
 
     /// What comes next, or nothing when it is time to stop.
-    async fn next(&mut self, asked: &mut Asked) -> Option<Event> {
+    async fn next(&mut self, asked: &mut Asked) -> Option<Task> {
         let sleep = self.due(clock::now()).unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP);
         tokio::select! {
             biased;
             _ = self.stop.changed() => None,
-            Some(event) = self.agents.recv() => Some(Event::Master(event)),
-            Some(request) = self.requests.recv() => Some(asked.event(request)),
-            () = tokio::time::sleep(sleep) => Some(Event::Tick),
+            Some(event) = self.agents.recv() => Some(Task::Event(Event::Master(event))),
+            Some(waiting) = self.requests.recv() => Some(self.asked(waiting, asked)),
+            () = tokio::time::sleep(sleep) => Some(Task::Event(Event::Tick)),
         }
+    }
+
+    fn asked(&self, waiting: Waiting, asked: &mut Asked) -> Task {
+        self.metrics.waited(clock::mono_nanos() - waiting.since);
+        asked.task(waiting.request)
     }
 
     /// How long it is until something is due.
@@ -217,21 +210,9 @@ impl Driver {
     }
 }
 
-fn log_note(note: &Note) {
-    match note {
-        Note::Zombie { task } => tracing::warn!(%task, "a task that should be dead is killed"),
-        Note::Fenced { executor, agent } => {
-            tracing::warn!(%executor, %agent, "a lease ended on a silent host");
-        }
-        Note::RunEnded { run, state } => tracing::info!(%run, ?state, "run ended"),
-        Note::RunCreated { run } => tracing::info!(%run, "run created"),
-        note => tracing::debug!(?note, "engine"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use muster_api::spec::AppSpec;
+    use muster_api::{limits, spec::AppSpec};
     use muster_engine::{
         event::{Accepted, Command, Expect},
         query::Query,
@@ -240,7 +221,7 @@ mod tests {
     use super::*;
     use crate::{
         handle::{DriverHandle, Unavailable, channel},
-        store::{Failure, MemoryDisk, MemoryStore},
+        store::{self, Failure, MemoryDisk, MemoryStore},
     };
 
     /// A driver on a disk, and how it ends.
@@ -253,7 +234,7 @@ mod tests {
 
     fn start(disk: &MemoryDisk, seed: u64) -> Running {
         let store = MemoryStore::open(disk);
-        let records = store.load().expect("a store in memory loads");
+        let records = store::records(&store).expect("a store in memory loads");
         let (core, first) = Core::restore(seed, &records, clock::now()).expect("it was stored so");
         let (handle, requests, runs_over) = channel();
         let (agents_sender, agents) = mpsc::channel(8);
@@ -266,6 +247,7 @@ mod tests {
             connections: Connections::new(),
             runs_over,
             stop: stopping,
+            metrics: Arc::new(Metrics::new(clock::wall())),
             served: Served::default(),
         };
         let end = tokio::spawn(driver.run(first));
@@ -320,5 +302,44 @@ mod tests {
         assert!(matches!(queue, Ok(Answer::Queue(rows)) if rows.is_empty()));
         let commits = MemoryStore::open(&disk).last().expect("it reads").map(|last| last.sequence);
         assert!(commits.is_some_and(|commits| commits < 100), "{commits:?} commits");
+    }
+
+    #[tokio::test]
+    async fn a_lonely_change_waits_for_one_commit_and_a_question_for_none() {
+        let disk = MemoryDisk::default();
+        let running = start(&disk, 1);
+        let commits =
+            || MemoryStore::open(&disk).last().expect("it reads").map_or(0, |s| s.sequence);
+        let queue = || running.handle.query(Query::Queue { skip: 0, limit: 1 });
+        assert!(queue().await.is_ok());
+        let before = commits();
+        for number in 1..=20 {
+            let answer = running.handle.command(put(&format!("app-{number}"))).await;
+            assert!(answer.expect("it serves").is_ok());
+            assert!(queue().await.is_ok());
+            assert_eq!(commits(), before + number);
+        }
+    }
+
+    #[tokio::test]
+    async fn only_history_is_forgotten_and_whoever_asked_is_told_when_it_is() {
+        let disk = MemoryDisk::default();
+        let mut store = MemoryStore::open(&disk);
+        let key = |n: u32| format!("h/x/{n:03}").into_bytes();
+        let writes: Vec<_> = (0..limits::FORGET_KEYS as u32)
+            .map(|n| muster_api::step::Write::Put { key: key(n), value: vec![1] })
+            .collect();
+        store.commit(&Commit { term: 1, sequence: 1, writes: &writes }).expect("it commits");
+        let running = start(&disk, 1);
+        let history = store.history();
+        for batch in [vec![key(0)], (1..limits::FORGET_KEYS as u32).map(key).collect()] {
+            running.handle.forget(batch.clone()).await.expect("it serves");
+            for key in batch {
+                assert_eq!(history.get(&key).expect("it reads"), None);
+            }
+        }
+        running.stop.send_replace(true);
+        assert!(running.end.await.expect("it does not panic").is_ok());
+        assert!(running.handle.forget(vec![key(0)]).await.is_err(), "nobody is there");
     }
 }

@@ -1,6 +1,6 @@
 //! How everybody else talks to the driver: bounded, and answered one by one.
 
-use muster_api::{RunId, limits};
+use muster_api::{RunId, clock, limits};
 use muster_engine::{
     event::{Command, CommandReply},
     query::{Answer, Query},
@@ -28,6 +28,22 @@ pub enum Request {
         /// Where the answer goes.
         reply: oneshot::Sender<Answer>,
     },
+    /// Forget records of history: no core knows them any more.
+    Forget {
+        /// Their keys, at most [`limits::FORGET_KEYS`]. Others than those of history stay.
+        keys: Vec<Vec<u8>>,
+        /// Told when they are gone for good.
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// A request on its way to the driver.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The request.
+    pub request: Request,
+    /// Since when it waits, in nanoseconds since boot.
+    pub since: u64,
 }
 
 /// The driver takes no requests.
@@ -44,7 +60,7 @@ pub enum Unavailable {
 /// The asking side. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct DriverHandle {
-    requests: mpsc::Sender<Request>,
+    requests: mpsc::Sender<Waiting>,
     runs_over: broadcast::Sender<RunId>,
 }
 
@@ -53,7 +69,7 @@ pub struct DriverHandle {
 pub struct RunsOver(broadcast::Sender<RunId>);
 
 /// Makes a handle, and the two ends that the driver keeps.
-pub fn channel() -> (DriverHandle, mpsc::Receiver<Request>, RunsOver) {
+pub fn channel() -> (DriverHandle, mpsc::Receiver<Waiting>, RunsOver) {
     let (requests, inbox) = mpsc::channel(limits::DRIVER_REQUESTS);
     let (runs_over, _) = broadcast::channel(RUNS_OVER_KEPT);
     let announcer = RunsOver(runs_over.clone());
@@ -75,17 +91,30 @@ impl DriverHandle {
         answer.await.map_err(|_| Unavailable::Stopped)
     }
 
+    /// Has records of history forgotten, as soon as there is room for that, and waits until they
+    /// are.
+    pub(crate) async fn forget(&self, keys: Vec<Vec<u8>>) -> Result<(), Unavailable> {
+        let (done, gone) = oneshot::channel();
+        let request = waiting(Request::Forget { keys, done });
+        self.requests.send(request).await.map_err(|_| Unavailable::Stopped)?;
+        gone.await.map_err(|_| Unavailable::Stopped)
+    }
+
     /// The runs that are over from now on.
     pub(crate) fn runs_over(&self) -> broadcast::Receiver<RunId> {
         self.runs_over.subscribe()
     }
 
     fn ask(&self, request: Request) -> Result<(), Unavailable> {
-        self.requests.try_send(request).map_err(|refused| match refused {
+        self.requests.try_send(waiting(request)).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => Unavailable::Busy,
             mpsc::error::TrySendError::Closed(_) => Unavailable::Stopped,
         })
     }
+}
+
+fn waiting(request: Request) -> Waiting {
+    Waiting { request, since: clock::mono_nanos() }
 }
 
 impl RunsOver {

@@ -5,62 +5,81 @@ use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::{Context, bail};
 use muster_api::clock;
 use muster_master::server::{Connections, ServerConfig};
-use muster_turn::{Core, Turn};
+use muster_turn::{Core, Loader, Turn};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
 };
 
 use crate::{
+    backup::Tapped,
     driver::{Driver, Served},
     handle, logs,
+    metrics::Metrics,
     ready::{self, Ready},
-    rest, secrets,
-    store::{SledStore, State, StoreError},
+    rest,
+    retention::{HistoryLimits, Keeper},
+    secrets,
+    store::{DiskStore, State, StoreError, StoreKind},
+    upgrade::upgrade,
 };
 
 /// Events of agents that wait for the driver; when they are this many, reading from agents stops.
 const AGENT_EVENTS: usize = 4096;
+
+/// The folder of the store, in the data folder.
+pub(crate) const STORE: &str = "store";
 
 /// What a scheduler is told at its start.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The only state of a scheduler.
     pub data_dir: PathBuf,
+    /// What keeps its state; none for what the folder was made with.
+    pub store: Option<StoreKind>,
     /// Where REST listens.
     pub http: SocketAddr,
     /// Where the embedded master listens.
     pub master_listen: SocketAddr,
     /// Whether agents may connect without TLS from beyond loopback.
     pub plaintext: bool,
+    /// How much history is kept.
+    pub history: HistoryLimits,
 }
 
 /// Runs a scheduler until `shutdown` is done. Executors go on without it.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
     check_addresses(&config)?;
+    config.history.check()?;
     std::fs::create_dir_all(&config.data_dir)
         .with_context(|| format!("cannot make the data folder `{}`", config.data_dir.display()))?;
-    let store = SledStore::open(&config.data_dir.join("store"))?;
-    ready::retract(&config.data_dir)?;
+    let (store, core, first) = open(&config)?;
     let admin_token = secrets::open_token(&config.data_dir, secrets::ADMIN_TOKEN)?;
     let join_token = secrets::open_token(&config.data_dir, secrets::JOIN_TOKEN)?;
-    let records = store.load()?;
-    let (core, first) = Core::restore(seed()?, &records, clock::now())?;
-    let term = core.term();
-    tracing::info!(records = records.len(), term, "state restored");
-    drop(records);
-
-    let http = bind(config.http, "REST").await?;
-    let master = bind(config.master_listen, "the master").await?;
-    let pid = std::process::id();
-    let ready = Ready { pid, http: http.local_addr()?, master: Some(master.local_addr()?) };
+    let (http, master, ready) = listen(&config).await?;
 
     let (stop, stopping) = watch::channel(false);
+    let term = core.term();
     let (events, agents) = mpsc::channel(AGENT_EVENTS);
     let connections = Connections::default();
     let (driver_handle, requests, runs_over) = handle::channel();
     let log_source = Arc::new(logs::AgentLogs::new(connections.clone()));
-    let rest = rest::Rest::new(driver_handle, store.history(), log_source, admin_token);
+    let metrics = Arc::new(Metrics::new(clock::wall()));
+    let keeper = Keeper {
+        history: store.history(),
+        driver: driver_handle.clone(),
+        limits: config.history,
+        metrics: Arc::clone(&metrics),
+        stopping: stopping.clone(),
+    };
+    let rest = rest::Rest::new(
+        driver_handle,
+        store.history(),
+        store.backups(),
+        log_source,
+        Arc::clone(&metrics),
+        admin_token,
+    );
     let mut driver = DriverThread::start(
         Driver {
             core,
@@ -70,20 +89,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
             connections: connections.clone(),
             runs_over,
             stop: stopping.clone(),
+            metrics,
             served: Served::default(),
         },
         first,
     )?;
-    let server_config = ServerConfig { join_token: join_token.as_str().to_owned(), term };
-    let until_stopped = stopped(stopping.clone());
     let master_task = tokio::spawn(muster_master::server::serve(
         master,
-        server_config,
+        ServerConfig { join_token: join_token.as_str().to_owned(), term },
         events,
         connections,
-        until_stopped,
+        stopped(stopping.clone()),
     ));
     let rest_task = tokio::spawn(rest::serve(http, rest::router(rest), stopped(stopping)));
+    let keeper_task = tokio::spawn(keeper.run());
 
     ready::announce(&config.data_dir, &ready)?;
     tracing::info!(http = %ready.http, master = ?ready.master, "ready");
@@ -99,8 +118,36 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
         None => driver.ended().await,
     };
     // They end by themselves once they are told to; what they were doing is not ours to judge.
-    let _ = tokio::join!(rest_task, master_task);
+    let _ = tokio::join!(rest_task, master_task, keeper_task);
     result
+}
+
+/// Opens the store, brings it to the layout of this version, and restores the cores from it.
+fn open(config: &Config) -> anyhow::Result<(Tapped, Core, Turn)> {
+    let mut store = DiskStore::open(&config.data_dir.join(STORE), config.store)?;
+    // Now that the folder is locked nobody else can have announced itself there.
+    ready::retract(&config.data_dir)?;
+    upgrade(&mut store)?;
+    let mut loader = Loader::default();
+    store.load(&mut |key, value| loader.take(key, value))?;
+    let records = loader.taken();
+    let (core, first) = loader.finish(seed()?, clock::now())?;
+    tracing::info!(records, term = core.term(), "state restored");
+    if let Some(since) = core.held() {
+        tracing::warn!(%since, "this restored store is held: nothing fires, is launched or is \
+            killed until `muster resume`");
+    }
+    let kind = store.kind().name();
+    Ok((Tapped::new(Box::new(store), kind)?, core, first))
+}
+
+/// Binds both addresses, and what is to be said of them.
+async fn listen(config: &Config) -> anyhow::Result<(TcpListener, TcpListener, Ready)> {
+    let http = bind(config.http, "REST").await?;
+    let master = bind(config.master_listen, "the master").await?;
+    let pid = std::process::id();
+    let ready = Ready { pid, http: http.local_addr()?, master: Some(master.local_addr()?) };
+    Ok((http, master, ready))
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {

@@ -9,20 +9,23 @@ use muster_api::{
     step::{Records, Write},
 };
 use muster_scheduler::store::{
-    Commit, Failure, History, MemoryDisk, MemoryStore, Row, SledStore, Stamp, State, StoreError,
+    self, Commit, DiskStore, Failure, History, MemoryDisk, MemoryStore, Row, Stamp, State,
+    StoreError, StoreKind,
 };
 
 /// A place that outlives the stores that are opened there.
 enum Place {
     Memory(MemoryDisk),
-    Folder(tempfile::TempDir),
+    Folder(tempfile::TempDir, StoreKind),
 }
 
 impl Place {
     fn open(&self) -> Box<dyn State> {
         match self {
             Self::Memory(disk) => Box::new(MemoryStore::open(disk)),
-            Self::Folder(folder) => Box::new(SledStore::open(&path(folder)).unwrap()),
+            Self::Folder(folder, kind) => {
+                Box::new(DiskStore::open(&path(folder), Some(*kind)).unwrap())
+            }
         }
     }
 }
@@ -34,7 +37,9 @@ fn path(folder: &tempfile::TempDir) -> PathBuf {
 /// Runs a test on each kind of store.
 fn on_each(test: impl Fn(&Place)) {
     test(&Place::Memory(MemoryDisk::default()));
-    test(&Place::Folder(tempfile::tempdir().unwrap()));
+    for kind in StoreKind::ALL {
+        test(&Place::Folder(tempfile::tempdir().unwrap(), kind));
+    }
 }
 
 fn put(key: &str, value: impl Into<Vec<u8>>) -> Write {
@@ -53,6 +58,11 @@ fn records(rows: &[(&str, &str)]) -> Records {
     rows.iter().map(|(key, value)| (key.as_bytes().into(), value.as_bytes().into())).collect()
 }
 
+/// What a start would load.
+fn loaded(store: &dyn State) -> Records {
+    store::records(store).unwrap()
+}
+
 fn keys(rows: Vec<Row>) -> Vec<String> {
     rows.into_iter().map(|(key, _)| String::from_utf8(key).unwrap()).collect()
 }
@@ -61,13 +71,13 @@ fn keys(rows: Vec<Row>) -> Vec<String> {
 fn commits_are_found_by_the_next_start() {
     on_each(|place| {
         let mut store = place.open();
-        assert_eq!(store.load().unwrap(), Records::new());
+        assert_eq!(loaded(&*store), Records::new());
         assert_eq!(store.last().unwrap(), None);
         commit(&mut *store, 1, &[put("a", "1"), put("b", "2"), put("h/x", "3"), put("h", "4")]);
         commit(&mut *store, 2, &[delete("a"), put("b", "5"), put("h0", "6"), delete("never")]);
         drop(store);
         let store = place.open();
-        assert_eq!(store.load().unwrap(), records(&[("b", "5"), ("h", "4"), ("h0", "6")]));
+        assert_eq!(loaded(&*store), records(&[("b", "5"), ("h", "4"), ("h0", "6")]));
         assert_eq!(store.last().unwrap(), Some(Stamp { term: 1, sequence: 2 }));
         assert_eq!(store.history().get(b"h/x").unwrap(), Some(b"3".to_vec()));
     });
@@ -85,7 +95,7 @@ fn the_later_of_two_changes_of_a_key_counts() {
             &[delete("b"), put("b", long.clone()), put("c", "1"), put("c", "2")],
         );
         let expected = [(b"b".to_vec(), long), (b"c".to_vec(), b"2".to_vec())];
-        assert_eq!(store.load().unwrap(), Records::from(expected));
+        assert_eq!(loaded(&*store), Records::from(expected));
     });
 }
 
@@ -104,7 +114,25 @@ fn long_values_are_whole_and_leave_nothing_behind() {
             assert_eq!(keys(rows), ["j/a", "j/a\0\0\0\0"], "{length}");
         }
         commit(&mut *store, 100, &[delete("j/a")]);
-        assert_eq!(store.load().unwrap(), records(&[("j/a\0\0\0\0", "near")]));
+        assert_eq!(loaded(&*store), records(&[("j/a\0\0\0\0", "near")]));
+    });
+}
+
+#[test]
+fn records_are_loaded_in_the_order_of_their_keys() {
+    on_each(|place| {
+        let mut store = place.open();
+        let keys = ["a", "a/\u{1}", "g", "h", "h.", "h0", "z\u{10ffff}"];
+        let writes = keys.iter().rev().chain(&["h/1", "h/z"]).map(|key| put(key, *key));
+        commit(&mut *store, 1, &writes.collect::<Vec<_>>());
+        let mut seen = Vec::new();
+        store
+            .load(&mut |key, value| {
+                assert_eq!(key, value);
+                seen.push(String::from_utf8(key.to_vec()).unwrap());
+            })
+            .unwrap();
+        assert_eq!(seen, keys);
     });
 }
 
@@ -153,7 +181,7 @@ fn commits_come_in_order() {
         }
         at(3, 8).unwrap();
         at(4, 1).unwrap();
-        assert_eq!(store.load().unwrap(), records(&[("at", "4.1")]));
+        assert_eq!(loaded(&*store), records(&[("at", "4.1")]));
     });
 }
 
@@ -164,7 +192,7 @@ fn one_commit_may_be_large() {
         let writes: Vec<_> = (0..2_000).map(|n| put(&format!("{n:05}"), vec![1; 1_000])).collect();
         commit(&mut *store, 1, &writes);
         drop(store);
-        assert_eq!(place.open().load().unwrap().len(), 2_000);
+        assert_eq!(loaded(&*place.open()).len(), 2_000);
     });
 }
 
@@ -204,7 +232,7 @@ fn a_failed_commit_closes_the_store() {
         assert!(matches!(again(2), Err(StoreError::Failed { .. })));
         assert!(matches!(again(3), Err(StoreError::Closed { .. })));
         let mut store = MemoryStore::open(&disk);
-        assert_eq!(store.load().unwrap(), records(&[("a", left)]));
+        assert_eq!(loaded(&store), records(&[("a", left)]));
         commit(&mut store, 4, &[put("a", "4")]);
     }
 }

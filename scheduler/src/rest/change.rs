@@ -46,7 +46,9 @@ pub(super) async fn apply(rest: &Rest, command: Command) -> Result<Response, Ref
     match rest.driver().command(command).await?? {
         Accepted::App(app, change) => Ok(changed(change, app.version, &*app)),
         Accepted::Job(job, change) => Ok(changed(change, job.version, &*job)),
-        Accepted::Deleted | Accepted::Run(_) => Err(Refusal::misunderstanding()),
+        Accepted::Deleted | Accepted::Run(_) | Accepted::Resumed => {
+            Err(Refusal::misunderstanding())
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use muster_api::{
     JobName, Timestamp, limits,
-    schedule::Schedule,
+    schedule::{Schedule, jitter_offset},
     views::{FireView, NextFire, Page},
 };
 use muster_engine::query::{Answer, LiveFire, Query};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{
     Rest,
     input::{Named, Params},
-    ledger::{self, Place},
+    ledger::{self, Window},
     page::{decode_cursor, encode_cursor, page_rows},
     problem::Refusal,
     reader::{ReadError, Reader},
@@ -53,12 +53,14 @@ fn coming(
     count: usize,
 ) -> Result<Option<Vec<NextFire>>, ReadError> {
     let Some(job) = reader.job(name)? else { return Ok(None) };
-    let first = reader.cursor(&job)?.and_then(|cursor| cursor.next);
-    let schedule = job.spec.schedule.as_ref();
+    let Some(spec) = &job.spec.schedule else { return Ok(Some(Vec::new())) };
     // What is stored was compiled before; a schedule that this version cannot read never fires.
-    let schedule = schedule.and_then(|spec| Schedule::compile(spec, job.created_at).ok());
-    let fires = std::iter::successors(first, |last| schedule.as_ref()?.next_after(*last));
-    Ok(Some(fires.take(count).map(|planned_at| NextFire { planned_at }).collect()))
+    let Ok(schedule) = Schedule::compile(spec, job.created_at) else { return Ok(Some(Vec::new())) };
+    let first = reader.cursor(&job)?.and_then(|cursor| cursor.next);
+    let instants = std::iter::successors(first, |last| schedule.next_after(*last));
+    let jitter = (!spec.jitter.is_zero()).then(|| jitter_offset(spec.jitter, job.uid));
+    let fires = instants.take(count).map(|at| NextFire::new(&schedule, at, jitter));
+    Ok(Some(fires.collect()))
 }
 
 #[derive(Debug, Deserialize)]
@@ -77,18 +79,21 @@ pub(super) async fn list(
     Params(params): Params<ListParams>,
 ) -> Result<Json<Page<FireView>>, Refusal> {
     let rows = page_rows(params.limit, limits::PAGE_ROWS)?;
-    let place = decode_cursor(params.cursor.as_deref(), Place::parse)?;
-    let from = params.from;
-    let place = place.unwrap_or(Place { before: params.to, run: None });
+    let cursor = params.cursor.as_deref();
+    let place = decode_cursor(cursor, |text| text.parse().ok().map(Timestamp::from_millis))?;
+    let window = Window { from: params.from, before: place.or(params.to) };
     // The driver is asked first: a run that it does not know any more is in the store by then.
     let live = live_fires(&rest, &job).await?;
     let name = job.clone();
     let page = rest.read(move |reader| match reader.job(&name)? {
-        Some(job) => ledger::page(reader, job.uid, live, from, place, rows).map(Some),
+        Some(job) => ledger::page(reader, &job.uid, live, window, rows).map(Some),
         None => Ok(None),
     });
     match page.await? {
-        Some((items, next)) => Ok(Json(Page { items, next: next.map(encode_cursor) })),
+        Some((items, next)) => {
+            let next = next.map(|before| encode_cursor(before.as_millis()));
+            Ok(Json(Page { items, next }))
+        }
         None => Err(Refusal::not_found("job", job)),
     }
 }

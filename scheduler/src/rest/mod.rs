@@ -7,6 +7,7 @@
 mod agents;
 mod apps;
 mod auth;
+mod backup;
 mod change;
 mod fires;
 mod health;
@@ -14,6 +15,7 @@ mod input;
 mod jobs;
 mod ledger;
 mod logs;
+mod metrics;
 mod page;
 mod problem;
 mod reader;

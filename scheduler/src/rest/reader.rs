@@ -1,9 +1,9 @@
 //! What the store holds, as records and views: documents, and what is over.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
 use muster_api::{
-    AppName, JobName, JobUid, RunId, Timestamp, limits,
+    AppName, JobName, JobUid, RunId, Timestamp,
     views::{AppView, JobView, RunState, RunView, ShardState, ShardView},
 };
 use muster_engine::{
@@ -11,9 +11,11 @@ use muster_engine::{
     render::bare_shard,
 };
 use serde::de::DeserializeOwned;
-use uuid::Uuid;
 
-use crate::store::{History, Row, StoreError};
+use crate::{
+    store::{History, Row, StoreError},
+    walk::{Direction, RunWalk, Walk, first_run_id},
+};
 
 /// Why something cannot be read from the store.
 #[derive(Debug, thiserror::Error)]
@@ -49,14 +51,6 @@ pub(super) struct RunFilter {
     pub(super) before: Option<RunId>,
 }
 
-/// Runs that are over, newest first.
-#[derive(Debug, Default)]
-pub(super) struct SomeRuns {
-    pub(super) runs: Vec<RunView>,
-    /// The run up to which was looked, when older ones may be wanted too.
-    pub(super) stopped_at: Option<RunId>,
-}
-
 impl RunFilter {
     /// Whether a run is wanted.
     pub(super) fn wants(&self, run: &RunView) -> bool {
@@ -67,19 +61,12 @@ impl RunFilter {
     }
 
     /// Wanted runs have smaller ids than this.
-    fn end(&self) -> Option<RunId> {
+    pub(super) fn end(&self) -> Option<RunId> {
         match (self.before, self.to.map(first_run_id)) {
             (Some(before), Some(to)) => Some(before.min(to)),
             (before, to) => before.or(to),
         }
     }
-}
-
-/// The smallest id that a run created at `at` can have: ids are UUIDs v7, which begin with the
-/// milliseconds in 48 bits.
-fn first_run_id(at: Timestamp) -> RunId {
-    let millis = u64::try_from(at.as_millis()).unwrap_or(0).min((1 << 48) - 1);
-    RunId::from_uuid(Uuid::from_u128(u128::from(millis) << 80))
 }
 
 impl Reader {
@@ -134,12 +121,15 @@ impl Reader {
         self.get(&records::cursor_key(&job.uid))
     }
 
-    /// A run that is over.
+    /// A run that is over: it lies under its state, which a reader of its id does not know.
     pub(super) fn past_run(&self, run: &RunId) -> Result<Option<RunRecord>, ReadError> {
-        match self.get::<JobUid>(&records::past_run_index_key(run))? {
-            Some(job) => self.get(&records::past_run_key(&job, run)),
-            None => Ok(None),
+        for state in records::PAST_STATES {
+            let found = self.get(&records::past_run_key((state, *run)))?;
+            if found.is_some() {
+                return Ok(found);
+            }
         }
+        Ok(None)
     }
 
     /// The newest `limit` runs that are over and wanted: of the job `uid`, or of all jobs.
@@ -148,57 +138,51 @@ impl Reader {
         filter: &RunFilter,
         uid: Option<JobUid>,
         limit: usize,
-    ) -> Result<SomeRuns, ReadError> {
-        let mut past = SomeRuns::default();
+    ) -> Result<Vec<RunView>, ReadError> {
+        let range = |state: RunState| {
+            let prefix = match &uid {
+                Some(uid) => records::past_runs_of_in(uid, state),
+                None => records::past_runs_in(state),
+            };
+            let end = filter.end().map(|id| [&prefix, id.to_string().as_bytes()].concat());
+            (state, Walk::new(&*self.0, prefix, Direction::Down, end))
+        };
+        let states = records::PAST_STATES.into_iter();
+        let states = states.filter(|state| filter.state.is_none_or(|wanted| wanted == *state));
+        let mut walk = RunWalk::new(states.map(range).collect(), Direction::Down);
         let oldest = filter.from.map(first_run_id);
-        past.stopped_at = self.each_past_run(uid, filter.end(), |id, read| {
-            if oldest.is_some_and(|oldest| id < oldest) || past.runs.len() == limit {
-                return Ok(ControlFlow::Break(()));
-            }
-            let run = read()?.map(|record| record.past_view());
-            past.runs.extend(run.filter(|run| filter.wants(run)));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(past)
+        let mut runs = Vec::new();
+        while runs.len() < limit
+            && let Some((past, row)) = walk.take()?
+            && oldest.is_none_or(|oldest| past.1 >= oldest)
+        {
+            let record: Option<RunRecord> = match uid {
+                // What was forgotten since it was found is passed over.
+                Some(_) => self.get(&records::past_run_key(past))?,
+                None => Some(decode(&row)?),
+            };
+            runs.extend(record.map(|record| record.past_view()));
+        }
+        Ok(runs)
     }
 
-    /// Visits runs that are over, newest first, of one job or of all, with ids below `end`, until
-    /// the visitor has seen enough. Stops by itself after [`limits::SCAN_ROWS`] and then answers
-    /// the last one visited.
-    pub(super) fn each_past_run(
-        &self,
-        uid: Option<JobUid>,
-        end: Option<RunId>,
-        mut visit: impl FnMut(
-            RunId,
-            &mut dyn FnMut() -> Result<Option<RunRecord>, ReadError>,
-        ) -> Result<ControlFlow<()>, ReadError>,
-    ) -> Result<Option<RunId>, ReadError> {
-        let prefix = match uid {
-            Some(uid) => records::past_runs_of(&uid),
-            None => records::PAST_RUNS_BY_TIME.as_bytes().to_vec(),
-        };
-        let mut after = end.map(|id| [prefix.as_slice(), id.to_string().as_bytes()].concat());
-        let mut visited = None;
-        for _ in 0..limits::SCAN_ROWS / limits::PAGE_ROWS {
-            let rows = self.0.scan(&prefix, after.as_deref(), true, limits::PAGE_ROWS)?;
-            for row in &rows {
-                let Some(id) = id_behind(&prefix, &row.0) else { continue };
-                let mut read = || match uid {
-                    Some(_) => decode(row).map(Some),
-                    None => self.get(&records::past_run_key(&decode(row)?, &id)),
-                };
-                if visit(id, &mut read)?.is_break() {
-                    return Ok(None);
-                }
-                visited = Some(id);
-            }
-            match rows.into_iter().last() {
-                Some((key, _)) => after = Some(key),
-                None => return Ok(None),
-            }
-        }
-        Ok(visited)
+    /// The scheduled run of a job that is over and that an entry of [`Reader::past_fires`] leads
+    /// to; nothing when it was forgotten since.
+    pub(super) fn past_fire(&self, entry: &Row) -> Result<Option<RunRecord>, ReadError> {
+        self.get(&records::past_run_key(decode(entry)?))
+    }
+
+    /// Entries of the scheduled runs of a job that are over, the newest planned instant first,
+    /// from before an instant.
+    pub(super) fn past_fires(&self, job: &JobUid, before: Option<Timestamp>) -> Walk<'_> {
+        let end = before.map(|before| records::past_fire_key(job, before));
+        Walk::new(&*self.0, records::past_fires_of(job), Direction::Down, end)
+    }
+
+    /// The ranges of a job's fire ledger, the newest first, of those that begin before an instant.
+    pub(super) fn fire_ranges(&self, job: &JobUid, before: Option<Timestamp>) -> Walk<'_> {
+        let end = before.map(|before| records::fire_key(job, before));
+        Walk::new(&*self.0, records::fires_of(job), Direction::Down, end)
     }
 
     /// The shards of a run that is over, by item.
@@ -240,27 +224,13 @@ impl Reader {
         self.0.scan(&prefix, None, true, 1)?.first().map(decode).transpose()
     }
 
-    /// Records whose keys begin with `prefix`, from the last one before `end` backwards.
-    pub(super) fn backwards<T: DeserializeOwned>(
-        &self,
-        prefix: &[u8],
-        end: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<T>, ReadError> {
-        self.0.scan(prefix, end, true, limit)?.iter().map(decode).collect()
-    }
-
     fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, ReadError> {
         self.0.get(key)?.map(|value| decode(&(key.to_vec(), value))).transpose()
     }
 }
 
-fn decode<T: DeserializeOwned>((key, value): &Row) -> Result<T, ReadError> {
+/// The record of a row.
+pub(super) fn decode<T: DeserializeOwned>((key, value): &Row) -> Result<T, ReadError> {
     records::decode(value)
         .map_err(|source| ReadError::Record { key: key.escape_ascii().to_string(), source })
-}
-
-/// The run whose id is what follows `prefix` in `key`.
-fn id_behind(prefix: &[u8], key: &[u8]) -> Option<RunId> {
-    std::str::from_utf8(key.strip_prefix(prefix)?).ok()?.parse().ok()
 }

@@ -11,41 +11,56 @@ use axum::{
 };
 
 use super::{
-    agents, apps, auth, fires, health, jobs, logs,
+    agents, apps, auth, backup, fires, health, jobs, logs,
     logs::LogSource,
+    metrics,
     problem::{Code, Refusal},
     reader::{ReadError, Reader},
     runs, shards,
 };
-use crate::{handle::DriverHandle, secrets::Token, store::History};
+use crate::{
+    backup::Backups, handle::DriverHandle, metrics::Metrics, secrets::Token, store::History,
+};
 
 /// What the handlers ask.
 #[derive(Clone)]
 pub struct Rest {
     driver: DriverHandle,
     reader: Reader,
+    backups: Backups,
     logs: Arc<dyn LogSource>,
+    metrics: Arc<Metrics>,
     token: Token,
 }
 
 impl Rest {
     /// Asks `driver` for changes and live state, `history` for what is stored and `logs` for the
-    /// output of tasks, on behalf of those who know `token`.
+    /// output of tasks, and shows `metrics`, on behalf of those who know `token`.
     pub fn new(
         driver: DriverHandle,
         history: Arc<dyn History>,
+        backups: Backups,
         logs: Arc<dyn LogSource>,
+        metrics: Arc<Metrics>,
         token: Token,
     ) -> Self {
-        Self { driver, reader: Reader::new(history), logs, token }
+        Self { driver, reader: Reader::new(history), backups, logs, metrics, token }
     }
 
     pub(super) fn driver(&self) -> &DriverHandle {
         &self.driver
     }
 
+    pub(super) fn backups(&self) -> &Backups {
+        &self.backups
+    }
+
     pub(super) fn logs(&self) -> &Arc<dyn LogSource> {
         &self.logs
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     pub(super) fn token(&self) -> &Token {
@@ -70,6 +85,7 @@ impl Rest {
 
 /// All routes.
 pub fn router(rest: Rest) -> Router {
+    let authorized = from_fn_with_state(rest.clone(), auth::require_token);
     let v1 = Router::new()
         .route("/apps", get(apps::list))
         .route("/apps/{app}", get(apps::get).put(apps::put).delete(apps::delete))
@@ -90,12 +106,15 @@ pub fn router(rest: Rest) -> Router {
         .route("/agents", get(agents::list))
         .route("/agents/{agent}", get(agents::get))
         .route("/queue", get(agents::queue))
+        .route("/backup", get(backup::make))
+        .route("/resume", post(backup::resume))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .layer(from_fn_with_state(rest.clone(), auth::require_token));
+        .layer(authorized.clone());
     Router::new()
         .route("/healthz", get(health::healthy))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::get).layer(authorized))
         .nest("/v1", v1)
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)

@@ -22,7 +22,7 @@ use super::{
     input::{Named, Params},
     page::{decode_cursor, encode_cursor, page_rows},
     problem::{Code, Refusal},
-    reader::{RunFilter, SomeRuns},
+    reader::RunFilter,
     shards,
 };
 
@@ -51,25 +51,33 @@ pub(super) async fn list(
     Ok(Json(merge(live, past, rows)))
 }
 
+/// Runs that are not over, newest first.
+#[derive(Debug, Default)]
+struct LiveRuns {
+    runs: Vec<RunView>,
+    /// The run up to which was looked, when older ones may be wanted too.
+    stopped_at: Option<RunId>,
+}
+
 /// Live runs that are wanted.
-async fn live_runs(rest: &Rest, filter: &RunFilter) -> Result<SomeRuns, Refusal> {
+async fn live_runs(rest: &Rest, filter: &RunFilter) -> Result<LiveRuns, Refusal> {
     if filter.state.is_some_and(RunState::is_over) {
-        return Ok(SomeRuns::default());
+        return Ok(LiveRuns::default());
     }
-    let query = Query::Runs { job: filter.job.clone(), before: filter.before };
+    let query = Query::Runs { job: filter.job.clone(), before: filter.end() };
     let Answer::Runs(mut runs) = rest.driver().query(query).await? else {
         return Err(Refusal::misunderstanding());
     };
     let is_full = runs.len() >= limits::LIVE_ROWS;
     let stopped_at = runs.last().filter(|_| is_full).map(|run| run.id);
     runs.retain(|run| filter.wants(run));
-    Ok(SomeRuns { runs, stopped_at })
+    Ok(LiveRuns { runs, stopped_at })
 }
 
 /// Runs that are over and wanted; no more than `limit`.
-async fn past_runs(rest: &Rest, filter: RunFilter, limit: usize) -> Result<SomeRuns, Refusal> {
+async fn past_runs(rest: &Rest, filter: RunFilter, limit: usize) -> Result<Vec<RunView>, Refusal> {
     if filter.state.is_some_and(|state| !state.is_over()) {
-        return Ok(SomeRuns::default());
+        return Ok(Vec::new());
     }
     let job = filter.job.clone();
     let past = rest.read(move |reader| {
@@ -85,17 +93,17 @@ async fn past_runs(rest: &Rest, filter: RunFilter, limit: usize) -> Result<SomeR
     match (past.await?, job) {
         (Some(past), _) => Ok(past),
         (None, Some(job)) => Err(Refusal::not_found("job", job)),
-        (None, None) => Ok(SomeRuns::default()),
+        (None, None) => Ok(Vec::new()),
     }
 }
 
 /// One page of both.
-fn merge(live: SomeRuns, past: SomeRuns, limit: usize) -> Page<RunView> {
+fn merge(live: LiveRuns, past: Vec<RunView>, limit: usize) -> Page<RunView> {
     // A run that ended in between is in both; what the store has is newer.
     let all: BTreeMap<_, _> =
-        live.runs.into_iter().chain(past.runs).map(|run| (Reverse(run.id), run)).collect();
-    // Below where either was looked through, the other has to wait for what is between.
-    let stopped_at = live.stopped_at.max(past.stopped_at);
+        live.runs.into_iter().chain(past).map(|run| (Reverse(run.id), run)).collect();
+    // Below where the live ones were looked through, past ones wait for what is between.
+    let stopped_at = live.stopped_at;
     let mut items: Vec<_> =
         all.into_values().filter(|run| stopped_at.is_none_or(|at| run.id >= at)).collect();
     let more = items.len() > limit;
@@ -173,8 +181,7 @@ pub(super) async fn cancel(
         Ok(_) => Err(Refusal::misunderstanding()),
         Err(rejected) => match rest.read(move |reader| reader.past_run(&run)).await? {
             Some(past) => {
-                let state = serde_json::to_value(past.state).unwrap_or_default();
-                let state = state.as_str().unwrap_or_default();
+                let state = past.state.as_str();
                 let detail = format!("run `{run}` is over already: {state}");
                 Err(Refusal::new(Code::Conflict, detail))
             }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use muster_api::step::{Records, Write};
+use serde::{Deserialize, Serialize};
 
 use super::StoreError;
 
@@ -13,7 +14,7 @@ pub const HISTORY_PREFIX: &[u8] = b"h/";
 pub type Row = (Vec<u8>, Vec<u8>);
 
 /// The place of a commit among all commits of an installation: by term, then by sequence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Stamp {
     /// Of the start of the scheduler that wrote it; it grows with every start.
     pub term: u64,
@@ -41,8 +42,9 @@ impl Commit<'_> {
 
 /// The store of the one who writes.
 pub trait State: Send {
-    /// Every record whose key does not begin with [`HISTORY_PREFIX`].
-    fn load(&self) -> Result<Records, StoreError>;
+    /// Hands over every record whose key does not begin with [`HISTORY_PREFIX`], key and value,
+    /// in the order of their keys. They may be millions, so nobody collects them here.
+    fn load(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError>;
 
     /// The newest commit, whoever wrote it; none in a fresh store.
     fn last(&self) -> Result<Option<Stamp>, StoreError>;
@@ -56,6 +58,15 @@ pub trait State: Send {
 
     /// The reader's side, which may be used by others while commits go on.
     fn history(&self) -> Arc<dyn History>;
+}
+
+/// Every record that [`State::load`] hands over, for those who are sure that they are few.
+pub fn records(store: &dyn State) -> Result<Records, StoreError> {
+    let mut records = Records::new();
+    store.load(&mut |key, value| {
+        records.insert(key.to_vec(), value.to_vec());
+    })?;
+    Ok(records)
 }
 
 /// The store of those who read. Calls block, so they belong on threads that may wait.

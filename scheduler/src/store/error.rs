@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use super::Stamp;
+use super::{Stamp, StoreKind};
 
 /// Why a folder cannot be opened as a store. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -42,10 +42,41 @@ pub enum OpenError {
         /// The newest known one.
         known: u32,
     },
+    /// Another database keeps it than was asked for.
+    #[error(
+        "the folder `{folder}` is kept by {found}, and {wanted} was asked for; start it with \
+         `--store {found}`, or move its state over: `muster backup` while it runs, then `muster \
+         restore --store {wanted}` into a new folder"
+    )]
+    OtherKind {
+        /// The folder.
+        folder: PathBuf,
+        /// Who keeps it.
+        found: StoreKind,
+        /// Who was asked for.
+        wanted: StoreKind,
+    },
+    /// A restore into it was cut short.
+    #[error(
+        "the folder `{folder}` holds a part of a backup only: its restore was cut short; remove \
+         the folder and restore again"
+    )]
+    Unfinished {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Nothing is there, where something must be.
+    #[error(
+        "the folder `{folder}` is not there, or no store was ever made in it; name another one"
+    )]
+    Absent {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// It was a store, and cannot be read any more.
     #[error(
-        "the folder `{folder}` is damaged: {what}; move it away and put your copy of it in its \
-         place; without a copy its state is lost, and the scheduler begins anew"
+        "the folder `{folder}` is damaged: {what}; move it away and restore your newest \
+         backup; without one its state is lost, and the scheduler begins anew"
     )]
     Damaged {
         /// The folder.
@@ -86,7 +117,7 @@ pub enum StoreError {
     /// Stored bytes are not what was written.
     #[error(
         "the store `{folder}` is damaged: {what}; stop the scheduler, move the folder away and \
-         put your copy of it in its place; without a copy its state is lost"
+         restore your newest backup; without one its state is lost"
     )]
     Damaged {
         /// The folder.

@@ -1,10 +1,13 @@
 //! The folder of a store on disk: whose it is, in which format, and who has it open.
 //!
 //! ```text
-//! store/lock      locked by the process that has the folder open; holds its id
-//! store/format    `muster-store 1`; written last when a folder is made, so that a folder
-//!                 without it was never used, and one with it has its database
-//! store/sled/     the database
+//! store/lock       locked by the process that has the folder open; holds its id
+//! store/format     `muster-store 1`, or `muster-store 1 redb`; written last when a folder is
+//!                  made, so that a folder without it was never used, and one with it has its
+//!                  database
+//! store/sled/, store/redb/   the database
+//! store/restoring  there while a backup is written into it
+//! store/reached    the stamp of the newest commit
 //! ```
 
 use std::{
@@ -17,13 +20,12 @@ use std::{
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::OpenError;
-use crate::replace::{replace, sync_folder};
-
-/// The newest format; it names the layout of the tree and of the folder.
-pub(super) const FORMAT: u32 = 1;
-/// What the note of the format begins with.
-const FORMAT_NAME: &str = "muster-store";
+use super::{
+    OpenError, StoreKind,
+    kind::{FORMAT, Note},
+    reached::REACHED,
+};
+use crate::replace::{remove, replace, sync_folder};
 
 /// What an unknown process is called in an error.
 const UNKNOWN_OWNER: &str = "of unknown id";
@@ -34,12 +36,17 @@ const UNLOCK_ATTEMPTS: u32 = 1_000;
 const UNLOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// What may be in a folder whose making was cut short.
-const OWN_ENTRIES: [&str; 4] = ["lock", "format", "format.new", "sled"];
+const OWN_ENTRIES: [&str; 8] =
+    ["lock", "format", "format.new", "sled", "redb", RESTORING, "restoring.new", REACHED];
+
+/// The note that a restore goes on.
+const RESTORING: &str = "restoring";
 
 /// The folder of a store, locked for as long as this lives.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
+    kind: StoreKind,
     /// Whether its making was finished.
     made: bool,
     _lock: File,
@@ -47,17 +54,48 @@ pub(super) struct Folder {
 
 impl Folder {
     /// Looks at the folder at `path`, makes it if it is not there, and locks it.
-    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(super) fn open(path: &Path, wanted: Option<StoreKind>) -> Result<Self, OpenError> {
         // Looked at before anything is made in it: it may be somebody else's.
-        let made = examine(path)?;
+        examine(path)?;
         let action = |action| move |source| io_error(path, action, source);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(path)
             .map_err(action("create files"))?;
+        let mut lock = lock(path)?;
+        // Looked at again: now nobody else changes it.
+        let made = examine_whole(path)?;
+        let kind = match (made, wanted) {
+            (Some(found), Some(wanted)) if found != wanted => {
+                return Err(OpenError::OtherKind { folder: path.to_owned(), found, wanted });
+            }
+            (found, wanted) => found.or(wanted).unwrap_or_default(),
+        };
+        let mut note_owner = || {
+            lock.set_len(0)?;
+            writeln!(lock, "{}", std::process::id())
+        };
+        note_owner().map_err(action("write the file `lock`"))?;
+        Ok(Self { path: path.to_owned(), kind, made: made.is_some(), _lock: lock })
+    }
+
+    /// Locks a folder that was made before, and changes nothing in it.
+    pub(super) fn look_at(path: &Path) -> Result<Self, OpenError> {
+        let absent = || OpenError::Absent { folder: path.to_owned() };
+        examine(path)?.ok_or_else(absent)?;
         let lock = lock(path)?;
-        Ok(Self { path: path.to_owned(), made, _lock: lock })
+        let kind = examine_whole(path)?.ok_or_else(absent)?;
+        Ok(Self { path: path.to_owned(), kind, made: true, _lock: lock })
+    }
+
+    /// An error if a restore goes on in the folder at `path`, or was cut short there.
+    pub(super) fn check_whole(path: &Path) -> Result<(), OpenError> {
+        if !path.join(RESTORING).exists() {
+            return Ok(());
+        }
+        let _lock = lock(path)?;
+        examine_whole(path).map(|_| ())
     }
 
     /// Where it is.
@@ -65,9 +103,35 @@ impl Folder {
         &self.path
     }
 
+    /// Who keeps it.
+    pub(super) fn kind(&self) -> StoreKind {
+        self.kind
+    }
+
     /// Where its database is.
     pub(super) fn database(&self) -> PathBuf {
-        self.path.join("sled")
+        self.path.join(self.kind.name())
+    }
+
+    /// Removes a database of which nothing was ever used.
+    pub(super) fn remove_database(&self) -> Result<(), OpenError> {
+        let action = "remove a database whose making was cut short";
+        fs::remove_dir_all(self.database()).map_err(|source| io_error(&self.path, action, source))
+    }
+
+    /// Notes, durably, that what is in it is not whole.
+    pub(super) fn begin_restore(&self) -> Result<(), OpenError> {
+        replace(&self.path.join(RESTORING), b"", 0o600)
+            .map_err(|source| io_error(&self.path, "write the file `restoring`", source))
+    }
+
+    /// Notes, durably, that it is whole.
+    pub(super) fn end_restore(&self) -> Result<(), OpenError> {
+        let durable = || {
+            remove(&self.path.join(RESTORING))?;
+            sync_folder(&self.path)
+        };
+        durable().map_err(|source| io_error(&self.path, "remove the file `restoring`", source))
     }
 
     /// Whether it was made before, and so must have a database with its note.
@@ -83,7 +147,8 @@ impl Folder {
                 File::open(entry?.path())?.sync_all()?;
             }
             sync_folder(&self.database())?;
-            replace(&self.path.join("format"), format_note().as_bytes(), 0o600)?;
+            let note = self.kind.format_note();
+            replace(&self.path.join("format"), note.as_bytes(), 0o600)?;
             // The folder may be as new as those around it. Ancestors that this user may not read
             // are not new.
             let mut ancestors = self.path.ancestors().skip(1);
@@ -100,7 +165,7 @@ impl Folder {
     /// Waits until nobody has `file` locked, if it is there.
     ///
     /// sled's own threads keep its file locked for a moment after a store of this process was
-    /// closed, and sled does not wait for itself.
+    /// closed, and sled does not wait for itself. redb locks its file in the same way.
     pub(super) fn await_unlocked(&self, file: &Path) -> Result<(), OpenError> {
         let Ok(file) = File::open(file) else { return Ok(()) };
         for _ in 0..UNLOCK_ATTEMPTS {
@@ -118,30 +183,30 @@ impl Folder {
     }
 }
 
-/// The note of the format that is written now.
-pub(super) fn format_note() -> String {
-    format!("{FORMAT_NAME} {FORMAT}\n")
-}
-
-/// Checks a note of the format.
-fn check_note(folder: &Path, note: &[u8]) -> Result<(), OpenError> {
-    let number = std::str::from_utf8(note)
-        .ok()
-        .and_then(|note| note.trim_end().strip_prefix(FORMAT_NAME))
-        .and_then(|number| number.trim_start().parse::<u32>().ok());
+/// Checks a note of the format, and answers who keeps the folder.
+fn check_note(folder: &Path, note: &[u8]) -> Result<StoreKind, OpenError> {
     let folder = folder.to_owned();
-    match number {
-        Some(1..=FORMAT) => Ok(()),
-        Some(found) if found > FORMAT => Err(OpenError::Newer { folder, found, known: FORMAT }),
-        _ => Err(OpenError::Foreign { folder, entry: "format".to_owned() }),
+    match Note::read(note) {
+        Some(Note::Known(kind)) => Ok(kind),
+        Some(Note::Newer(found)) => Err(OpenError::Newer { folder, found, known: FORMAT }),
+        None => Err(OpenError::Foreign { folder, entry: "format".to_owned() }),
     }
 }
 
-/// Whether the folder was made before; an error if it is somebody else's.
-fn examine(path: &Path) -> Result<bool, OpenError> {
+/// Who keeps the folder if it was made before; an error if what is in it is not whole. The folder
+/// is locked by the caller, so no restore goes on.
+fn examine_whole(path: &Path) -> Result<Option<StoreKind>, OpenError> {
+    if path.join(RESTORING).exists() {
+        return Err(OpenError::Unfinished { folder: path.to_owned() });
+    }
+    examine(path)
+}
+
+/// Who keeps the folder if it was made before; an error if it is somebody else's.
+fn examine(path: &Path) -> Result<Option<StoreKind>, OpenError> {
     let action = |source| io_error(path, "read files", source);
     let entries = match fs::read_dir(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         entries => entries.map_err(action)?,
     };
     let mut foreign = None;
@@ -152,10 +217,10 @@ fn examine(path: &Path) -> Result<bool, OpenError> {
         }
     }
     match (fs::read(path.join("format")), foreign) {
-        (Ok(note), _) => check_note(path, &note).map(|()| true),
+        (Ok(note), _) => check_note(path, &note).map(Some),
         (Err(error), _) if error.kind() != io::ErrorKind::NotFound => Err(action(error)),
         (Err(_), Some(entry)) => Err(OpenError::Foreign { folder: path.to_owned(), entry }),
-        (Err(_), None) => Ok(false),
+        (Err(_), None) => Ok(None),
     }
 }
 
@@ -176,8 +241,6 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
         };
         return Err(OpenError::InUse { folder: folder.to_owned(), owner });
     }
-    file.set_len(0).map_err(failed)?;
-    writeln!(file, "{}", std::process::id()).map_err(failed)?;
     Ok(file)
 }
 

@@ -6,7 +6,8 @@
 //! - `r`: records, under their keys. The value's first byte says what follows: `0` the value
 //!   itself, `1` the length in 32 bits of a value that lies in parts.
 //!
-//! Numbers are big-endian, so that stored keys sort as the numbers do. These bytes are on disks:
+//! All of this holds for every database that keeps a store; one that takes long values whole has
+//! no parts. Numbers are big-endian, so that stored keys sort as the numbers do. These bytes are on disks:
 //! they may be added to, never changed.
 
 use std::ops::Range;
@@ -77,9 +78,31 @@ pub(super) fn record_key(key: &[u8]) -> Vec<u8> {
     [&[RECORDS], key].concat()
 }
 
+/// What a stored key is.
+pub(super) enum StoredKey<'a> {
+    /// What the store notes about itself.
+    Note,
+    /// A part of the value of the record with this key.
+    Part(&'a [u8]),
+    /// The record with this key.
+    Record(&'a [u8]),
+}
+
+/// What a stored key is.
+pub(super) fn stored_key(stored: &[u8]) -> StoredKey<'_> {
+    match stored.split_first() {
+        Some((&RECORDS, key)) => StoredKey::Record(key),
+        Some((&PARTS, part)) => match part.split_last_chunk::<4>() {
+            Some((key, _)) => StoredKey::Part(key),
+            None => StoredKey::Note,
+        },
+        _ => StoredKey::Note,
+    }
+}
+
 /// The key of a record, from its stored key.
-pub(super) fn key_of(record_key: &[u8]) -> Vec<u8> {
-    record_key[1..].to_vec()
+pub(super) fn key_of(record_key: &[u8]) -> &[u8] {
+    &record_key[1..]
 }
 
 /// The stored key of part `number` of the value of `key`.

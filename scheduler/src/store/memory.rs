@@ -91,10 +91,11 @@ impl MemoryStore {
 }
 
 impl State for MemoryStore {
-    fn load(&self) -> Result<Records, StoreError> {
-        let mut records = self.disk.contents().records.clone();
-        records.retain(|key, _| !key.starts_with(HISTORY_PREFIX));
-        Ok(records)
+    fn load(&self, each: &mut dyn FnMut(&[u8], &[u8])) -> Result<(), StoreError> {
+        let contents = self.disk.contents();
+        let state = contents.records.iter().filter(|(key, _)| !key.starts_with(HISTORY_PREFIX));
+        state.for_each(|(key, value)| each(key, value));
+        Ok(())
     }
 
     fn last(&self) -> Result<Option<Stamp>, StoreError> {

@@ -6,15 +6,23 @@
 //! side of everybody else, who reads whole commits that are durable, and never half of one.
 
 mod contract;
+mod disk;
 mod error;
 mod folder;
+mod inspect;
+mod kind;
 mod layout;
 mod memory;
+mod reached;
+mod redb;
 mod sled;
+mod tree;
 
 pub use self::{
-    contract::{Commit, HISTORY_PREFIX, History, Row, Stamp, State},
+    contract::{Commit, HISTORY_PREFIX, History, Row, Stamp, State, records},
+    disk::DiskStore,
     error::{OpenError, StoreError},
+    inspect::{InspectError, Inspection, Table, inspect},
+    kind::{InvalidStoreKind, StoreKind},
     memory::{Failure, MemoryDisk, MemoryStore},
-    sled::SledStore,
 };

@@ -15,7 +15,7 @@ use crate::{app, client::Client, job, world::World};
 async fn a_token_is_needed() {
     let world = World::start().await;
     let stranger = Client::new(world.address, None);
-    for path in ["/v1/apps", "/v1/nothing", "/v1/apps/a"] {
+    for path in ["/v1/apps", "/v1/nothing", "/v1/apps/a", "/metrics"] {
         let refused = stranger.get(path).await;
         refused.problem(401, "unauthorized");
         assert_eq!(refused.header("www-authenticate"), "Bearer realm=\"muster\"");
@@ -43,6 +43,7 @@ async fn wrong_requests_are_problems() {
     let detail = refused.problem(405, "method_not_allowed");
     assert_eq!(detail, "`/v1/apps` does not take `POST`");
     assert_eq!(refused.header("allow"), "GET,HEAD");
+    client.post("/metrics").await.problem(405, "method_not_allowed");
     client.post("/healthz").await.problem(405, "method_not_allowed");
     for path in [
         "/v1/apps?colour=red",

@@ -178,6 +178,32 @@ async fn a_run_is_cancelled() {
 }
 
 #[tokio::test]
+async fn coming_fires_are_told_in_the_time_zone_of_their_schedule() {
+    let world = World::start().await;
+    let client = world.client.clone();
+    client.put("/v1/apps/a", &app("a")).await.ok(201);
+    let mut scheduled = job("j", "a", 1);
+    scheduled["schedule"] = json!({"cron": "0 30 2 29 3 ?", "time_zone": "europe/berlin",
+        "gap": "skip", "overlap": "both", "jitter": "1h"});
+    client.put("/v1/jobs/j", &scheduled).await.ok(201);
+    let stored = client.get("/v1/jobs/j").await.ok(200).json();
+    assert_eq!(stored["schedule"], scheduled["schedule"]);
+    let next = client.get("/v1/jobs/j/next?count=40").await.ok(200).json();
+    assert_eq!(next["items"].as_array().unwrap().len(), 40);
+    for row in next["items"].as_array().unwrap() {
+        let local = row["local"].as_str().unwrap();
+        assert!(local.contains("-03-29T02:30:00+0") && local.ends_with("[Europe/Berlin]"), "{row}");
+        let at = |field: &str| row[field].as_str().unwrap().parse::<muster_api::Timestamp>();
+        let later = at("fires_at").unwrap().since(at("planned_at").unwrap());
+        assert!(later < Duration::from_secs(3_600), "{row}");
+    }
+    scheduled["schedule"] = json!({"cron": "0 30 2 * * ?", "time_zone": "Berlin"});
+    let answer = client.put("/v1/jobs/j", &scheduled).await;
+    answer.problem(422, "invalid_document");
+    assert!(answer.text.contains("is it `Europe/Berlin`?"), "{}", answer.text);
+}
+
+#[tokio::test]
 async fn the_ledger_has_each_instant_once() {
     let mut world = World::start().await;
     let client = world.client.clone();

@@ -20,7 +20,9 @@ use muster_engine::{
 };
 use muster_proto::agent::{LogData, ReadLog};
 use muster_scheduler::{
-    Request, RunsOver, channel,
+    Metrics, Request, RunsOver, Waiting,
+    backup::Tapped,
+    channel,
     rest::{LogError, LogFuture, LogSource, Rest, router, serve},
     secrets::{ADMIN_TOKEN, Token, open_token},
     store::{Commit, MemoryDisk, MemoryStore, State},
@@ -58,11 +60,20 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let token = open_token(folder.path(), ADMIN_TOKEN).unwrap();
         let store = MemoryStore::open(&MemoryDisk::default());
+        let store = Tapped::new(Box::new(store), "memory").unwrap();
         let (driver, requests, runs_over) = channel();
         let (happenings, happening) = mpsc::unbounded_channel();
         let (launch, launched) = watch::channel(Vec::new());
         let logs = Arc::new(Logs::default());
-        let rest = Rest::new(driver, store.history(), logs.clone(), token.clone());
+        let metrics = Arc::new(Metrics::new(clock::wall()));
+        let rest = Rest::new(
+            driver,
+            store.history(),
+            store.backups(),
+            logs.clone(),
+            metrics,
+            token.clone(),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -142,8 +153,8 @@ impl World {
 
 /// A driver that commits before it answers, and nothing else.
 async fn drive(
-    mut store: MemoryStore,
-    mut requests: mpsc::Receiver<Request>,
+    mut store: Tapped,
+    mut requests: mpsc::Receiver<Waiting>,
     mut happenings: mpsc::UnboundedReceiver<(Happening, oneshot::Sender<()>)>,
     runs_over: RunsOver,
     launched: watch::Sender<Vec<TaskLaunch>>,
@@ -155,7 +166,8 @@ async fn drive(
         Now { wall: now.wall + shift, mono: now.mono + shift }
     };
     let (mut engine, first) =
-        Engine::restore(config, 1, &store.load().unwrap(), now(shift)).unwrap();
+        Engine::restore(config, 1, &muster_scheduler::store::records(&store).unwrap(), now(shift))
+            .unwrap();
     let mut sequence = 1;
     store.commit(&Commit { term: 1, sequence, writes: &first.writes }).unwrap();
     let (mut replies, mut answers) = (BTreeMap::new(), BTreeMap::new());
@@ -164,7 +176,7 @@ async fn drive(
         let id = RequestId(sequence);
         let mut done = None;
         let event = tokio::select! {
-            Some(request) = requests.recv() => match request {
+            Some(waiting) = requests.recv() => match waiting.request {
                 Request::Command { command, reply } => {
                     replies.insert(id, reply);
                     Event::Command { request: id, command: *command }
@@ -173,6 +185,7 @@ async fn drive(
                     reply.send(Answer::Agents(vec![agent("b"), agent("a"), agent("c")])).unwrap();
                     continue;
                 }
+                Request::Forget { .. } => unreachable!("nothing keeps history within limits here"),
                 Request::Query { query, reply } => {
                     answers.insert(id, reply);
                     Event::Query { request: id, query }

@@ -1,0 +1,104 @@
+//! What has been decided and is not durable yet.
+
+use std::collections::BTreeMap;
+
+use muster_api::{limits, step::Write};
+use muster_engine::effect::Note;
+use muster_turn::{Effect, Turn};
+use tokio::sync::oneshot;
+
+use crate::{metrics::Metrics, store::HISTORY_PREFIX};
+
+/// Effects that wait for one commit.
+const EFFECTS: usize = 1_000;
+
+/// What is to be one commit, and what leaves after it.
+#[derive(Default)]
+pub(super) struct Pending {
+    /// By key: of several writes of one record only the last is worth a place in the commit.
+    writes: BTreeMap<Vec<u8>, Write>,
+    bytes: usize,
+    effects: Vec<Effect>,
+    /// Those who wait until what they had forgotten is gone.
+    forgotten: Vec<oneshot::Sender<()>>,
+    /// How many events led to this.
+    events: u64,
+}
+
+impl Pending {
+    /// Adds what an event led to.
+    pub(super) fn add(&mut self, turn: Turn, metrics: &Metrics) {
+        self.events += 1;
+        self.add_writes(turn.writes);
+        self.effects.extend(turn.effects);
+        metrics.did(turn.tally);
+        for note in turn.notes {
+            metrics.noted(&note);
+            log_note(&note);
+        }
+        for note in turn.master_notes {
+            tracing::debug!(?note, "master");
+        }
+        for what in turn.passed_over {
+            tracing::warn!(what, "a message of the master was passed over");
+        }
+    }
+
+    /// Adds writes that belong to what was added.
+    pub(super) fn add_writes(&mut self, writes: Vec<Write>) {
+        self.bytes += writes.iter().map(size).sum::<usize>();
+        self.writes.extend(writes.into_iter().map(|write| (write.key().to_vec(), write)));
+    }
+
+    /// Adds records of history to be forgotten, and whom to tell.
+    pub(super) fn forget(&mut self, keys: Vec<Vec<u8>>, done: oneshot::Sender<()>) {
+        let (history, others): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|key| key.starts_with(HISTORY_PREFIX));
+        debug_assert!(others.is_empty(), "only history is forgotten");
+        self.add_writes(history.into_iter().map(|key| Write::Delete { key }).collect());
+        self.forgotten.push(done);
+        self.events += 1;
+    }
+
+    /// Whether it is time to commit before anything else is taken in.
+    pub(super) fn is_full(&self, kept_back: usize) -> bool {
+        self.effects.len() >= EFFECTS
+            || self.writes.len() + kept_back >= limits::COMMIT_RECORDS / 2
+            || self.bytes >= limits::COMMIT_BYTES / 2
+    }
+
+    /// What is to be committed, and of how many events it is.
+    pub(super) fn take_writes(&mut self) -> (Vec<Write>, u64) {
+        self.bytes = 0;
+        let writes = std::mem::take(&mut self.writes).into_values().collect();
+        (writes, std::mem::take(&mut self.events))
+    }
+
+    /// What may leave once all writes are durable.
+    pub(super) fn take_effects(&mut self) -> Vec<Effect> {
+        for done in std::mem::take(&mut self.forgotten) {
+            // Whoever asked may have gone; it is forgotten all the same.
+            let _ = done.send(());
+        }
+        std::mem::take(&mut self.effects)
+    }
+}
+
+fn size(write: &Write) -> usize {
+    match write {
+        Write::Put { key, value } => key.len() + value.len(),
+        Write::Delete { key } => key.len(),
+    }
+}
+
+fn log_note(note: &Note) {
+    match note {
+        Note::Zombie { task } => tracing::warn!(%task, "a task that should be dead is killed"),
+        Note::Fenced { executor, agent } => {
+            tracing::warn!(%executor, %agent, "a lease ended on a silent host");
+        }
+        Note::RunEnded { run, state } => tracing::info!(%run, ?state, "run ended"),
+        Note::RunCreated { run } => tracing::info!(%run, "run created"),
+        note => tracing::debug!(?note, "engine"),
+    }
+}
