@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use muster_api::{InvalidName, JobName, RunId, limits, views::RunState};
+use muster_api::{
+    InvalidName, JobName, RunId, Timestamp, limits,
+    spec::{Gap, Overlap},
+    views::RunState,
+};
 
 use crate::{
     client_flags::{ClientFlags, WithFlags},
     server::ServerCommand,
+    stored::StoredCommand,
 };
 
 /// Muster: a distributed scheduler for sharded jobs.
@@ -32,6 +37,8 @@ pub(crate) enum Command {
     Server(ServerCommand),
     #[command(flatten)]
     Client(WithFlags<ClientCommand>),
+    #[command(flatten)]
+    Stored(StoredCommand),
 }
 
 /// What to have a scheduler do.
@@ -55,14 +62,8 @@ pub(crate) enum ClientCommand {
         #[arg(value_parser = run_id)]
         run: RunId,
     },
-    /// Show when a job fires next
-    Next {
-        /// The job
-        job: JobName,
-        /// How many fires
-        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
-        count: u32,
-    },
+    /// Show when a job fires next, or when a cron expression would
+    Next(NextArgs),
     /// Show what became of the planned fires of a job, the newest first
     Fires {
         /// The job
@@ -93,6 +94,12 @@ pub(crate) enum ClientCommand {
     Agents,
     /// Show which runs wait, and why
     Queue,
+    /// Let a restored scheduler fire, launch and kill again
+    Resume {
+        /// Make good what was missed, as the misfire rule of each job says [default: pass it over]
+        #[arg(long)]
+        replay: bool,
+    },
 }
 
 /// An app or a job.
@@ -157,6 +164,32 @@ pub(crate) struct RunsArgs {
     /// How many at most
     #[arg(long, default_value_t = 50, value_parser = rows())]
     pub(crate) limit: usize,
+}
+
+/// Which fires to show.
+#[derive(Debug, Args)]
+pub(crate) struct NextArgs {
+    /// The job
+    #[arg(required_unless_present = "cron")]
+    pub(crate) job: Option<JobName>,
+    /// How many fires
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) count: u32,
+    /// Try this expression, without a scheduler
+    #[arg(long, value_name = "EXPRESSION", conflicts_with = "job")]
+    pub(crate) cron: Option<String>,
+    /// Its time zone [default: UTC]
+    #[arg(long, visible_alias = "time-zone", conflicts_with = "job", value_name = "ZONE")]
+    pub(crate) zone: Option<String>,
+    /// What becomes of a local time that does not exist: `run_after` or `skip` [default: run_after]
+    #[arg(long, conflicts_with = "job", value_name = "RULE", value_parser = gap)]
+    pub(crate) gap: Option<Gap>,
+    /// What becomes of one that comes twice: `first`, `second` or `both` [default: first]
+    #[arg(long, conflicts_with = "job", value_name = "RULE", value_parser = overlap)]
+    pub(crate) overlap: Option<Overlap>,
+    /// The time from which on to look, as in 2026-03-28T00:00:00Z [default: now]
+    #[arg(long, conflicts_with = "job", value_name = "TIME")]
+    pub(crate) from: Option<Timestamp>,
 }
 
 /// Which output to show.
@@ -224,6 +257,14 @@ fn state(text: &str) -> Result<RunState, String> {
     serde_json::from_value(text.into()).map_err(|_| {
         "a run is pending, running, stopping, succeeded, failed, timed_out or cancelled".to_owned()
     })
+}
+
+fn gap(text: &str) -> Result<Gap, String> {
+    serde_json::from_value(text.into()).map_err(|_| "it is run_after or skip".to_owned())
+}
+
+fn overlap(text: &str) -> Result<Overlap, String> {
+    serde_json::from_value(text.into()).map_err(|_| "it is first, second or both".to_owned())
 }
 
 /// From one row to ten full pages.
@@ -297,6 +338,28 @@ mod tests {
     }
 
     #[test]
+    fn stores_are_copied_and_looked_at() {
+        for line in [
+            "muster backup -o f",
+            "muster --server http://h:1 backup --output - --token-file t",
+            "muster restore --from f --data-dir d --store redb",
+            "muster store inspect --data-dir d --output json",
+        ] {
+            let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+            assert!(matches!(cli.command, Command::Stored(_)), "{line}");
+        }
+        for line in ["muster backup", "muster restore --from f --data-dir d --store tape"] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        for line in ["muster resume", "muster resume --replay -o json"] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+        for line in ["muster dev --store redb", "muster scheduler --store sled"] {
+            assert!(parse(line).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
     fn runs_are_started_with_parameters() {
         let cli = parse("muster run nightly --wait --follow --items 0,2 --parameter p").unwrap();
         let Command::Client(WithFlags { command: ClientCommand::Run(args), .. }) = cli.command
@@ -326,6 +389,30 @@ mod tests {
         assert!(parse(&format!("muster logs {run} --attempt 2")).is_err());
         let error = parse("muster runs xyz").unwrap_err().to_string();
         assert!(error.contains("`xyz` is no id of a run"), "{error}");
+    }
+
+    #[test]
+    fn expressions_are_tried_in_place_of_a_job() {
+        let line = ["muster", "next", "--cron", "0 30 2 * * ?", "--zone", "Europe/Berlin"];
+        let more = ["--gap", "skip", "--overlap", "both", "--from", "2026-03-28T00:00:00Z"];
+        let cli = Cli::try_parse_from(line.iter().chain(&more)).unwrap();
+        let Command::Client(WithFlags { command: ClientCommand::Next(args), .. }) = cli.command
+        else {
+            panic!("the next fires")
+        };
+        assert_eq!((args.job, args.count), (None, 10));
+        assert_eq!((args.gap, args.overlap), (Some(Gap::Skip), Some(Overlap::Both)));
+        assert!(parse("muster next nightly --count 3").is_ok());
+        for bad in [
+            "muster next",
+            "muster next nightly --cron x",
+            "muster next nightly --zone UTC",
+            "muster next --cron x --gap leap",
+            "muster next --cron x --from monday",
+            "muster next nightly --count 0",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

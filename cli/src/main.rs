@@ -8,8 +8,12 @@ mod config;
 mod documents;
 mod screen;
 mod server;
+mod stored;
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use clap::Parser as _;
 
@@ -38,6 +42,7 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     let file = ConfigFile::read(cli.config.as_deref())?;
     match cli.command {
         Command::Server(command) => server::run(command, file),
+        Command::Stored(command) => stored::run(command, cli.client.or(file.client)),
         Command::Client(WithFlags { flags, command }) => {
             let flags = flags.or(cli.client).or(file.client);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -52,7 +57,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
-#[expect(clippy::print_stderr, reason = "the last word of the process")]
+/// Says the last word of the process, if anybody takes it: its exit code says the rest.
 fn report(error: &anyhow::Error) {
-    eprintln!("muster: {error:#}");
+    let _ = writeln!(io::stderr(), "muster: {error:#}");
 }

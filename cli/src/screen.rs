@@ -20,7 +20,7 @@ pub(crate) enum Format {
 }
 
 /// Where answers are shown.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Screen {
     format: Format,
 }

@@ -60,9 +60,9 @@ pub(crate) struct Answer {
     address: Address,
 }
 
-/// The output of a task, as it arrives.
+/// An answer that is read as it arrives: the output of a task, or a backup.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub(crate) struct Stream {
     body: Incoming,
     address: Address,
 }
@@ -191,13 +191,13 @@ impl Client {
         }
     }
 
-    /// Opens the output of a task, as it is and, when the call says so, as it grows.
-    pub(crate) async fn output(&self, call: Call) -> Result<Output, ClientError> {
+    /// Sends a call whose answer may be long, and may come for as long as it likes.
+    pub(crate) async fn stream(&self, call: Call) -> Result<Stream, ClientError> {
         let name = call.name();
         let response = self.open(call).await?;
         let (status, address) = (response.status(), self.address.clone());
         if status.is_success() {
-            return Ok(Output { body: response.into_body(), address });
+            return Ok(Stream { body: response.into_body(), address });
         }
         let body = read_body(response.into_body(), &address).await?;
         Err(match body.and_then(|body| serde_json::from_slice::<Box<Problem>>(&body).ok()) {
@@ -287,7 +287,7 @@ impl Answer {
     }
 }
 
-impl Output {
+impl Stream {
     /// The next bytes; `None` at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
         while let Some(frame) = self.body.frame().await {

@@ -147,12 +147,12 @@ async fn output_is_read_as_it_comes() {
     let whole = format!("{chunks}0\r\n\r\n");
     let (client, _serving) = server(vec![whole, chunks.to_owned()]).await;
     let mut text = Vec::new();
-    let mut output = client.output(Call::get("/logs")).await.unwrap();
+    let mut output = client.stream(Call::get("/logs")).await.unwrap();
     while let Some(bytes) = output.next().await.unwrap() {
         text.extend_from_slice(&bytes);
     }
     assert_eq!(text, b"onetwo");
-    let mut output = client.output(Call::get("/logs")).await.unwrap();
+    let mut output = client.stream(Call::get("/logs")).await.unwrap();
     let broken = loop {
         match output.next().await {
             Ok(bytes) => assert!(bytes.is_some(), "the end was not said"),

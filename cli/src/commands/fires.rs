@@ -1,9 +1,6 @@
-//! `muster next` and `fires`.
+//! `muster fires`.
 
-use muster_api::{
-    JobName,
-    views::{FireView, NextFire},
-};
+use muster_api::{JobName, views::FireView};
 use serde_json::json;
 
 use super::{Session, rows};
@@ -11,25 +8,6 @@ use crate::{
     client::Call,
     screen::{Rows, or_dash, word},
 };
-
-/// Shows when a job fires next.
-pub(super) async fn next(session: &Session, job: &JobName, count: u32) -> anyhow::Result<()> {
-    let call = Call::get(format!("/v1/jobs/{job}/next")).query("count", count);
-    let answer = session.client.send(call).await?;
-    session.screen.answer(&answer.body, || {
-        let items = answer.body["items"].as_array().map_or(&[][..], Vec::as_slice);
-        let fires: Vec<NextFire> = rows(items)?;
-        Ok::<_, serde_json::Error>(render_next(&fires))
-    })
-}
-
-fn render_next(fires: &[NextFire]) -> String {
-    if fires.is_empty() {
-        return "it does not fire by itself any more".to_owned();
-    }
-    let lines: Vec<_> = fires.iter().map(|fire| fire.planned_at.to_string()).collect();
-    lines.join("\n")
-}
 
 /// Shows the fire ledger of a job.
 pub(super) async fn fires(session: &Session, job: &JobName, limit: usize) -> anyhow::Result<()> {
@@ -66,8 +44,5 @@ mod tests {
             "PLANNED               OUTCOME  RUN  REASON\n\
              2026-01-31T02:00:00Z  skipped  -    older than grace"
         );
-        let next = [json!({"planned_at": "2026-01-31T02:00:00Z"})];
-        assert_eq!(render_next(&rows(&next).unwrap()), "2026-01-31T02:00:00Z");
-        assert!(render_next(&[]).contains("any more"));
     }
 }

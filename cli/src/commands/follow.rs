@@ -166,7 +166,7 @@ impl Follower {
         let call = logs::call(self.run, self.item, self.stream)
             .query("attempt", attempt)
             .query("follow", true);
-        let mut output = self.session.client.output(call).await?;
+        let mut output = self.session.client.stream(call).await?;
         let mut skip = *shown;
         while let Some(bytes) = output.next().await? {
             let old = skip.min(bytes.len());

@@ -50,7 +50,7 @@ async fn show(
     mut lines: Lines,
 ) -> anyhow::Result<()> {
     let call = call(args.run, item, lines.stream).query_if("attempt", args.attempt);
-    let mut output = session.client.output(call).await?;
+    let mut output = session.client.stream(call).await?;
     while let Some(bytes) = output.next().await? {
         lines.write(&bytes)?;
     }

@@ -3,8 +3,10 @@
 mod apply;
 mod fires;
 mod follow;
+mod hold;
 mod hosts;
 mod logs;
+mod next;
 mod runs;
 mod subjects;
 mod trigger;
@@ -29,27 +31,45 @@ struct Session {
 
 /// Does what a client command says.
 pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::Result<ExitCode> {
+    let screen = Screen::new(flags.output.unwrap_or_default());
+    if let ClientCommand::Next(args) = &command
+        && let Some(cron) = &args.cron
+    {
+        // No scheduler is asked, so none need be there.
+        next::try_out(screen, cron, args)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let pointer = Pointer::path().and_then(|path| Pointer::read(&path));
     let (address, token_file) = Pointer::resolve(pointer, flags.server, flags.token_file);
     let client = Client::new(address, token_file.as_deref())?;
-    let session = Session { client, screen: Screen::new(flags.output.unwrap_or_default()) };
+    let session = Session { client, screen };
     match command {
         ClientCommand::Apply(args) => return apply::apply(&session, &args).await,
         ClientCommand::Run(args) => return trigger::trigger(&session, args).await,
         ClientCommand::Apps => subjects::apps(&session).await?,
-        ClientCommand::Jobs => subjects::jobs(&session).await?,
+        ClientCommand::Jobs => {
+            subjects::jobs(&session).await?;
+            hold::note(&session).await?;
+        }
         ClientCommand::Enable { subject } => subjects::enable(&session, &subject).await?,
         ClientCommand::Disable { subject, kill } => {
             subjects::disable(&session, &subject, kill).await?;
         }
         ClientCommand::Delete { subject } => subjects::delete(&session, &subject).await?,
-        ClientCommand::Runs(args) => runs::runs(&session, &args).await?,
+        ClientCommand::Runs(args) => {
+            runs::runs(&session, &args).await?;
+            hold::note(&session).await?;
+        }
         ClientCommand::Cancel { run } => runs::cancel(&session, run).await?,
         ClientCommand::Logs(args) => logs::logs(&session, &args).await?,
-        ClientCommand::Next { job, count } => fires::next(&session, &job, count).await?,
+        ClientCommand::Next(args) => next::next(&session, &args).await?,
         ClientCommand::Fires { job, limit } => fires::fires(&session, &job, limit).await?,
         ClientCommand::Agents => hosts::agents(&session).await?,
-        ClientCommand::Queue => hosts::queue(&session).await?,
+        ClientCommand::Queue => {
+            hosts::queue(&session).await?;
+            hold::note(&session).await?;
+        }
+        ClientCommand::Resume { replay } => hold::resume(&session, replay).await?,
     }
     Ok(ExitCode::SUCCESS)
 }

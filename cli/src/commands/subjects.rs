@@ -74,7 +74,7 @@ fn render_jobs(jobs: &[JobView]) -> String {
 fn schedule(job: &JobSpec) -> String {
     match &job.schedule {
         None => "by trigger".to_owned(),
-        Some(ScheduleSpec { cron: Some(cron), .. }) => cron.clone(),
+        Some(ScheduleSpec { cron: Some(cron), .. }) => cron.to_string(),
         Some(ScheduleSpec { every: Some(every), .. }) => format!("every {every}"),
         Some(schedule) => format!("at {}", or_dash(schedule.at)),
     }

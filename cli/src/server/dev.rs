@@ -22,6 +22,7 @@ use tracing::{info, warn};
 use super::{
     DevFlags,
     children::{self, AgentCommand},
+    flags::history,
     folders::default_folder,
     scheduler, told_to_end,
 };
@@ -98,9 +99,11 @@ fn start_scheduler(
 ) -> JoinHandle<anyhow::Result<()>> {
     let config = Config {
         data_dir: data_dir.to_owned(),
+        store: flags.store,
         http: flags.http.unwrap_or(scheduler::HTTP),
         master_listen: flags.master_listen.unwrap_or(scheduler::MASTER),
         plaintext: false,
+        history: history(flags.history_age, flags.history_runs, flags.history_runs_per_job),
     };
     tokio::spawn(muster_scheduler::run(config, async move {
         // An error means that nobody can say it any more, which says it as well.

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, str::FromStr};
 
-use clap::{Args, ValueEnum};
-use muster_api::Resources;
+use clap::Args;
+use muster_api::{Resources, Span};
+use muster_scheduler::{HistoryLimits, store::StoreKind};
 use serde::Deserialize;
 
 use crate::config::text;
@@ -19,6 +20,10 @@ pub(crate) struct DevFlags {
     /// Folder of all that it keeps [default: ~/.local/share/muster/dev]
     #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// What keeps its state, sled or redb [default: what the folder was made with, else sled]
+    #[arg(long, env = "MUSTER_STORE", value_name = "STORE")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) store: Option<StoreKind>,
     /// Where REST listens [default: 127.0.0.1:8899]
     #[arg(long, env = "MUSTER_HTTP", value_name = "ADDR:PORT")]
     pub(crate) http: Option<SocketAddr>,
@@ -34,6 +39,15 @@ pub(crate) struct DevFlags {
     #[arg(long, env = "MUSTER_RESOURCES", value_name = "RESOURCES")]
     #[serde(deserialize_with = "text")]
     pub(crate) resources: Option<Resources>,
+    /// How long finished runs are kept, as in 30d [default: 30d]
+    #[arg(long, env = "MUSTER_HISTORY_AGE", value_name = "TIME")]
+    pub(crate) history_age: Option<Span>,
+    /// How many finished runs are kept, the newest of all jobs [default: 1000000]
+    #[arg(long, env = "MUSTER_HISTORY_RUNS", value_name = "N")]
+    pub(crate) history_runs: Option<u64>,
+    /// How many finished runs of one job are kept [default: 10000]
+    #[arg(long, env = "MUSTER_HISTORY_RUNS_PER_JOB", value_name = "N")]
+    pub(crate) history_runs_per_job: Option<u64>,
 }
 
 /// Flags of `muster scheduler`.
@@ -49,21 +63,23 @@ pub(crate) struct SchedulerFlags {
     /// Where the master listens for agents [default: 127.0.0.1:5050]
     #[arg(long, env = "MUSTER_MASTER_LISTEN", value_name = "ADDR:PORT")]
     pub(crate) master_listen: Option<SocketAddr>,
-    /// What keeps its state [default: sled]
+    /// What keeps its state, sled or redb [default: what the folder was made with, else sled]
     #[arg(long, env = "MUSTER_STORE", value_name = "STORE")]
-    pub(crate) store: Option<Store>,
+    #[serde(deserialize_with = "text")]
+    pub(crate) store: Option<StoreKind>,
     /// Let others than this machine speak to it without encryption
     #[arg(long, env = "MUSTER_PLAINTEXT", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, value_name = "BOOL")]
     pub(crate) plaintext: Option<bool>,
-}
-
-/// The storage engines that a scheduler can use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Store {
-    /// An embedded log-structured tree, flushed to the disk at each commit
-    Sled,
+    /// How long finished runs are kept, as in 30d [default: 30d]
+    #[arg(long, env = "MUSTER_HISTORY_AGE", value_name = "TIME")]
+    pub(crate) history_age: Option<Span>,
+    /// How many finished runs are kept, the newest of all jobs [default: 1000000]
+    #[arg(long, env = "MUSTER_HISTORY_RUNS", value_name = "N")]
+    pub(crate) history_runs: Option<u64>,
+    /// How many finished runs of one job are kept [default: 10000]
+    #[arg(long, env = "MUSTER_HISTORY_RUNS_PER_JOB", value_name = "N")]
+    pub(crate) history_runs_per_job: Option<u64>,
 }
 
 /// Flags of `muster agent`.
@@ -105,10 +121,14 @@ impl DevFlags {
     pub(crate) fn or(self, file: Self) -> Self {
         Self {
             data_dir: self.data_dir.or(file.data_dir),
+            store: self.store.or(file.store),
             http: self.http.or(file.http),
             master_listen: self.master_listen.or(file.master_listen),
             agents: self.agents.or(file.agents),
             resources: self.resources.or(file.resources),
+            history_age: self.history_age.or(file.history_age),
+            history_runs: self.history_runs.or(file.history_runs),
+            history_runs_per_job: self.history_runs_per_job.or(file.history_runs_per_job),
         }
     }
 }
@@ -122,7 +142,24 @@ impl SchedulerFlags {
             master_listen: self.master_listen.or(file.master_listen),
             store: self.store.or(file.store),
             plaintext: self.plaintext.or(file.plaintext),
+            history_age: self.history_age.or(file.history_age),
+            history_runs: self.history_runs.or(file.history_runs),
+            history_runs_per_job: self.history_runs_per_job.or(file.history_runs_per_job),
         }
+    }
+}
+
+/// How much history is kept, where flags say so.
+pub(super) fn history(
+    age: Option<Span>,
+    runs: Option<u64>,
+    runs_per_job: Option<u64>,
+) -> HistoryLimits {
+    let usual = HistoryLimits::default();
+    HistoryLimits {
+        age: age.unwrap_or(usual.age),
+        runs: runs.unwrap_or(usual.runs),
+        runs_per_job: runs_per_job.unwrap_or(usual.runs_per_job),
     }
 }
 

@@ -14,6 +14,7 @@ use std::{
 };
 
 use clap::Subcommand;
+use muster_api::clock;
 use tokio::{
     runtime::Builder,
     signal::unix::{SignalKind, signal},
@@ -21,7 +22,7 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 
 use crate::config::ConfigFile;
-pub(crate) use flags::{AgentFlags, DevFlags, SchedulerFlags, Store};
+pub(crate) use flags::{AgentFlags, DevFlags, SchedulerFlags};
 
 /// Where servers listen when nobody says otherwise.
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -53,6 +54,10 @@ pub(crate) fn run(command: ServerCommand, file: ConfigFile) -> anyhow::Result<Ex
         return Ok(muster_agent::supervise::main(&dir));
     }
     log();
+    if let Some(file) = clock::offset_file() {
+        let file = file.display();
+        tracing::error!(%file, "THE WALL CLOCK IS NOT THE MACHINE'S: {}", clock::OFFSET_VARIABLE);
+    }
     let mut runtime = match command {
         ServerCommand::Executor => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
@@ -79,6 +84,9 @@ fn log() {
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
+        // A line that cannot be written, for the disk is full, would be complained about on
+        // standard error, and that panics when standard error is on the same disk.
+        .log_internal_errors(false)
         .init();
 }
 

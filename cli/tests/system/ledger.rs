@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, PRELUDE, script, wait_until, with};
 
-fn fires(cluster: &Cluster, job: &str) -> Vec<FireView> {
+/// All of the ledger of a job.
+pub(crate) fn fires(cluster: &Cluster, job: &str) -> Vec<FireView> {
     let mut fires = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -27,7 +28,7 @@ fn fires(cluster: &Cluster, job: &str) -> Vec<FireView> {
 }
 
 /// Checks that the instants are those of a job that fires each second, each with one outcome.
-fn each_second_has_one_outcome(fires: &[FireView]) -> BTreeMap<Timestamp, FireView> {
+pub(crate) fn each_second_has_one_outcome(fires: &[FireView]) -> BTreeMap<Timestamp, FireView> {
     let by_time: BTreeMap<_, _> =
         fires.iter().map(|fire| (fire.planned_at, fire.clone())).collect();
     assert_eq!(by_time.len(), fires.len(), "an instant has two outcomes: {fires:#?}");

@@ -11,13 +11,20 @@
 
 mod acceptance;
 mod access;
+mod backup;
+mod clocks;
 mod cluster;
 mod descendants;
+mod disks;
 mod executors;
+mod folders;
+mod frozen;
 mod hosts;
 mod ledger;
 mod mayhem;
+mod outages;
 mod outcomes;
+mod partitions;
 mod requests;
 mod restarts;
 mod sharing;

@@ -9,6 +9,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 
+use super::Namespace;
+
 /// A scheduler that has not answered until then does not answer.
 const ANSWER_MAX: Duration = Duration::from_secs(40);
 
@@ -17,6 +19,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(40);
 pub(crate) struct Api {
     address: String,
     token: Option<String>,
+    namespace: Option<Namespace>,
 }
 
 /// What the scheduler answered.
@@ -54,7 +57,12 @@ impl Answer {
 impl Api {
     /// The API at `address`, with this token.
     pub(crate) fn new(address: &str, token: Option<&str>) -> Self {
-        Self { address: address.to_owned(), token: token.map(str::to_owned) }
+        Self { address: address.to_owned(), token: token.map(str::to_owned), namespace: None }
+    }
+
+    /// The same from within a network namespace.
+    pub(crate) fn within(self, namespace: Option<Namespace>) -> Self {
+        Self { namespace, ..self }
     }
 
     /// Gets something.
@@ -93,8 +101,14 @@ impl Api {
         }
         let body = Full::new(Bytes::from(body.unwrap_or_default()));
         let request = request.body(body).expect("tests send proper requests");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { timeout(ANSWER_MAX, self.exchange(request)).await? })
+        let send = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(async { timeout(ANSWER_MAX, self.exchange(request)).await? })
+        };
+        match &self.namespace {
+            Some(namespace) => namespace.enter(send),
+            None => send(),
+        }
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> io::Result<Answer> {

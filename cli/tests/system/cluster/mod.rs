@@ -4,9 +4,13 @@
 //! the folder of a cluster is found by that folder's name, however it was forked, and killed.
 
 mod documents;
+mod faults;
 mod http;
+mod network;
 mod processes;
+mod relay;
 mod server;
+mod small_disk;
 mod witness;
 
 use std::{
@@ -24,10 +28,14 @@ use tempfile::TempDir;
 
 pub(crate) use self::{
     documents::{app, job, script, with},
+    faults::Part,
     http::{Answer, Api},
+    network::{Namespace, Network},
     processes::{Process, processes_under},
+    relay::{Relay, Wire},
     server::{Server, muster},
-    witness::{PRELUDE, Witness},
+    small_disk::SmallDisk,
+    witness::{LOCK, Life, PRELUDE, Witness},
 };
 
 /// Nothing that a test waits for takes longer, by far, unless the machine is stuck.
@@ -53,10 +61,19 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     wait_for(what, || holds().then_some(()));
 }
 
+/// Waits for a time to pass, for what must go on unseen meanwhile.
+pub(crate) fn wait_for_a_while(span: Duration) {
+    let since = clock::mono();
+    wait_until("a while has passed", || clock::mono().since(since) >= span);
+}
+
 /// A scheduler with agents.
 pub(crate) struct Cluster {
     scheduler: Server,
     agents: BTreeMap<String, Server>,
+    /// The wires of agents that do not dial the master straight.
+    relays: BTreeMap<String, Relay>,
+    disks: BTreeMap<PathBuf, SmallDisk>,
     // Fields are dropped in their order: the servers are ended first, then all that they started.
     folder: Folder,
 }
@@ -64,19 +81,34 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// A scheduler without agents.
     pub(crate) fn new() -> Self {
+        let mut cluster = Self::not_started();
+        cluster.start_scheduler();
+        cluster
+    }
+
+    /// A scheduler that is yet to be started, without agents.
+    pub(crate) fn not_started() -> Self {
         let folder = Folder::new();
         fs::create_dir(folder.path().join("witness")).unwrap();
         let data = folder.path().join("data");
-        let arguments =
-            ["scheduler", "--http", "127.0.0.1:0", "--master-listen", "127.0.0.1:0", "--data-dir"];
-        let mut scheduler = Server::new(&data, &arguments);
-        scheduler.start();
-        let ready = scheduler.wait_until_ready();
+        let scheduler = new_scheduler(&data);
+        let (agents, relays, disks) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { scheduler, agents, relays, disks, folder }
+    }
+
+    /// Another scheduler on the same folder.
+    pub(crate) fn second_scheduler(&self) -> Server {
+        new_scheduler(&self.data_dir())
+    }
+
+    /// Starts the scheduler for the first time.
+    pub(crate) fn start_scheduler(&mut self) {
+        self.scheduler.start();
+        let ready = self.scheduler.wait_until_ready();
         // Started again it is to be found where it was.
         for (flag, field) in [("--http", "http"), ("--master-listen", "master")] {
-            scheduler.set_flag(flag, ready[field].as_str().unwrap());
+            self.scheduler.set_flag(flag, ready[field].as_str().unwrap());
         }
-        Self { folder, scheduler, agents: BTreeMap::new() }
     }
 
     /// A scheduler and agents `a1`, `a2` and so on, each with these resources.
@@ -91,10 +123,29 @@ impl Cluster {
 
     /// Starts one more agent.
     pub(crate) fn add_agent(&mut self, name: &str, resources: &str) {
-        let work_dir = self.folder.path().join("agents").join(name);
+        self.new_agent(name, resources).start();
+    }
+
+    /// Starts one more agent, whose wire to the master can be held and broken.
+    pub(crate) fn add_agent_on_a_wire(&mut self, name: &str, resources: &str) {
+        let relay = Relay::new(self.scheduler.flag("--master-listen"));
+        let agent = self.new_agent(name, resources);
+        agent.set_flag("--master", &relay.address().to_string());
+        agent.start();
+        self.relays.insert(name.to_owned(), relay);
+    }
+
+    /// The wire of an agent.
+    pub(crate) fn wire(&self, agent: &str) -> &Relay {
+        &self.relays[agent]
+    }
+
+    /// Gives one more agent, which is yet to be started.
+    pub(crate) fn new_agent(&mut self, name: &str, resources: &str) -> &mut Server {
+        let work_dir = self.work_dir(name);
         let master = self.scheduler.flag("--master-listen").to_owned();
         let token_file = self.data_dir().join("join.token");
-        let mut agent = Server::new(
+        let agent = Server::new(
             &work_dir,
             &[
                 "agent",
@@ -111,8 +162,19 @@ impl Cluster {
                 "--work-dir",
             ],
         );
-        agent.start();
-        self.agents.insert(name.to_owned(), agent);
+        self.agents.entry(name.to_owned()).insert_entry(agent).into_mut()
+    }
+
+    /// Puts a folder of the cluster on a small disk of its own, unless this machine does not let
+    /// us: then the test is to be skipped.
+    pub(crate) fn put_on_small_disk(&mut self, folder: &Path, size: &str) -> bool {
+        let disk = SmallDisk::mount(folder, size);
+        disk.map(|disk| self.disks.insert(folder.to_owned(), disk)).is_some()
+    }
+
+    /// The small disk that is mounted on a folder.
+    pub(crate) fn disk(&self, folder: &Path) -> &SmallDisk {
+        &self.disks[folder]
     }
 
     /// Waits until so many agents are active.
@@ -134,6 +196,11 @@ impl Cluster {
         self.agents.get_mut(name).expect("the test has started it")
     }
 
+    /// The network namespace of an agent that was put into one.
+    pub(crate) fn agent_namespace(&self, name: &str) -> Namespace {
+        self.agents[name].namespace().expect("the test has put it there").clone()
+    }
+
     /// Kills the scheduler, and starts it again on the same folder and ports.
     pub(crate) fn crash_scheduler(&mut self) {
         self.scheduler.end(Signal::KILL);
@@ -141,15 +208,42 @@ impl Cluster {
         self.scheduler.wait_until_ready();
     }
 
+    /// Kills the scheduler, and starts one on the same ports from a backup and the tokens of the
+    /// former one, kept by another kind of store.
+    pub(crate) fn restore_scheduler(&mut self, backup: &Path, store: &str) {
+        let data = self.folder.path().join(format!("data-{store}"));
+        let output = muster()
+            .args(["restore", "--store", store, "--from"])
+            .arg(backup)
+            .arg("--data-dir")
+            .arg(&data)
+            .output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        for token in ["admin.token", "join.token"] {
+            fs::copy(self.data_dir().join(token), data.join(token)).unwrap();
+        }
+        self.scheduler.end(Signal::KILL);
+        self.scheduler.move_to(&data);
+        self.scheduler.start();
+        self.scheduler.wait_until_ready();
+    }
+
     /// The scheduler's folder.
     pub(crate) fn data_dir(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.scheduler.folder().to_owned()
+    }
+
+    /// The folder of an agent.
+    pub(crate) fn work_dir(&self, agent: &str) -> PathBuf {
+        self.folder.path().join("agents").join(agent)
     }
 
     /// The REST API, as the admin.
     pub(crate) fn api(&self) -> Api {
         let token = fs::read_to_string(self.data_dir().join("admin.token")).unwrap();
         Api::new(self.scheduler.flag("--http"), Some(token.trim()))
+            .within(self.scheduler.namespace().cloned())
     }
 
     /// What shards have written down.
@@ -223,11 +317,17 @@ impl Cluster {
 
     /// The executors on an agent, each with its supervisor.
     pub(crate) fn executors_on(&self, agent: &str) -> Vec<(Process, Process)> {
-        let work_dir = self.folder.path().join("agents").join(agent);
+        let work_dir = self.work_dir(agent);
         let mut executors = self.executors();
         executors.retain(|(supervisor, _)| supervisor.mentions(&work_dir));
         executors
     }
+}
+
+fn new_scheduler(data_dir: &Path) -> Server {
+    let arguments =
+        ["scheduler", "--http", "127.0.0.1:0", "--master-listen", "127.0.0.1:0", "--data-dir"];
+    Server::new(data_dir, &arguments)
 }
 
 impl Drop for Cluster {
@@ -235,6 +335,10 @@ impl Drop for Cluster {
         if std::thread::panicking() {
             self.scheduler.show_log();
             self.agents.values().for_each(Server::show_log);
+        }
+        // What is stopped cannot end by itself.
+        for process in self.processes() {
+            process.signal(Signal::CONT);
         }
     }
 }

@@ -49,6 +49,18 @@ impl Process {
         self.folder.ends_with("sandbox")
     }
 
+    /// Whether it is a `sleep` of a script, of which there is a new one each moment.
+    pub(crate) fn is_sleep(&self) -> bool {
+        self.words.first().is_some_and(|word| word == "sleep")
+    }
+
+    /// Whether its environment has this variable with this value.
+    pub(crate) fn has_variable(&self, name: &str, value: &str) -> bool {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid)).unwrap_or_default();
+        let entry = format!("{name}={value}");
+        environment.split(|byte| *byte == 0).any(|found| found == entry.as_bytes())
+    }
+
     /// Whether it has to do with a folder: runs there, is told about it, or has it in its
     /// environment.
     pub(crate) fn mentions(&self, folder: &Path) -> bool {

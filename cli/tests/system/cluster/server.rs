@@ -1,6 +1,7 @@
 //! One server process: a scheduler, an agent, or `muster dev`.
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -9,11 +10,14 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::wait_for;
+use super::{Namespace, wait_for};
 
 /// The real binary, with nothing of the environment of whoever runs the tests.
 pub(crate) fn muster() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_muster"));
+    without_ours(Command::new(env!("CARGO_BIN_EXE_muster")))
+}
+
+fn without_ours(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("MUSTER_") {
             command.env_remove(name);
@@ -27,6 +31,9 @@ pub(crate) fn muster() -> Command {
 pub(crate) struct Server {
     folder: PathBuf,
     arguments: Vec<String>,
+    variables: BTreeMap<String, String>,
+    namespace: Option<Namespace>,
+    log: PathBuf,
     child: Option<Child>,
 }
 
@@ -36,7 +43,51 @@ impl Server {
         let mut arguments: Vec<_> = arguments.iter().map(|word| (*word).to_owned()).collect();
         arguments.push(folder.to_str().unwrap().to_owned());
         fs::create_dir_all(folder).unwrap();
-        Self { folder: folder.to_owned(), arguments, child: None }
+        Self {
+            folder: folder.to_owned(),
+            arguments,
+            variables: BTreeMap::new(),
+            namespace: None,
+            log: folder.with_extension("log"),
+            child: None,
+        }
+    }
+
+    /// Gives it one more argument, from the next start on.
+    pub(crate) fn add_argument(&mut self, word: &str) {
+        self.arguments.push(word.to_owned());
+    }
+
+    /// Sets a variable of its environment, from the next start on.
+    pub(crate) fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Has it run in a network namespace, from the next start on.
+    pub(crate) fn move_into(&mut self, namespace: &Namespace) {
+        self.namespace = Some(namespace.clone());
+    }
+
+    /// Has it log to another file, from the next start on.
+    pub(crate) fn log_to(&mut self, file: &str) {
+        self.log = file.into();
+    }
+
+    /// The network namespace that it runs in, if it is another one than the test's.
+    pub(crate) fn namespace(&self) -> Option<&Namespace> {
+        self.namespace.as_ref()
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Gives it another folder, for the next start.
+    pub(crate) fn move_to(&mut self, folder: &Path) {
+        let last = self.arguments.last_mut().expect("the folder is the last argument");
+        folder.to_str().unwrap().clone_into(last);
+        folder.clone_into(&mut self.folder);
     }
 
     /// The value of a flag.
@@ -56,9 +107,14 @@ impl Server {
         assert!(self.child.is_none(), "it runs already");
         // A killed process leaves its own, which says nothing about the next.
         let _ = fs::remove_file(self.folder.join("ready.json"));
-        let log = File::options().create(true).append(true).open(self.log()).unwrap();
-        let child = muster()
-            .args(&self.arguments)
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        let mut command = muster();
+        command.args(&self.arguments);
+        if let Some(namespace) = &self.namespace {
+            command = without_ours(namespace.command(&command));
+        }
+        let child = command
+            .envs(&self.variables)
             // Pointers to running servers are kept there, and are nobody else's business.
             .env("XDG_STATE_HOME", self.folder.join("state"))
             .stdout(log.try_clone().unwrap())
@@ -75,6 +131,11 @@ impl Server {
             assert!(ended.is_none(), "it has ended ({ended:?}); log: {}", self.read_log());
             serde_json::from_slice(&fs::read(&file).ok()?).ok()
         })
+    }
+
+    /// Whether it was started and not yet ended by the test.
+    pub(crate) fn is_started(&self) -> bool {
+        self.child.is_some()
     }
 
     /// Sends it a signal.
@@ -100,13 +161,11 @@ impl Server {
         status
     }
 
-    fn log(&self) -> PathBuf {
-        self.folder.with_extension("log")
-    }
-
     /// All that it has logged.
     pub(crate) fn read_log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.log()).unwrap_or_default()).into_owned()
+        // A device gives as much as one likes to read.
+        let log = if self.log.is_file() { fs::read(&self.log).unwrap() } else { Vec::new() };
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// Prints the end of its log.
@@ -114,7 +173,7 @@ impl Server {
         let log = self.read_log();
         let lines: Vec<_> = log.lines().collect();
         let from = lines.len().saturating_sub(60);
-        eprintln!("--- {}\n{}", self.log().display(), lines[from..].join("\n"));
+        eprintln!("--- {}\n{}", self.log.display(), lines[from..].join("\n"));
     }
 }
 

@@ -8,14 +8,26 @@ use std::{
 
 /// The beginning of a script that is its own witness: `note WORD` writes one line, and the first,
 /// `start`, is written at once. Times are of `CLOCK_BOOTTIME`, which no restart sets back.
+///
+/// A line that is read while it is written, or whose writer was killed meanwhile, may be a part of
+/// one. So a whole one ends with a word of its own, and each task begins a line.
 pub(crate) const PRELUDE: &str = r#"
+witness=$WITNESS/$MUSTER_JOB.$MUSTER_SHARD_ITEM
 note() {
     local up _
     read -r up _ </proc/uptime
-    echo "$1 $MUSTER_SHARD_ITEM $MUSTER_ATTEMPT $MUSTER_EPOCH $MUSTER_TASK $up ${2:-}" \
-        >>"$WITNESS/$MUSTER_JOB.$MUSTER_SHARD_ITEM"
+    echo "$1 $MUSTER_SHARD_ITEM $MUSTER_ATTEMPT $MUSTER_EPOCH $MUSTER_TASK $up ${2:-} ." \
+        >>"$witness"
 }
+echo >>"$witness"
 note start
+"#;
+
+/// What a witness may do next: hold a lock for as long as anything of it lives, for whatever it
+/// starts inherits the lock, in a session of its own or not. The next attempt must find it free.
+pub(crate) const LOCK: &str = r#"
+exec 9>"$WITNESS/lock.$MUSTER_RUN.$MUSTER_SHARD_ITEM"
+flock --nonblock 9 || note overlap
 "#;
 
 /// One line of a shard.
@@ -35,6 +47,25 @@ pub(crate) struct Act {
     pub(crate) at: f64,
     /// What else the script says.
     pub(crate) more: String,
+}
+
+/// What one task of a shard did, as far as it wrote it down.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Life {
+    /// The shard.
+    pub(crate) item: u32,
+    /// The attempt.
+    pub(crate) attempt: u32,
+    /// The epoch.
+    pub(crate) epoch: u64,
+    /// The task.
+    pub(crate) task: String,
+    /// When it began, in seconds since the host booted.
+    pub(crate) began: f64,
+    /// When it was last heard of.
+    pub(crate) last: f64,
+    /// Whether it came to its end.
+    pub(crate) ended: bool,
 }
 
 /// The folder that shards write to.
@@ -60,12 +91,52 @@ impl Witness {
             .collect();
         files.sort();
         let texts = files.iter().map(|file| fs::read_to_string(file).unwrap());
-        texts.flat_map(|text| text.lines().map(act).collect::<Vec<_>>()).collect()
+        texts.flat_map(|text| text.lines().filter_map(act).collect::<Vec<_>>()).collect()
     }
 
     /// How often shards of a job wrote a word.
     pub(crate) fn count(&self, job: &str, word: &str) -> usize {
         self.acts(job).iter().filter(|act| act.word == word).count()
+    }
+
+    /// What the tasks of a job did: shard by shard, in the order in which they began.
+    pub(crate) fn lives(&self, job: &str) -> Vec<Life> {
+        let mut lives: Vec<Life> = Vec::new();
+        for act in self.acts(job) {
+            let ended = act.word == "end";
+            let known = lives.iter_mut().rev().take_while(|life| life.item == act.item);
+            match known.into_iter().find(|life| life.task == act.task) {
+                Some(life) => {
+                    assert!(!life.ended, "more after the end of a task: {act:?}");
+                    (life.last, life.ended) = (act.at, ended);
+                }
+                None => lives.push(Life {
+                    item: act.item,
+                    attempt: act.attempt,
+                    epoch: act.epoch,
+                    task: act.task,
+                    began: act.at,
+                    last: act.at,
+                    ended,
+                }),
+            }
+        }
+        lives
+    }
+
+    /// Checks that no shard of a job was ever run by two tasks at one time, and that each of its
+    /// tasks has a higher epoch than all before it.
+    #[track_caller]
+    pub(crate) fn nothing_ran_twice_at_one_time(&self, job: &str) {
+        let acts = self.acts(job);
+        let overlaps: Vec<_> = acts.iter().filter(|act| act.word == "overlap").collect();
+        assert!(overlaps.is_empty(), "{overlaps:#?}");
+        for two in self.lives(job).windows(2) {
+            if two[0].item == two[1].item {
+                assert!(two[0].last <= two[1].began, "both at one time: {two:#?}");
+                assert!(two[0].epoch < two[1].epoch, "an epoch that does not grow: {two:#?}");
+            }
+        }
     }
 
     /// Checks that each of `shards` shards of a job ran exactly once, from start to end, and that
@@ -83,10 +154,12 @@ impl Witness {
     }
 }
 
-fn act(line: &str) -> Act {
+/// What a line says; `None` if it is not whole.
+fn act(line: &str) -> Option<Act> {
+    let line = line.strip_suffix(" .")?;
     let mut words = line.split_ascii_whitespace();
-    let mut next = || words.next().unwrap_or_else(|| panic!("a whole line, not `{line}`"));
-    Act {
+    let mut next = || words.next().unwrap_or_else(|| panic!("too few words in `{line}`"));
+    Some(Act {
         word: next().to_owned(),
         item: next().parse().unwrap(),
         attempt: next().parse().unwrap(),
@@ -94,5 +167,5 @@ fn act(line: &str) -> Act {
         task: next().to_owned(),
         at: next().parse().unwrap(),
         more: words.collect::<Vec<_>>().join(" "),
-    }
+    })
 }

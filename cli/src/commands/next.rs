@@ -1,0 +1,119 @@
+//! `muster next`.
+
+use anyhow::Context as _;
+use muster_api::{
+    Timestamp, clock,
+    schedule::Schedule,
+    spec::ScheduleSpec,
+    views::{NextFire, Page},
+};
+use serde_json::json;
+
+use super::{Session, rows};
+use crate::{
+    args::NextArgs,
+    client::Call,
+    screen::{Rows, Screen, or_dash},
+};
+
+/// Shows when a job fires next.
+pub(super) async fn next(session: &Session, args: &NextArgs) -> anyhow::Result<()> {
+    let job = args.job.as_ref().expect("without an expression the command line names a job");
+    let call = Call::get(format!("/v1/jobs/{job}/next")).query("count", args.count);
+    let answer = session.client.send(call).await?;
+    session.screen.answer(&answer.body, || {
+        let items = answer.body["items"].as_array().map_or(&[][..], Vec::as_slice);
+        let fires: Vec<NextFire> = rows(items)?;
+        Ok::<_, serde_json::Error>(render(&fires))
+    })
+}
+
+/// Shows when a job with the cron expression `cron` would fire. Asks no scheduler.
+pub(super) fn try_out(screen: Screen, cron: &str, args: &NextArgs) -> anyhow::Result<()> {
+    let from = args.from.unwrap_or_else(clock::wall);
+    let items = trial(cron, args, from)?;
+    let text = render(&items);
+    screen.answer(&json!(Page { items, next: None }), || Ok::<_, std::io::Error>(text))
+}
+
+fn trial(cron: &str, args: &NextArgs, from: Timestamp) -> anyhow::Result<Vec<NextFire>> {
+    let spec = ScheduleSpec {
+        cron: Some(cron.into()),
+        time_zone: args.zone.as_deref().map(Into::into),
+        gap: args.gap,
+        overlap: args.overlap,
+        ..ScheduleSpec::default()
+    };
+    if let Some(fault) = Schedule::check(&spec).into_iter().next() {
+        return Err(fault).context("this is no schedule");
+    }
+    let schedule = Schedule::compile(&spec, from)?;
+    let instants =
+        std::iter::successors(schedule.next_after(from), |last| schedule.next_after(*last));
+    let fires = instants.take(args.count as usize).map(|at| NextFire::new(&schedule, at, None));
+    Ok(fires.collect())
+}
+
+fn render(fires: &[NextFire]) -> String {
+    const NEVER: &str = "it does not fire by itself any more";
+    let note = |fire: &NextFire| fire.note.clone().unwrap_or_default();
+    if fires.iter().any(|fire| fire.fires_at.is_some()) {
+        let mut table = Rows::new(["PLANNED", "LOCAL", "FIRES", "NOTE"]);
+        for fire in fires {
+            let (planned, fires_at) = (fire.planned_at.to_string(), or_dash(fire.fires_at));
+            table.add([planned, or_dash(fire.local.as_ref()), fires_at, note(fire)]);
+        }
+        table.render(NEVER)
+    } else {
+        let mut table = Rows::new(["PLANNED", "LOCAL", "NOTE"]);
+        for fire in fires {
+            table.add([fire.planned_at.to_string(), or_dash(fire.local.as_ref()), note(fire)]);
+        }
+        table.render(NEVER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_api::spec::{Gap, Overlap};
+
+    use super::*;
+
+    fn args(zone: &str) -> NextArgs {
+        NextArgs {
+            job: None,
+            count: 2,
+            cron: None,
+            zone: Some(zone.to_owned()),
+            gap: Some(Gap::RunAfter),
+            overlap: Some(Overlap::First),
+            from: None,
+        }
+    }
+
+    #[test]
+    fn expressions_are_tried_without_a_scheduler() {
+        let from = "2026-03-28T12:00:00Z".parse().unwrap();
+        let fires = trial("0 30 2 * * ?", &args("Europe/Berlin"), from).unwrap();
+        assert_eq!(
+            render(&fires),
+            "PLANNED               LOCAL                                     NOTE\n\
+             2026-03-29T01:00:00Z  2026-03-29T03:00:00+02:00[Europe/Berlin]  moved from 02:30, \
+             which does not exist\n\
+             2026-03-30T00:30:00Z  2026-03-30T02:30:00+02:00[Europe/Berlin]"
+        );
+        let error = format!("{:#}", trial("0 30 2 * * ?", &args("Berlin"), from).unwrap_err());
+        assert!(error.contains("this is no schedule: `Berlin` is no time zone"), "{error}");
+    }
+
+    #[test]
+    fn jitter_has_a_column_when_there_is_some() {
+        let row = json!({"planned_at": "2026-01-31T02:00:00Z", "fires_at": "2026-01-31T02:00:07Z"});
+        assert_eq!(
+            render(&rows(&[row]).unwrap()),
+            "PLANNED               LOCAL  FIRES                 NOTE\n\
+             2026-01-31T02:00:00Z  -      2026-01-31T02:00:07Z"
+        );
+        assert!(render(&[]).contains("any more"));
+    }
+}
