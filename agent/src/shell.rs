@@ -130,8 +130,9 @@ impl Shell {
                 let inputs = self.inputs.clone();
                 self.background(supervisors::follow(executor, dir, None, outbox, inputs));
             }
-            Effect::SetDeadline { executor, at } => {
-                self.tell_supervisor(&executor, &ToSupervisor::Deadline { at_ms: at.as_millis() });
+            Effect::SetDeadline { executor, at, said } => {
+                let (at_ms, said_ms) = (at.as_millis(), said.as_millis());
+                self.tell_supervisor(&executor, &ToSupervisor::Deadline { at_ms, said_ms });
             }
             Effect::End { executor, grace } => {
                 let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
@@ -278,6 +279,13 @@ pub(crate) fn log(note: &Note) {
         }
         Note::MasterSilent => tracing::warn!("the master does not answer heartbeats"),
         Note::Ignored { what, id } => tracing::debug!(id, "ignored {what}"),
+        Note::KillOverdue { executor, task } => {
+            tracing::warn!(
+                executor.id = %executor,
+                task.id = %task,
+                "executor did not end a killed task in time"
+            );
+        }
         Note::NotSubscribed { executor } => {
             tracing::warn!(executor.id = %executor, "executor did not subscribe in time");
         }

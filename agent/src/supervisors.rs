@@ -102,14 +102,14 @@ pub(crate) async fn follow(
             break exit;
         }
     };
-    if let Some(mut child) = child {
-        // It has said its last word; it is reaped so that no zombie stays.
-        let _ = child.wait().await;
-    }
     // Nothing of it lives, so its output is complete. That it cannot be read is no obstacle.
     let output = spawn_blocking(move || dir.last_output()).await.ok().flatten();
     let exit = Exit { output, ..exit };
     let _ = inputs.send(Input::Core(Event::Exited { executor, exit })).await;
+    if let Some(mut child) = child {
+        // It has said its last word, and ends once that is on disk too. No zombie is to stay.
+        let _ = child.wait().await;
+    }
 }
 
 enum Reached {
@@ -224,7 +224,11 @@ async fn end(dir: &ExecutorDir) -> io::Result<()> {
         outbox.close();
         outbox.write_to(&mut writer).await?;
         let mut lines = BufReader::new(reader).lines();
-        // It ends the stream when the executor is gone.
-        while lines.next_line().await.is_ok_and(|line| line.is_some()) {}
+        // It ends the stream when the executor is gone. On a full disk it goes on itself.
+        while let Ok(Some(line)) = lines.next_line().await {
+            if let Ok(FromSupervisor::Exited(_)) = serde_json::from_str(&line) {
+                return Ok(());
+            }
+        }
     }
 }

@@ -15,8 +15,8 @@ use muster_api::{
     task::{self, TaskReport},
 };
 use muster_proto::{
-    ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Labels, Reason, Resource, TaskId,
-    TaskInfo, TaskState, TaskStatus,
+    DurationInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Labels, Reason,
+    Resource, TaskId, TaskInfo, TaskState, TaskStatus,
     agent::{
         Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, ShutdownExecutor, Status,
     },
@@ -262,9 +262,26 @@ fn leases_count_from_when_the_answered_heartbeat_was_sent() {
     assert_eq!(*deadline, Some(registered + SECOND * 30));
     let effects = world.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 2 }));
     let at = registered + SECOND * 35;
-    assert_eq!(effects, [Effect::SetDeadline { executor: id("e1"), at }]);
+    let said = world.now.mono;
+    assert_eq!(effects, [Effect::SetDeadline { executor: id("e1"), at, said }]);
     let again = world.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 1 }));
     assert_eq!(again, [], "a lease never shrinks");
+}
+
+/// The agent was frozen for longer than the lease, and its connection was not: for the master,
+/// what was to be started here is dead, and may run elsewhere.
+#[test]
+fn a_lease_that_has_ended_is_not_extended() {
+    let mut world = World::new();
+    world.register(true);
+    world.launch(task("t1", "e1", "30s", None));
+    world.pass(SECOND * 60);
+    world.step(Event::Tick);
+    let effects = world.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 2 }));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::SetDeadline { .. })));
+    let effects = world.step(Event::Fetched { executor: id("e1"), outcome: Ok(()) });
+    assert_eq!(states(&effects), [(TaskState::Dropped, TaskState::Dropped)]);
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Start { .. })), "{effects:?}");
 }
 
 #[test]
@@ -474,6 +491,44 @@ fn kills_reach_tasks_wherever_they_are() {
     assert_eq!(world.say(kill()), [], "it waits for the executor to come back");
     let back = world.subscribe(2, Vec::new());
     assert_eq!(events(&back), [EventType::Subscribed, EventType::Launch, EventType::Kill]);
+}
+
+/// Its process is frozen, say, and whoever kills a task there would wait for ever.
+#[test]
+fn an_executor_that_does_not_end_a_killed_task_is_ended() {
+    let kill = || {
+        let (framework_id, task_id) = (framework().id, Some(TaskId::new("t1")));
+        let grace = KillPolicy { grace_period: Some(DurationInfo { nanoseconds: 2_000_000_000 }) };
+        MasterBody::Kill(Kill { framework_id, task_id, kill_policy: Some(grace) })
+    };
+    let overdue = SECOND * 2 + limits::KILL_OVERDUE;
+    let ends = |effects: &[Effect]| matches!(effects, [Effect::End { .. }]);
+    for ends_in_time in [true, false] {
+        let mut world = World::new();
+        world.register(true);
+        world.running("1h");
+        world.step(Event::Disconnected { connection: world.connection() });
+        world.register(true);
+        world.say(kill());
+        world.pass(SECOND * 10);
+        // That it is said again does not give more time.
+        world.say(kill());
+        if ends_in_time {
+            world.update(1, TaskState::Killed, 1);
+        }
+        world.step(Event::Disconnected { connection: world.connection() });
+        world.pass(overdue - SECOND * 11);
+        assert!(!ends(&world.step(Event::Tick)));
+        world.pass(SECOND);
+        assert_eq!(ends(&world.step(Event::Tick)), !ends_in_time);
+        if !ends_in_time {
+            world.step(Event::Left { session: Session(1) });
+            world.exit(Why::Ended);
+            let status = only_status(&world.register(true));
+            assert_eq!(status.state(), TaskState::Failed);
+            assert!(status.message().contains("did not end a killed task"), "{status:?}");
+        }
+    }
 }
 
 #[test]

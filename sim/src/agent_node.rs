@@ -1,38 +1,36 @@
 //! An executor host: the agent's process, its journal, and the executors under it.
 
+mod effects;
 mod link;
+mod process;
 
 use std::collections::BTreeMap;
 
-use muster_agent::core::{Agent, Config, Effect, Entry, Event, Identity, Session, Step, Write};
+use muster_agent::core::{Agent, Config, Entry, Event, Identity, Session};
 use muster_api::{Amount, Resources};
 use muster_proto::{
     ExecutorId,
     executor::{self, CallType},
 };
 
-use self::link::{Link, REDIAL_FIRST};
+use self::process::Process;
 use crate::{
+    disk::Disk,
     executor_node::ExecutorNode,
+    happening::Happening,
     network::{Packet, Side, WireId},
-    oracles::{self, Violation},
-    stage::{Alarm, Clock, Happening, Stage},
+    oracles::Violation,
+    stage::{Alarm, Stage},
 };
 
-/// What becomes of what an agent wrote down when it is killed around that.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AtWrite {
-    /// It was not written.
-    Lost,
-    /// It is in the journal, and nothing that follows from it was done.
-    Kept,
-}
+pub(crate) use self::process::AtWrite;
 
 /// A host, with all that outlives the agent's process.
 #[derive(Debug)]
 pub(crate) struct AgentNode {
     host: usize,
-    pub(crate) clock: Clock,
+    pub(crate) clock: crate::clock::Clock,
+    pub(crate) disk: Disk,
     config: Config,
     journal: Vec<Entry>,
     identity: Identity,
@@ -41,20 +39,12 @@ pub(crate) struct AgentNode {
     processes: u64,
     boots: u64,
     alarm: Alarm,
-    /// Until when nothing gets from here to the master.
+    /// Until when no wire to the master can be opened from here.
     pub(crate) cut_off_until: u64,
+    /// Until when nothing can be fetched.
+    pub(crate) fetch_fails_until: u64,
     /// The agent is killed when it writes to its journal next.
     pub(crate) doomed: Option<AtWrite>,
-}
-
-#[derive(Debug)]
-struct Process {
-    core: Agent,
-    link: Option<Link>,
-    connections: u64,
-    redial: u64,
-    sessions: BTreeMap<Session, WireId>,
-    sessions_opened: u64,
 }
 
 impl AgentNode {
@@ -72,7 +62,8 @@ impl AgentNode {
         };
         Self {
             host,
-            clock: Clock::new(stage),
+            clock: crate::clock::Clock::new(stage),
+            disk: Disk::default(),
             config,
             journal: Vec::new(),
             identity: Identity::default(),
@@ -82,6 +73,7 @@ impl AgentNode {
             boots: 0,
             alarm: Alarm::default(),
             cut_off_until: 0,
+            fetch_fails_until: 0,
             doomed: None,
         }
     }
@@ -100,10 +92,14 @@ impl AgentNode {
         self.is_up() && self.executors.values().all(ExecutorNode::is_over)
     }
 
-    /// The agent starts from its journal.
+    /// The agent starts from its journal, which it writes anew. Without room for that it cannot.
     pub(crate) fn start(&mut self, stage: &mut Stage) {
         if self.process.is_some() {
             return;
+        }
+        if self.disk.is_full(stage) {
+            stage.log(format_args!("host{}: agent cannot start, for its disk is full", self.host));
+            return self.start_later(stage);
         }
         self.processes += 1;
         let (config, identity) = (self.config.clone(), self.identity.clone());
@@ -119,16 +115,15 @@ impl AgentNode {
         };
         stage.log(format_args!("host{}: agent starts", self.host));
         self.journal = core.snapshot();
-        self.process = Some(Process {
-            core,
-            link: None,
-            connections: 0,
-            redial: REDIAL_FIRST,
-            sessions: BTreeMap::new(),
-            sessions_opened: 0,
-        });
-        self.carry_out(stage, step);
+        self.process = Some(Process::new(core));
+        self.write(stage, vec![step]);
+        self.work(stage);
         self.dial_later(stage, 1);
+    }
+
+    fn start_later(&self, stage: &mut Stage) {
+        let delay = stage.between(100, 5_000);
+        stage.after(delay, Happening::AgentStarts { host: self.host });
     }
 
     /// The agent is killed; supervisors and executors live on.
@@ -143,7 +138,7 @@ impl AgentNode {
         for wire in process.sessions.into_values() {
             stage.close(wire, Side::Listener);
         }
-        self.executors.values_mut().for_each(ExecutorNode::agent_is_gone);
+        self.executors.values_mut().for_each(|node| node.agent_is_gone(stage));
     }
 
     /// The host loses its power: nothing that lived here lives any more, and its clock starts anew.
@@ -155,7 +150,34 @@ impl AgentNode {
         self.boots += 1;
         self.config.boot_id = format!("boot-{}-{}", self.host, self.boots);
         self.journal.clear();
-        self.clock = Clock::new(stage);
+        self.clock = self.clock.rebooted(stage);
+    }
+
+    /// Some executor's process is killed; says whether there was one.
+    pub(crate) fn kill_executor(&mut self, stage: &mut Stage, status: i32) -> bool {
+        let Some(victim) = self.some_executor(stage, ExecutorNode::runs) else { return false };
+        victim.process_ends(stage, status);
+        true
+    }
+
+    /// Some supervisor is killed; says whether there was one.
+    pub(crate) fn kill_supervisor(&mut self, stage: &mut Stage) -> bool {
+        let process = self.process.as_ref().map(|_| self.processes);
+        let Some(victim) = self.some_executor(stage, ExecutorNode::is_supervised) else {
+            return false;
+        };
+        victim.supervisor_dies(stage, process);
+        true
+    }
+
+    fn some_executor(
+        &mut self,
+        stage: &mut Stage,
+        is_meant: fn(&ExecutorNode) -> bool,
+    ) -> Option<&mut ExecutorNode> {
+        let meant = self.executors.iter().filter(|(_, node)| is_meant(node));
+        let ids: Vec<_> = meant.map(|(id, _)| id.clone()).collect();
+        self.executors.get_mut(&stage.one_of(&ids)?)
     }
 
     /// A packet of an executor comes out of a wire.
@@ -167,8 +189,7 @@ impl AgentNode {
         packet: Packet,
     ) {
         let Some(process) = &mut self.process else { return };
-        let known = process.sessions.iter().find(|(_, known)| **known == wire).map(|(s, _)| *s);
-        match (packet, known) {
+        match (packet, process.session_of(wire)) {
             (Packet::Calls(calls), _) => {
                 for call in calls {
                     self.hear_call(stage, wire, executor, call);
@@ -191,12 +212,12 @@ impl AgentNode {
         call: executor::Call,
     ) {
         let Some(process) = &mut self.process else { return };
-        let known = process.sessions.iter().find(|(_, known)| **known == wire).map(|(s, _)| *s);
-        match (call.r#type(), known) {
+        match (call.r#type(), process.session_of(wire)) {
             (CallType::Subscribe, None) => {
                 process.sessions_opened += 1;
                 let session = Session(process.sessions_opened);
                 process.sessions.insert(session, wire);
+                process.heard_of.insert(executor.clone());
                 let subscribe = call.subscribe.unwrap_or_default();
                 let executor = executor.clone();
                 self.step(stage, Event::Subscribed { session, executor, subscribe });
@@ -213,116 +234,6 @@ impl AgentNode {
     /// The time has come that the core asked to be woken at.
     pub(crate) fn wake(&mut self, stage: &mut Stage) {
         self.step(stage, Event::Tick);
-    }
-
-    /// Hands the core an event, and does what it decides.
-    pub(crate) fn step(&mut self, stage: &mut Stage, event: Event) {
-        let now = self.clock.now(stage);
-        if let Some(process) = &mut self.process {
-            let step = process.core.step(now, event);
-            self.carry_out(stage, step);
-        }
-    }
-
-    /// First what is to be stored, then what is to be done.
-    fn carry_out(&mut self, stage: &mut Stage, step: Step) {
-        for note in &step.notes {
-            stage.log(format_args!("host{}: {note:?}", self.host));
-        }
-        let doomed = if step.writes.is_empty() { None } else { self.doomed.take() };
-        if doomed != Some(AtWrite::Lost) {
-            for write in step.writes {
-                match write {
-                    Write::Entry(entry) => self.journal.push(entry),
-                    Write::Identity(identity) => self.identity = identity,
-                }
-            }
-        }
-        if doomed.is_some() {
-            self.crash(stage);
-            let delay = stage.between(100, 5_000);
-            stage.after(delay, Happening::AgentStarts { host: self.host });
-            return;
-        }
-        for effect in step.effects {
-            self.release(stage, effect);
-        }
-        if let Some(process) = &self.process {
-            let at = process.core.next_wakeup().map(|at| self.clock.world_time(at));
-            self.alarm.set(stage, at, Happening::AgentWakes { host: self.host });
-        }
-    }
-
-    fn release(&mut self, stage: &mut Stage, effect: Effect) {
-        let (host, process) = (self.host, self.processes);
-        match effect {
-            Effect::Hello { connection, hello } => {
-                let hello =
-                    muster_proto::agent::Hello { version: muster_proto::agent::VERSION, ..*hello };
-                self.say(stage, connection, Packet::Hello(hello));
-            }
-            Effect::ToMaster { connection, term, body } => {
-                self.say(stage, connection, Packet::FromAgent { term, body });
-            }
-            Effect::Disconnect { connection } => self.hang_up(stage, connection),
-            Effect::GiveUp { message } => {
-                stage.judge(oracles::nobody_gives_up(&self.config.hostname, &message));
-            }
-            Effect::Fetch { info } => {
-                let executor = info.executor_id.clone().unwrap_or_default();
-                self.executors.insert(executor.clone(), ExecutorNode::new(host, *info));
-                let delay = stage.between(1, 2_000);
-                let event = Event::Fetched { executor, outcome: Ok(()) };
-                stage.after(delay, Happening::AgentHears { host, process, event });
-            }
-            Effect::Start { framework, info, deadline } => {
-                let executor = info.executor_id.unwrap_or_default();
-                if let Some(node) = self.executors.get_mut(&executor) {
-                    node.plan(stage, framework.id.unwrap_or_default(), deadline, process);
-                }
-            }
-            Effect::Attach { executor } => {
-                let delay = stage.between(1, 50);
-                stage.after(delay, Happening::SupervisorSought { host, process, executor });
-            }
-            Effect::SetDeadline { executor, at } => {
-                let event = muster_agent::supervise::Event::Deadline(at);
-                self.tell_supervisor(stage, &executor, event);
-            }
-            Effect::End { executor, grace } => {
-                let event = muster_agent::supervise::Event::End { grace };
-                self.tell_supervisor(stage, &executor, event);
-            }
-            Effect::ToExecutor { session, event } => {
-                let wire = self.process.as_ref().and_then(|p| p.sessions.get(&session));
-                if let Some(wire) = wire {
-                    stage.send(*wire, Side::Listener, Packet::Event(*event));
-                }
-            }
-            Effect::CloseSession { session } => {
-                let closed = self.process.as_mut().and_then(|p| p.sessions.remove(&session));
-                if let Some(wire) = closed {
-                    stage.close(wire, Side::Listener);
-                    let event = Event::Left { session };
-                    stage.after(1, Happening::AgentHears { host, process, event });
-                }
-            }
-            Effect::Registered { .. }
-            | Effect::ReadLog { .. }
-            | Effect::TaskBegan { .. }
-            | Effect::TaskOver { .. } => {}
-        }
-    }
-
-    fn tell_supervisor(
-        &mut self,
-        stage: &mut Stage,
-        executor: &ExecutorId,
-        event: muster_agent::supervise::Event,
-    ) {
-        if let Some(node) = self.executors.get_mut(executor) {
-            node.tell_supervisor(stage, event);
-        }
     }
 
     /// Finds out what became of an executor from before the agent's start.

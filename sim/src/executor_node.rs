@@ -12,11 +12,16 @@ use muster_proto::{ExecutorId, ExecutorInfo, FrameworkId};
 
 use self::process::Process;
 use crate::{
-    faults::Bug,
+    bugs::Bug,
+    clock::Clock,
+    happening::Happening,
     oracles,
-    stage::{Alarm, Clock, Happening, Stage},
+    stage::{Alarm, Stage},
     user_code::UserCode,
 };
+
+/// How long an agent takes to end what a dead supervisor has left behind.
+const LEFTOVERS_MAX: u64 = 250;
 
 /// The wait status of a process that was ended by SIGKILL.
 const KILLED: i32 = 9;
@@ -42,6 +47,8 @@ pub(crate) struct ExecutorNode {
     last_to_agent: u64,
     process: Option<Process>,
     code: UserCode,
+    /// The supervisor was killed, and nobody has ended what it left behind.
+    orphaned: bool,
 }
 
 impl ExecutorNode {
@@ -63,6 +70,7 @@ impl ExecutorNode {
             last_to_agent: 0,
             process: None,
             code,
+            orphaned: false,
         }
     }
 
@@ -79,6 +87,11 @@ impl ExecutorNode {
     /// Whether its process lives.
     pub(crate) fn runs(&self) -> bool {
         self.process.is_some()
+    }
+
+    /// Whether its supervisor lives.
+    pub(crate) fn is_supervised(&self) -> bool {
+        self.supervisor.is_some()
     }
 
     /// The agent wants a supervisor started: its file is written, and its process is on its way.
@@ -98,9 +111,50 @@ impl ExecutorNode {
     }
 
     /// The agent's process is gone, and with it what it had not sent.
-    pub(crate) fn agent_is_gone(&mut self) {
+    pub(crate) fn agent_is_gone(&mut self, stage: &mut Stage) {
         self.follower = None;
         self.unheard.clear();
+        self.nobody_guards(stage);
+    }
+
+    /// The one hole in the promise of leases: with its supervisor and its agent both dead, nobody
+    /// ends what an executor has left behind. Only the epoch guards users against that.
+    fn nobody_guards(&self, stage: &mut Stage) {
+        if self.orphaned && self.follower.is_none() {
+            self.code.is_unguarded(stage);
+        }
+    }
+
+    /// The supervisor is killed. The executor's process dies with it, for it has asked the kernel
+    /// for that; the code that it started lives until the agent has found it.
+    pub(crate) fn supervisor_dies(&mut self, stage: &mut Stage, agent: Option<u64>) {
+        stage.log(format_args!("host{}: the supervisor of {} is killed", self.host, self.id));
+        self.supervisor = None;
+        self.alarm.clear(stage);
+        self.end_process(stage);
+        self.orphaned = true;
+        self.follower = agent;
+        self.nobody_guards(stage);
+        if let Some(process) = agent {
+            self.end_leftovers_soon(stage, process);
+        }
+    }
+
+    fn end_leftovers_soon(&self, stage: &mut Stage, process: u64) {
+        let (host, executor) = (self.host, self.id.clone());
+        let delay = stage.between(1, LEFTOVERS_MAX);
+        stage.after(delay, Happening::LeftoversEnd { host, process, executor });
+    }
+
+    /// The agent has ended what the supervisor left behind, and says so in its stead.
+    pub(crate) fn leftovers_end(&mut self, stage: &mut Stage) {
+        if !self.orphaned {
+            return;
+        }
+        self.orphaned = false;
+        self.code.kill_all(stage);
+        stage.truth.executor_ends(self.host, &self.id);
+        self.report(stage, Exit::unknown(Why::Lost));
     }
 
     /// The supervisor begins, unless this start was given up.
@@ -133,6 +187,8 @@ impl ExecutorNode {
         self.follower = Some(agent);
         if self.supervisor.is_some() {
             self.tell_agent(stage, AgentEvent::Started { executor: self.id.clone() });
+        } else if self.orphaned {
+            self.end_leftovers_soon(stage, agent);
         } else if let Some(exit) = self.exit.clone() {
             self.tell_agent(stage, AgentEvent::Exited { executor: self.id.clone(), exit });
         } else {
@@ -204,6 +260,7 @@ impl ExecutorNode {
         self.code.kill_all(stage);
         stage.truth.executor_ends(self.host, &self.id);
         self.supervisor = None;
+        self.orphaned = false;
         self.alarm.clear(stage);
     }
 

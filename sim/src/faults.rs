@@ -4,85 +4,93 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::{
     agent_node::{AgentNode, AtWrite},
-    executor_node::ExecutorNode,
-    network::Between,
+    disk::Disk,
+    happening::Happening,
+    network::{BOTH, Between, Side, WireId},
     scheduler_node::{AtCommit, SchedulerNode},
-    stage::{Happening, Stage},
+    stage::Stage,
+    users::{Trouble, Users},
 };
 
 /// The status of a process that was ended by SIGKILL.
 const KILLED: i32 = 9;
 
-/// The kinds of faults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+macro_rules! faults {
+    ($($(#[$doc:meta])+ $name:ident: $words:literal,)+) => {
+        /// The kinds of faults.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Fault {
+            $($(#[$doc])+ $name,)+
+        }
+
+        impl Fault {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+        }
+
+        impl fmt::Display for Fault {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self {
+                    $(Self::$name => $words,)+
+                })
+            }
+        }
+    };
+}
+
+faults! {
     /// The scheduler is killed, and starts again.
-    SchedulerKilled,
+    SchedulerKilled: "scheduler killed",
     /// The scheduler is killed before its next commit is on the disk.
-    CommitLost,
+    CommitLost: "scheduler killed before a commit",
     /// The scheduler is killed after its next commit, before any effect of it.
-    CommitKept,
+    CommitKept: "scheduler killed between a commit and its effects",
+    /// The scheduler's disk takes long for each commit for a while.
+    SchedulerDiskSlow: "scheduler's disk slow",
+    /// Each commit fails for a while, so that the scheduler stops again and again.
+    SchedulerDiskFull: "scheduler's disk full",
+    /// The wall clock of the scheduler's host is set, forwards or backwards.
+    SchedulerClockSet: "scheduler's wall clock set",
     /// An agent is killed, and starts again.
-    AgentKilled,
-    /// An agent is killed before its next entry is in the journal.
-    EntryLost,
-    /// An agent is killed after its next entry, before anything follows from it.
-    EntryKept,
+    AgentKilled: "agent killed",
+    /// An agent is killed before what it decided is in its journal.
+    EntryLost: "agent killed before a write of its journal",
+    /// An agent is killed while it writes its journal: some entries are in it, the others not.
+    EntryTorn: "agent killed within a write of its journal",
+    /// An agent is killed after a write of its journal, before anything follows from it.
+    EntryKept: "agent killed between its journal and the effects",
+    /// An agent's disk takes long for each write for a while.
+    AgentDiskSlow: "agent's disk slow",
+    /// Each write of an agent's journal fails for a while, so that it stops again and again.
+    AgentDiskFull: "agent's disk full",
+    /// The wall clock of an agent's host is set, forwards or backwards.
+    AgentClockSet: "agent's wall clock set",
+    /// A supervisor is killed, apart from everything else.
+    SupervisorKilled: "supervisor killed",
     /// The process of an executor is killed.
-    ExecutorKilled,
+    ExecutorKilled: "executor killed",
+    /// What the next executors need cannot be fetched.
+    FetchFails: "artifacts not to be had",
     /// The wire between an agent and the master breaks.
-    LinkBroken,
+    LinkBroken: "wire between agent and master broken",
+    /// What is sent one way between an agent and the master waits, longer than newer wires take.
+    LinkStalled: "wire between agent and master stalled one way",
     /// The wire between an executor and its agent breaks.
-    StreamBroken,
-    /// Nothing gets from a host to the master for a while.
-    CutOff,
+    StreamBroken: "wire between executor and agent broken",
+    /// Nothing gets between a host and the master for a while.
+    CutOff: "host cut off from the master",
+    /// Nothing gets from a host to the master, or from the master to it, for a while.
+    CutOffOneWay: "host cut off from the master one way",
     /// A host loses its power, and boots anew.
-    HostRebooted,
-}
-
-impl Fault {
-    const ALL: [Self; 11] = [
-        Self::SchedulerKilled,
-        Self::CommitLost,
-        Self::CommitKept,
-        Self::AgentKilled,
-        Self::EntryLost,
-        Self::EntryKept,
-        Self::ExecutorKilled,
-        Self::LinkBroken,
-        Self::StreamBroken,
-        Self::CutOff,
-        Self::HostRebooted,
-    ];
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SchedulerKilled => "scheduler killed",
-            Self::CommitLost => "scheduler killed before a commit",
-            Self::CommitKept => "scheduler killed between a commit and its effects",
-            Self::AgentKilled => "agent killed",
-            Self::EntryLost => "agent killed before a journal entry",
-            Self::EntryKept => "agent killed between a journal entry and its effects",
-            Self::ExecutorKilled => "executor killed",
-            Self::LinkBroken => "wire between agent and master broken",
-            Self::StreamBroken => "wire between executor and agent broken",
-            Self::CutOff => "host cut off from the master",
-            Self::HostRebooted => "host rebooted",
-        })
-    }
-}
-
-/// A bug that is planted into the world, to prove that an oracle finds it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bug {
-    /// The effects of a commit leave although the commit is lost.
-    EffectsBeforeCommit,
-    /// Supervisors let executors live on when their leases have ended.
-    LeasesIgnored,
-    /// Supervisors report the end of an executor while code that it started still runs.
-    OrphansLeft,
+    HostRebooted: "host rebooted",
+    /// A request of a user does not arrive.
+    RequestLost: "request lost",
+    /// A request of a user arrives late, after others that were sent later.
+    RequestDelayed: "request delayed",
+    /// A request of a user arrives twice.
+    RequestRepeated: "request repeated",
+    /// The answer to a request does not arrive.
+    AnswerLost: "answer lost",
 }
 
 /// The faults of one world.
@@ -95,11 +103,19 @@ pub(crate) struct Faults {
     pub(crate) struck: BTreeMap<Fault, u64>,
 }
 
+/// What faults can strike.
+pub(crate) struct Targets<'a> {
+    pub(crate) scheduler: &'a mut SchedulerNode,
+    pub(crate) agents: &'a mut [AgentNode],
+    pub(crate) users: &'a mut Users,
+}
+
 impl Faults {
     /// Draws the kinds that this world has: with few of them each gets its chance.
     pub(crate) fn new(stage: &mut Stage, calm_at: u64) -> Self {
-        let kinds = Fault::ALL.into_iter().filter(|_| stage.percent(50)).collect();
-        let every = stage.between(2_000, 90_000);
+        let share = stage.between(15, 70);
+        let kinds = Fault::ALL.iter().copied().filter(|_| stage.percent(share)).collect();
+        let every = stage.between(2_000, 60_000);
         Self { kinds, every, calm_at, struck: BTreeMap::new() }
     }
 
@@ -112,44 +128,119 @@ impl Faults {
     }
 
     /// Some fault strikes.
-    pub(crate) fn strike(
-        &mut self,
-        stage: &mut Stage,
-        scheduler: &mut SchedulerNode,
-        agents: &mut [AgentNode],
-    ) {
+    pub(crate) fn strike(&mut self, stage: &mut Stage, targets: Targets<'_>) {
         self.plan(stage);
         let Some(fault) = stage.one_of(&self.kinds) else { return };
+        let Targets { scheduler, agents, users } = targets;
         let host = usize::try_from(stage.between(0, agents.len() as u64 - 1)).unwrap_or(0);
-        let struck = match fault {
-            Fault::SchedulerKilled => kill_scheduler(stage, scheduler),
-            Fault::CommitLost => doom_scheduler(scheduler, AtCommit::Lost),
-            Fault::CommitKept => doom_scheduler(scheduler, AtCommit::Kept),
-            Fault::AgentKilled => kill_agent(stage, &mut agents[host], host),
-            Fault::EntryLost => doom_agent(&mut agents[host], AtWrite::Lost),
-            Fault::EntryKept => doom_agent(&mut agents[host], AtWrite::Kept),
-            Fault::ExecutorKilled => kill_executor(stage, &mut agents[host]),
-            Fault::LinkBroken => {
-                break_wire(stage, |between| matches!(between, Between::AgentAndMaster { .. }))
+        let agent = &mut agents[host];
+        let (whom, struck) = match fault {
+            Fault::RequestLost
+            | Fault::RequestDelayed
+            | Fault::RequestRepeated
+            | Fault::AnswerLost => ("users".to_owned(), trouble(users, fault)),
+            Fault::SchedulerKilled
+            | Fault::CommitLost
+            | Fault::CommitKept
+            | Fault::SchedulerDiskSlow
+            | Fault::SchedulerDiskFull
+            | Fault::SchedulerClockSet => {
+                ("scheduler".to_owned(), self.strike_scheduler(stage, scheduler, fault))
             }
-            Fault::StreamBroken => {
-                break_wire(stage, |between| matches!(between, Between::ExecutorAndAgent { .. }))
-            }
-            Fault::CutOff => self.cut_off(stage, &mut agents[host], host),
-            Fault::HostRebooted => reboot(stage, &mut agents[host], host),
+            of_a_host => (format!("host{host}"), self.strike_host(stage, agent, host, of_a_host)),
         };
         if struck {
-            stage.log(format_args!("fault: {fault} (host{host})"));
+            stage.log(format_args!("fault: {fault} ({whom})"));
             *self.struck.entry(fault).or_default() += 1;
         }
     }
 
-    fn cut_off(&self, stage: &mut Stage, agent: &mut AgentNode, host: usize) -> bool {
-        let until = stage.time() + outage(stage);
-        agent.cut_off_until = until.min(self.calm_at);
+    fn strike_scheduler(
+        &self,
+        stage: &mut Stage,
+        scheduler: &mut SchedulerNode,
+        fault: Fault,
+    ) -> bool {
+        match fault {
+            Fault::CommitLost => doom(scheduler.is_up(), &mut scheduler.doomed, AtCommit::Lost),
+            Fault::CommitKept => doom(scheduler.is_up(), &mut scheduler.doomed, AtCommit::Kept),
+            Fault::SchedulerDiskSlow => self.slow_down(stage, &mut scheduler.disk),
+            Fault::SchedulerDiskFull => self.fill(stage, &mut scheduler.disk),
+            Fault::SchedulerClockSet => scheduler.set_wall(stage),
+            _ => kill_scheduler(stage, scheduler),
+        }
+    }
+
+    fn strike_host(
+        &self,
+        stage: &mut Stage,
+        agent: &mut AgentNode,
+        host: usize,
+        fault: Fault,
+    ) -> bool {
+        match fault {
+            Fault::EntryLost => doom(agent.is_up(), &mut agent.doomed, AtWrite::Lost),
+            Fault::EntryTorn => doom(agent.is_up(), &mut agent.doomed, AtWrite::Torn),
+            Fault::EntryKept => doom(agent.is_up(), &mut agent.doomed, AtWrite::Kept),
+            Fault::AgentDiskSlow => self.slow_down(stage, &mut agent.disk),
+            Fault::AgentDiskFull => self.fill(stage, &mut agent.disk),
+            Fault::AgentClockSet => {
+                let wrong = agent.clock.set_wall(stage);
+                stage.log(format_args!("host{host}: the wall clock is wrong by {wrong} ms now"));
+                true
+            }
+            Fault::SupervisorKilled => agent.kill_supervisor(stage),
+            Fault::ExecutorKilled => agent.kill_executor(stage, KILLED),
+            Fault::FetchFails => {
+                agent.fetch_fails_until = (stage.time() + outage(stage)).min(self.calm_at);
+                true
+            }
+            Fault::LinkBroken => break_wire(stage, is_link),
+            Fault::LinkStalled => self.stall(stage),
+            Fault::StreamBroken => break_wire(stage, |between| !is_link(between)),
+            Fault::CutOff => self.cut_off(stage, agent, host, &BOTH),
+            Fault::CutOffOneWay => {
+                let way = if stage.percent(50) { Side::Dialler } else { Side::Listener };
+                self.cut_off(stage, agent, host, &[way])
+            }
+            Fault::HostRebooted => kill_host(stage, agent, host, AgentNode::reboot),
+            _ => kill_host(stage, agent, host, AgentNode::crash),
+        }
+    }
+
+    fn slow_down(&self, stage: &mut Stage, disk: &mut Disk) -> bool {
+        disk.slow_down((stage.time() + outage(stage)).min(self.calm_at));
+        true
+    }
+
+    fn fill(&self, stage: &mut Stage, disk: &mut Disk) -> bool {
+        disk.fill((stage.time() + outage(stage)).min(self.calm_at));
+        true
+    }
+
+    fn stall(&self, stage: &mut Stage) -> bool {
+        let Some(wire) = some_wire(stage, is_link) else { return false };
+        let way = if stage.percent(50) { Side::Dialler } else { Side::Listener };
+        let until = (stage.time() + outage(stage)).min(self.calm_at);
+        stage.stall_wire(wire, way, until);
+        true
+    }
+
+    /// What is sent to some sides of a host's wires is lost, or waits until that is over.
+    fn cut_off(&self, stage: &mut Stage, agent: &mut AgentNode, host: usize, to: &[Side]) -> bool {
+        let until = (stage.time() + outage(stage)).min(self.calm_at);
+        agent.cut_off_until = until;
+        let is_lost = stage.percent(50);
         for (wire, between) in stage.network.working() {
-            if matches!(between, Between::AgentAndMaster { host: of, .. } if of == host) {
-                stage.freeze_wire(wire);
+            if !matches!(between, Between::AgentAndMaster { host: of, .. } if of == host) {
+                continue;
+            }
+            for side in to {
+                if is_lost {
+                    stage.freeze_wire(wire, *side);
+                } else {
+                    stage.stall_wire(wire, *side, until);
+                }
             }
         }
         true
@@ -159,6 +250,25 @@ impl Faults {
 /// How long something is away: mostly shorter than any lease, sometimes longer than most.
 fn outage(stage: &mut Stage) -> u64 {
     if stage.percent(75) { stage.between(100, 8_000) } else { stage.between(8_000, 200_000) }
+}
+
+fn trouble(users: &mut Users, fault: Fault) -> bool {
+    let trouble = match fault {
+        Fault::RequestLost => Trouble::Lost,
+        Fault::RequestDelayed => Trouble::Delayed,
+        Fault::RequestRepeated => Trouble::Repeated,
+        _ => Trouble::AnswerLost,
+    };
+    doom(true, &mut users.trouble, trouble)
+}
+
+/// Something is going to happen to whoever it is, unless something else is already.
+fn doom<T>(can_be: bool, doomed: &mut Option<T>, how: T) -> bool {
+    let can = can_be && doomed.is_none();
+    if can {
+        *doomed = Some(how);
+    }
+    can
 }
 
 fn kill_scheduler(stage: &mut Stage, scheduler: &mut SchedulerNode) -> bool {
@@ -171,55 +281,33 @@ fn kill_scheduler(stage: &mut Stage, scheduler: &mut SchedulerNode) -> bool {
     true
 }
 
-fn doom_scheduler(scheduler: &mut SchedulerNode, how: AtCommit) -> bool {
-    let can = scheduler.is_up() && scheduler.doomed.is_none();
-    if can {
-        scheduler.doomed = Some(how);
-    }
-    can
-}
-
-fn kill_agent(stage: &mut Stage, agent: &mut AgentNode, host: usize) -> bool {
+fn kill_host(
+    stage: &mut Stage,
+    agent: &mut AgentNode,
+    host: usize,
+    kill: fn(&mut AgentNode, &mut Stage),
+) -> bool {
     if !agent.is_up() {
         return false;
     }
-    agent.crash(stage);
+    kill(agent, stage);
     let delay = outage(stage);
     stage.after(delay, Happening::AgentStarts { host });
     true
 }
 
-fn reboot(stage: &mut Stage, agent: &mut AgentNode, host: usize) -> bool {
-    if !agent.is_up() {
-        return false;
-    }
-    agent.reboot(stage);
-    let delay = outage(stage);
-    stage.after(delay, Happening::AgentStarts { host });
-    true
+fn is_link(between: &Between) -> bool {
+    matches!(between, Between::AgentAndMaster { .. })
 }
 
-fn doom_agent(agent: &mut AgentNode, how: AtWrite) -> bool {
-    let can = agent.is_up() && agent.doomed.is_none();
-    if can {
-        agent.doomed = Some(how);
-    }
-    can
-}
-
-fn kill_executor(stage: &mut Stage, agent: &mut AgentNode) -> bool {
-    let live = agent.executors.iter().filter(|(_, node)| node.runs());
-    let ids: Vec<_> = live.map(|(id, _)| id.clone()).collect();
-    let victim = stage.one_of(&ids).and_then(|id| agent.executors.get_mut(&id));
-    let Some(victim): Option<&mut ExecutorNode> = victim else { return false };
-    victim.process_ends(stage, KILLED);
-    true
+fn some_wire(stage: &mut Stage, is_meant: impl Fn(&Between) -> bool) -> Option<WireId> {
+    let working = stage.network.working();
+    let meant: Vec<_> = working.iter().filter(|(_, b)| is_meant(b)).map(|(id, _)| *id).collect();
+    stage.one_of(&meant)
 }
 
 fn break_wire(stage: &mut Stage, is_meant: impl Fn(&Between) -> bool) -> bool {
-    let working = stage.network.working();
-    let meant: Vec<_> = working.iter().filter(|(_, b)| is_meant(b)).map(|(id, _)| *id).collect();
-    let Some(wire) = stage.one_of(&meant) else { return false };
+    let Some(wire) = some_wire(stage, is_meant) else { return false };
     stage.break_wire(wire);
     true
 }

@@ -5,18 +5,27 @@
 //! seed is a world: what it does can be seen again and again.
 
 mod agent_node;
+mod bugs;
+mod clock;
+mod disk;
 mod executor_node;
 mod faults;
+mod happening;
 mod network;
 mod oracles;
+mod proof;
 mod report;
 mod scheduler_node;
 mod stage;
 mod user_code;
 mod users;
 mod world;
+mod years;
 
-pub use faults::{Bug, Fault};
+pub use bugs::{Bug, UnknownBug};
+pub use faults::Fault;
 pub use oracles::Violation;
+pub use proof::{Proof, prove};
 pub use report::{Outcome, Summary};
 pub use world::{Options, run, run_twice};
+pub use years::{Life, Tally, YearsOutcome, live};

@@ -1,5 +1,9 @@
-//! Connections: packets take a random time, in order; wires break, freeze, and end with their
-//! processes.
+//! Connections: packets take a random time, in order; wires break, freeze, stall, and end with
+//! their processes.
+//!
+//! Within one connection nothing is lost, repeated or reordered before something else: that is what
+//! TCP promises. Between connections everything may be: what was sent on a wire that stalls arrives
+//! when a newer wire has carried much, and what was lost with a wire is said again on the next one.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +14,7 @@ use muster_proto::{
     executor,
 };
 
-use crate::stage::{Happening, Stage};
+use crate::{happening::Happening, stage::Stage};
 
 /// One connection; numbers are not used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +43,9 @@ impl Side {
         }
     }
 }
+
+/// Both ends.
+pub(crate) const BOTH: [Side; 2] = [Side::Dialler, Side::Listener];
 
 /// Between whom a wire is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,8 +106,10 @@ struct Wire {
     held: [bool; 2],
     /// When the last packet to each side arrives.
     last: [u64; 2],
-    /// Nothing gets through any more.
-    severed: bool,
+    /// To which sides nothing gets through any more.
+    severed: [bool; 2],
+    /// Until when nothing gets through to each side; it waits, and is not lost.
+    stalled_until: [u64; 2],
 }
 
 /// All wires.
@@ -122,7 +131,13 @@ impl Network {
     pub(crate) fn open(&mut self, between: Between) -> WireId {
         self.opened += 1;
         let id = WireId(self.opened);
-        let wire = Wire { between, held: [true; 2], last: [0; 2], severed: false };
+        let wire = Wire {
+            between,
+            held: [true; 2],
+            last: [0; 2],
+            severed: [false; 2],
+            stalled_until: [0; 2],
+        };
         self.wires.insert(id, wire);
         id
     }
@@ -133,14 +148,14 @@ impl Network {
         wire.held[index(side)].then_some(&wire.between)
     }
 
-    /// Whether packets still get through.
-    pub(crate) fn carries(&self, wire: WireId) -> bool {
-        self.wires.get(&wire).is_some_and(|wire| !wire.severed)
+    /// Whether packets to a side still get through.
+    pub(crate) fn carries(&self, wire: WireId, to: Side) -> bool {
+        self.wires.get(&wire).is_some_and(|wire| !wire.severed[index(to)])
     }
 
     /// The wires that both sides hold and that work.
     pub(crate) fn working(&self) -> Vec<(WireId, Between)> {
-        let working = |wire: &Wire| wire.held == [true; 2] && !wire.severed;
+        let working = |wire: &Wire| wire.held == [true; 2] && wire.severed == [false; 2];
         let wires = self.wires.iter().filter(|(_, wire)| working(wire));
         wires.map(|(id, wire)| (*id, wire.between.clone())).collect()
     }
@@ -162,11 +177,12 @@ impl Stage {
         let to = from.other();
         let time = self.time();
         let Some(wire) = self.network.wires.get_mut(&id) else { return };
-        if wire.severed {
+        if wire.severed[index(to)] {
             return;
         }
+        let stalled_until = wire.stalled_until[index(to)];
         let last = &mut wire.last[index(to)];
-        *last = (time + delay).max(*last);
+        *last = (time + delay).max(*last).max(stalled_until);
         let at = *last;
         self.at(at, Happening::Arrives { wire: id, to, packet });
     }
@@ -198,17 +214,24 @@ impl Stage {
 
     /// A wire breaks: what is under way is lost, and each side notices at its own time.
     pub(crate) fn break_wire(&mut self, id: WireId) {
-        self.freeze_wire(id);
-        for to in [Side::Dialler, Side::Listener] {
+        for to in BOTH {
+            self.freeze_wire(id, to);
             let delay = self.between(0, 2_000);
             self.after(delay, Happening::Arrives { wire: id, to, packet: Packet::Closed });
         }
     }
 
-    /// Nothing gets through a wire any more, and nobody is told.
-    pub(crate) fn freeze_wire(&mut self, id: WireId) {
+    /// Nothing gets through a wire to a side any more, and nobody is told.
+    pub(crate) fn freeze_wire(&mut self, id: WireId, to: Side) {
         if let Some(wire) = self.network.wires.get_mut(&id) {
-            wire.severed = true;
+            wire.severed[index(to)] = true;
+        }
+    }
+
+    /// What is sent on a wire to a side from now on arrives after `until`.
+    pub(crate) fn stall_wire(&mut self, id: WireId, to: Side, until: u64) {
+        if let Some(wire) = self.network.wires.get_mut(&id) {
+            wire.stalled_until[index(to)] = until;
         }
     }
 }

@@ -10,13 +10,15 @@ use muster_proto::{
 
 use crate::{
     faults::Fault,
-    network::{Packet, Side, WireId},
+    network::{Between, Packet, Side, WireId},
     oracles::Violation,
 };
 
 /// Everything that happened in a world, as lines, and a digest of all of it.
 #[derive(Debug)]
 pub(crate) struct Log {
+    /// The happening that the next lines are of.
+    pub(crate) step: u64,
     digest: u64,
     lines: Option<Vec<String>>,
 }
@@ -24,7 +26,7 @@ pub(crate) struct Log {
 impl Log {
     /// A log that keeps only its digest, or its lines as well.
     pub(crate) fn new(keep: bool) -> Self {
-        Self { digest: 0xcbf2_9ce4_8422_2325, lines: keep.then(Vec::new) }
+        Self { step: 0, digest: 0xcbf2_9ce4_8422_2325, lines: keep.then(Vec::new) }
     }
 
     /// Takes bytes into the digest (FNV-1a, 64 bits).
@@ -34,8 +36,10 @@ impl Log {
         }
     }
 
+    /// Says what happens: a line begins with the time in seconds and the number of the happening.
     pub(crate) fn line(&mut self, time: u64, words: fmt::Arguments<'_>) {
-        let line = format!("{:>6}.{:03} {words}", time / 1_000, time % 1_000);
+        let (seconds, millis, step) = (time / 1_000, time % 1_000, self.step);
+        let line = format!("{seconds:>5}.{millis:03} #{step:<6} {words}");
         self.digest(line.as_bytes());
         if let Some(lines) = &mut self.lines {
             lines.push(line);
@@ -57,6 +61,7 @@ impl Log {
         self.line(time, format_args!("commit {}", keys.join(" ")));
     }
 
+    /// The digest, and the lines if they were kept.
     pub(crate) fn finish(self) -> (u64, Vec<String>) {
         (self.digest, self.lines.unwrap_or_default())
     }
@@ -65,19 +70,27 @@ impl Log {
 /// A packet in the log.
 pub(crate) struct Shown<'a> {
     pub(crate) wire: WireId,
+    pub(crate) between: &'a Between,
     pub(crate) to: Side,
     pub(crate) packet: &'a Packet,
 }
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let way = match (self.packet, self.to) {
-            (Packet::Calls(_), _) => "executor -> agent",
-            (Packet::Event(_), _) => "agent -> executor",
-            (_, Side::Listener) => "-> listener",
-            (_, Side::Dialler) => "-> dialler",
-        };
-        write!(f, "{} {way}: ", self.wire)?;
+        match (self.between, self.to) {
+            (Between::AgentAndMaster { host, .. }, Side::Listener) => {
+                write!(f, "host{host} -> master ({}): ", self.wire)?;
+            }
+            (Between::AgentAndMaster { host, .. }, Side::Dialler) => {
+                write!(f, "master -> host{host} ({}): ", self.wire)?;
+            }
+            (Between::ExecutorAndAgent { host, executor }, Side::Listener) => {
+                write!(f, "host{host}: executor {executor} -> agent: ")?;
+            }
+            (Between::ExecutorAndAgent { host, executor }, Side::Dialler) => {
+                write!(f, "host{host}: agent -> executor {executor}: ")?;
+            }
+        }
         match self.packet {
             Packet::Challenge { term } => write!(f, "challenge of term {term}"),
             Packet::Hello(hello) => {
@@ -206,7 +219,7 @@ impl fmt::Display for Summary {
         let (hours, tenths) = (virtual_ms / 3_600_000, virtual_ms / 360_000 % 10);
         writeln!(f, "seeds          {}", self.seeds)?;
         writeln!(f, "steps          {steps}")?;
-        writeln!(f, "virtual hours  {hours}.{tenths}")?;
+        writeln!(f, "simulated      {hours}.{tenths} hours")?;
         writeln!(f, "runs           {runs}")?;
         writeln!(f, "tasks          {tasks}")?;
         writeln!(f, "faults         {}", faults.values().sum::<u64>())?;

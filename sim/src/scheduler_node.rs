@@ -1,22 +1,37 @@
 //! The scheduler: its core, its store, and a driver that commits before effects leave.
 
+mod commits;
+mod effects;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use muster_api::step::{Records, Write};
-use muster_engine::event::{Command, Event as EngineEvent, RequestId};
+use muster_api::{
+    Now,
+    step::{Records, Write},
+    views::AgentView,
+};
+use muster_engine::{
+    Wakeup,
+    event::{Event as EngineEvent, RequestId},
+    query::{Answer, Query},
+};
 use muster_master::core::{Connection, Event as MasterEvent};
-use muster_proto::agent::MasterBody;
 use muster_turn::{Core, Effect, Event, Turn};
 
 use crate::{
-    faults::Bug,
+    bugs::Bug,
+    clock::Clock,
+    disk::Disk,
+    happening::Happening,
     network::{Packet, Side, WireId},
     oracles,
-    stage::{Alarm, Clock, Happening, Stage},
+    stage::{Alarm, Stage},
 };
 
 /// Turns that share one commit.
 const TURNS_PER_COMMIT: usize = 64;
+/// How long the driver sleeps at most, and so does not notice that the wall clock was set.
+const LONGEST_SLEEP: u64 = 1_000;
 
 /// What becomes of a commit when the process is killed around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +46,7 @@ pub(crate) enum AtCommit {
 #[derive(Debug)]
 pub(crate) struct SchedulerNode {
     clock: Clock,
+    pub(crate) disk: Disk,
     /// What is on its disk.
     pub(crate) store: Records,
     process: Option<Process>,
@@ -61,8 +77,11 @@ struct Decided {
 
 impl SchedulerNode {
     pub(crate) fn new(stage: &mut Stage) -> Self {
+        let clock = Clock::new(stage);
+        let hurried = stage.bug == Some(Bug::FailoverBeforeFencing);
         Self {
-            clock: Clock::new(stage),
+            clock: if hurried { clock.hurried(1_000_000) } else { clock },
+            disk: Disk::default(),
             store: Records::new(),
             process: None,
             processes: 0,
@@ -134,13 +153,21 @@ impl SchedulerNode {
         self.process.as_ref().is_some_and(|process| process.listens)
     }
 
-    /// A user asks for a change; says whether there is anybody to hear it.
-    pub(crate) fn ask(&mut self, stage: &mut Stage, request: RequestId, command: Command) -> bool {
-        if !self.listens() {
-            return false;
-        }
-        self.take(stage, Event::Engine(EngineEvent::Command { request, command }));
+    /// The wall clock of its host is set.
+    pub(crate) fn set_wall(&mut self, stage: &mut Stage) -> bool {
+        let wrong = self.clock.set_wall(stage);
+        stage.log(format_args!("scheduler: the wall clock is wrong by {wrong} ms now"));
+        let delay = stage.between(0, LONGEST_SLEEP);
+        stage.after(delay, Happening::SchedulerWakes);
         true
+    }
+
+    /// A user asks for a change, or a question. Where nobody listens, the wait for an answer is as
+    /// good as a refusal.
+    pub(crate) fn ask(&mut self, stage: &mut Stage, event: EngineEvent) {
+        if self.listens() {
+            self.take(stage, Event::Engine(event));
+        }
     }
 
     /// A packet of an agent comes out of a wire.
@@ -188,6 +215,21 @@ impl SchedulerNode {
         }
     }
 
+    /// What the master says of all hosts, when it has nothing else to do.
+    pub(crate) fn agents(&mut self, stage: &Stage) -> Option<Vec<AgentView>> {
+        let now = self.clock.now(stage);
+        let process = self.process.as_mut()?;
+        if process.committing.is_some() || is_due(&process.core, now) {
+            return None;
+        }
+        let event = EngineEvent::Query { request: RequestId(0), query: Query::Agents };
+        let turn = process.core.advance(now, Event::Engine(event));
+        turn.effects.into_iter().find_map(|effect| match effect {
+            Effect::Answer { answer: Answer::Agents(agents), .. } => Some(agents),
+            _ => None,
+        })
+    }
+
     /// The time has come that the core asked to be woken at.
     pub(crate) fn wake(&mut self, stage: &mut Stage) {
         self.take(stage, Event::Tick);
@@ -202,72 +244,38 @@ impl SchedulerNode {
                 return;
             }
             let mut decided = Decided::default();
-            for _ in 0..TURNS_PER_COMMIT {
+            for turns in 0..TURNS_PER_COMMIT {
+                // A question is alone in its commit, so that its answer is about what is stored.
+                let asks = process.inbox.front().is_some_and(is_question);
+                if asks && turns > 0 {
+                    break;
+                }
+                if asks {
+                    process.do_what_is_due(now, &mut decided, stage);
+                }
                 let Some(event) = process.inbox.pop_front() else { break };
-                let turn = process.core.turn(now, event);
-                process.core.check();
+                let changes = matches!(event, Event::Engine(EngineEvent::Command { .. }));
+                // The driver asks for writes once a commit. Here each change of a document shows,
+                // and what was so before, so that it is known which schedule was planned when.
+                if changes {
+                    decided.writes.extend(process.core.take_writes(now));
+                }
+                let turn = process.core.advance(now, event);
                 decided.add(turn, stage);
+                if changes {
+                    decided.writes.extend(process.core.take_writes(now));
+                }
+                if asks {
+                    break;
+                }
             }
+            decided.writes.extend(process.core.take_writes(now));
+            process.core.check();
             self.commit(stage, decided);
             let more = self.process.as_ref().is_some_and(|process| !process.inbox.is_empty());
             if !more {
                 return self.set_alarm(stage);
             }
-        }
-    }
-
-    /// Sends what was decided to the disk. Without writes there is nothing to wait for.
-    fn commit(&mut self, stage: &mut Stage, decided: Decided) {
-        let Some(process) = &mut self.process else { return };
-        if decided.writes.is_empty() {
-            return self.release(stage, decided.effects);
-        }
-        process.committing = Some(decided);
-        self.alarm.clear(stage);
-        let delay = stage.between(0, 8);
-        stage.after(delay, Happening::SchedulerCommits { process: self.processes });
-    }
-
-    /// The commit has reached the disk, or the process is killed around it.
-    pub(crate) fn committed(&mut self, stage: &mut Stage, number: u64) {
-        if number != self.processes {
-            return;
-        }
-        let Some(decided) = self.process.as_mut().and_then(|p| p.committing.take()) else { return };
-        let doomed = self.doomed.take();
-        if doomed == Some(AtCommit::Lost) {
-            if stage.bug == Some(Bug::EffectsBeforeCommit) {
-                self.release(stage, decided.effects);
-            }
-            return self.die(stage);
-        }
-        self.store(stage, decided.writes);
-        if doomed == Some(AtCommit::Kept) {
-            return self.die(stage);
-        }
-        if let Some(process) = &mut self.process {
-            process.listens = true;
-        }
-        self.release(stage, decided.effects);
-        self.work(stage);
-    }
-
-    fn die(&mut self, stage: &mut Stage) {
-        self.crash(stage);
-        let delay = stage.between(100, 5_000);
-        stage.after(delay, Happening::SchedulerStarts);
-    }
-
-    fn store(&mut self, stage: &mut Stage, writes: Vec<Write>) {
-        stage.log.commit(stage.time(), &writes);
-        for write in writes {
-            stage.judge(oracles::terminal_is_final(&stage.truth, &self.store, &write));
-            let verdict = oracles::what_is_over_does_not_run(&mut stage.truth, &write);
-            stage.judge(verdict);
-            match write {
-                Write::Put { key, value } => self.store.insert(key, value),
-                Write::Delete { key } => self.store.remove(&key),
-            };
         }
     }
 
@@ -277,31 +285,30 @@ impl SchedulerNode {
             return;
         }
         let wakeup = process.core.next_wakeup();
-        let wall = wakeup.wall.map(Clock::world_time_of_wall);
+        let wall = wakeup.wall.map(|at| self.clock.world_time_of_wall(at));
         let mono = wakeup.mono.map(|at| self.clock.world_time(at));
         let at = wall.into_iter().chain(mono).min();
         self.alarm.set(stage, at, Happening::SchedulerWakes);
     }
+}
 
-    fn release(&mut self, stage: &mut Stage, effects: Vec<Effect>) {
-        for effect in effects {
-            match effect {
-                Effect::Reply { request, reply } => {
-                    let delay = stage.between(0, 20);
-                    stage.after(delay, Happening::UserHears { request, reply });
-                }
-                Effect::Answer { .. } | Effect::RunOver(_) => {}
-                Effect::ToAgent { connection, body } => self.tell(stage, connection, body),
-                Effect::CloseAgent(connection) => self.end(stage, connection),
+fn is_due(core: &Core, now: Now) -> bool {
+    let Wakeup { wall, mono } = core.next_wakeup();
+    wall.is_some_and(|at| at <= now.wall) || mono.is_some_and(|at| at <= now.mono)
+}
+
+fn is_question(event: &Event) -> bool {
+    matches!(event, Event::Engine(EngineEvent::Query { .. }))
+}
+
+impl Process {
+    /// An answer is about the state before its step does anything that is due, so that is done.
+    fn do_what_is_due(&mut self, now: Now, decided: &mut Decided, stage: &mut Stage) {
+        for _ in 0..TURNS_PER_COMMIT {
+            if !is_due(&self.core, now) {
+                return;
             }
-        }
-    }
-
-    fn tell(&self, stage: &mut Stage, connection: Connection, body: MasterBody) {
-        let Some(process) = &self.process else { return };
-        if let Some(wire) = process.wires.get(&connection) {
-            let term = process.core.term();
-            stage.send(*wire, Side::Listener, Packet::FromMaster { term, body });
+            decided.add(self.core.advance(now, Event::Tick), stage);
         }
     }
 }

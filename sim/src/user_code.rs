@@ -8,8 +8,9 @@ use muster_executor::core::End;
 use muster_proto::{ExecutorId, TaskId};
 
 use crate::{
+    happening::Happening,
     oracles,
-    stage::{Happening, Slot, Stage},
+    stage::{Slot, Stage},
     users::{self, Fate},
 };
 
@@ -106,6 +107,13 @@ impl UserCode {
         let code = self.tasks.remove(task)?;
         self.is_over(stage, task, &code);
         Some(code.fate)
+    }
+
+    /// Nobody is left who would end it in time.
+    pub(crate) fn is_unguarded(&self, stage: &mut Stage) {
+        for code in self.tasks.values().filter(|code| code.began) {
+            stage.truth.code_is_unguarded(&code.payload.context);
+        }
     }
 
     /// All of it is ended.

@@ -6,18 +6,23 @@ use muster_proto::ExecutorId;
 
 use crate::{
     agent_node::AgentNode,
+    bugs::Bug,
+    clock::Clock,
     executor_node::ExecutorNode,
-    faults::{Bug, Faults},
+    faults::{Faults, Targets},
+    happening::Happening,
     network::{Between, Packet, Side, WireId},
     oracles::{self, Violation},
     report::{Log, Outcome, Shown},
     scheduler_node::SchedulerNode,
-    stage::{Clock, Happening, Stage},
-    users::Users,
+    stage::Stage,
+    users::{self, Users},
 };
 
 /// How long everything may take to come to rest: far longer than any of its waits.
 const CONVERGENCE: u64 = 45 * 60_000;
+/// How long after a request's arrival its answer has been decided, disks being as they should.
+const PATIENCE: u64 = 2_000;
 /// Steps of one world. More is a world that does not come to rest.
 const STEPS_MAX: u64 = 5_000_000;
 
@@ -97,16 +102,18 @@ impl World {
     fn new(seed: u64, options: Options) -> Self {
         let mut stage = Stage::new(seed, options.bug, Log::new(options.keep_lines));
         let hosts = stage.between(1, 4);
-        let calm_at = stage.between(2 * 60_000, 12 * 60_000);
+        let calm_at = stage.between(2 * 60_000, 20 * 60_000);
         let scheduler = SchedulerNode::new(&mut stage);
-        let mut agents = Vec::new();
+        let (mut agents, mut room) = (Vec::new(), 0);
         for host in 0..usize::try_from(hosts).unwrap_or(1) {
             let cpus = stage.between(1, 3);
+            // An executor and each of its tasks take a quarter.
+            room += 4 * cpus - 1;
             agents.push(AgentNode::new(&mut stage, host, cpus));
             let delay = stage.between(0, 10_000);
             stage.after(delay, Happening::AgentStarts { host });
         }
-        let users = Users::new(&mut stage, hosts);
+        let users = Users::new(&mut stage, room);
         let faults = Faults::new(&mut stage, calm_at);
         stage.after(0, Happening::SchedulerStarts);
         stage.after(50, Happening::UsersAct);
@@ -127,7 +134,7 @@ impl World {
         if !self.stage.calm {
             return Next::GoesOn;
         }
-        if self.is_at_rest() {
+        if self.is_at_rest() && self.charges().is_ok_and(|charges| charges) {
             return match self.judge_the_end() {
                 Ok(()) => Next::AtRest,
                 Err(violation) => Next::Broken(violation),
@@ -146,14 +153,28 @@ impl World {
             && oracles::everything_converges(&self.scheduler.store, &[]).is_ok()
     }
 
+    /// Whether the master has had its say about what is in use: nothing, or that is wrong. Asked
+    /// once everything else is at rest; masters of agents that have just come back know last.
+    fn charges(&mut self) -> Result<bool, Violation> {
+        let Some(agents) = self.scheduler.agents(&self.stage) else { return Ok(false) };
+        oracles::nothing_is_charged_at_rest(&agents).map(|()| true)
+    }
+
     fn judge_the_end(&self) -> Result<(), Violation> {
         let store = &self.scheduler.store;
+        let (accepted, denied) = self.users.triggers();
         oracles::nothing_accepted_is_lost(&self.stage.truth, store)?;
-        oracles::each_trigger_is_one_run(store, self.users.triggers_accepted())
+        self.stage.truth.fires.each_planned_instant_has_one_outcome()?;
+        oracles::each_trigger_is_one_run(store, accepted, denied)
     }
 
     /// What keeps the world from coming to rest.
-    fn restless(&self, words: &str) -> Violation {
+    fn restless(&mut self, words: &str) -> Violation {
+        if self.is_at_rest()
+            && let Err(charged) = self.charges()
+        {
+            return charged;
+        }
         let mut left = vec![words.to_owned()];
         for (host, agent) in self.agents.iter().enumerate() {
             if !agent.is_at_rest() {
@@ -184,28 +205,39 @@ impl World {
                 agents[host].handshake_over(stage, connection);
             }
             Happening::AgentWakes { host } => agents[host].wake(stage),
+            Happening::AgentWrites { host, process } if agents[host].is(process) => {
+                agents[host].written(stage);
+            }
             Happening::AgentHears { host, process, event } if agents[host].is(process) => {
                 agents[host].step(stage, event);
             }
             Happening::SupervisorSought { host, process, executor } if agents[host].is(process) => {
                 agents[host].seek_supervisor(stage, &executor);
             }
+            Happening::LeftoversEnd { host, process, executor } if agents[host].is(process) => {
+                self.with(host, &executor, |node, stage, _| node.leftovers_end(stage));
+            }
             // Meant for a process that lives no longer.
             Happening::AgentDials { .. }
             | Happening::HandshakeOver { .. }
+            | Happening::AgentWrites { .. }
             | Happening::AgentHears { .. }
+            | Happening::LeftoversEnd { .. }
             | Happening::SupervisorSought { .. } => {}
-            Happening::UsersAct => users.act(stage, scheduler, self.calm_at),
+            Happening::UsersAct => users.act(stage, self.calm_at),
+            Happening::RequestArrives { event } => scheduler.ask(stage, event),
             Happening::UserHears { request, reply } => users.hear(stage, request, reply),
-            Happening::UserAsksAgain { request } => users.ask_again(stage, scheduler, request),
-            Happening::FaultStrikes => faults.strike(stage, scheduler, agents),
+            Happening::UserAsksAgain { request } => users.ask_again(stage, request),
+            Happening::FaultStrikes => faults.strike(stage, Targets { scheduler, agents, users }),
             Happening::CalmBegins => {
                 stage.log(format_args!("calm begins"));
                 scheduler.doomed = None;
                 agents.iter_mut().for_each(|agent| agent.doomed = None);
-                users.calm_down(stage, scheduler);
+                users.want_no_more();
                 stage.calm = true;
+                stage.after(users::DELAY_MAX + PATIENCE, Happening::UsersCalmDown);
             }
+            Happening::UsersCalmDown => users.calm_down(stage),
             of_an_executor => self.happen_to_executor(of_an_executor),
         }
     }
@@ -265,10 +297,11 @@ impl World {
     fn arrive(&mut self, wire: WireId, to: Side, packet: Packet) {
         let stage = &mut self.stage;
         let Some(between) = stage.network.listening(wire, to).cloned() else { return };
-        if !stage.network.carries(wire) && !matches!(packet, Packet::Closed) {
+        if !stage.network.carries(wire, to) && !matches!(packet, Packet::Closed) {
             return;
         }
-        stage.log(format_args!("{}", Shown { wire, to, packet: &packet }));
+        let shown = Shown { wire, between: &between, to, packet: &packet };
+        stage.log(format_args!("{shown}"));
         match (between, to) {
             (Between::AgentAndMaster { .. }, Side::Listener) => {
                 self.scheduler.hear(stage, wire, packet);

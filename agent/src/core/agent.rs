@@ -69,6 +69,8 @@ pub struct Agent {
     pub(super) ended: BTreeMap<ExecutorId, Timestamp>,
     /// When which head is sent again.
     pub(super) retries: BTreeSet<(Mono, TaskKey)>,
+    /// By when which killed task must have ended; some have.
+    pub(super) overdue: BTreeSet<(Mono, TaskKey)>,
     pub(super) ids: IdStream,
     /// Tasks launched so far: their order.
     pub(super) launches: u64,
@@ -92,6 +94,7 @@ impl Agent {
             sessions: BTreeMap::new(),
             ended: BTreeMap::new(),
             retries: BTreeSet::new(),
+            overdue: BTreeSet::new(),
             ids: IdStream::new(seed, 0),
             launches: 0,
         };
@@ -130,6 +133,7 @@ impl Agent {
             Event::Tick => {
                 self.tick_link(now, out);
                 self.tick_statuses(now, out);
+                self.tick_kills(now, out);
                 self.tick_executors(now, out);
             }
         }
@@ -139,7 +143,8 @@ impl Agent {
     /// When a [`Event::Tick`] is due.
     pub fn next_wakeup(&self) -> Option<Mono> {
         let retry = self.retries.first().map(|(at, _)| *at);
-        [self.link.wakeup(), retry, self.executors_wakeup()].into_iter().flatten().min()
+        let overdue = self.overdue.first().map(|(at, _)| *at);
+        [self.link.wakeup(), retry, overdue, self.executors_wakeup()].into_iter().flatten().min()
     }
 
     /// The executors that are not known to be dead.

@@ -192,6 +192,8 @@ pub enum Effect {
         executor: ExecutorId,
         /// The end.
         at: Mono,
+        /// The instant at which the agent says so.
+        said: Mono,
     },
     /// Have an executor ended by its supervisor.
     End {
@@ -258,6 +260,13 @@ pub enum Note {
         what: &'static str,
         /// The id in question, or nothing.
         id: String,
+    },
+    /// An executor did not end a killed task in time and is ended.
+    KillOverdue {
+        /// The executor.
+        executor: ExecutorId,
+        /// The task.
+        task: TaskId,
     },
     /// An executor did not subscribe in time and is ended.
     NotSubscribed {

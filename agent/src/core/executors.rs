@@ -75,6 +75,8 @@ pub(super) enum Cause {
     LaunchFailed(String),
     /// Its lease was over before it was started.
     Lapsed,
+    /// It did not end a task that it was told to end.
+    Unresponsive,
 }
 
 impl Executor {
@@ -149,6 +151,10 @@ impl Executor {
                 let words = "its executor did not subscribe again in time";
                 Verdict::new(S::Gone, R::ExecutorReregistrationTimeout, words)
             }
+            (Some(Cause::Unresponsive), _) => {
+                let words = "its executor did not end a killed task in time, and was ended";
+                Verdict::new(S::Failed, R::ExecutorTerminated, words)
+            }
             (Some(Cause::Shutdown), _) => {
                 Verdict::new(S::Failed, R::ExecutorTerminated, "its executor was shut down")
             }
@@ -161,17 +167,18 @@ impl Executor {
 }
 
 impl Agent {
-    /// Moves the end of each lease, counted from when the answered heartbeat was sent.
-    pub(super) fn extend_leases(&mut self, sent: Mono, step: &mut Step) {
+    /// Moves the end of each lease, counted from when the answered heartbeat was sent. A lease
+    /// that has ended is over for good: this agent was frozen, and others count on it.
+    pub(super) fn extend_leases(&mut self, now: Mono, sent: Mono, step: &mut Step) {
         for (id, executor) in &mut self.executors {
             let Some(lease) = lease_of(&executor.info) else { continue };
             let at = sent + lease;
-            if executor.deadline.is_some_and(|deadline| deadline >= at) {
+            if executor.deadline.is_some_and(|deadline| deadline >= at || deadline <= now) {
                 continue;
             }
             executor.deadline = Some(at);
             if executor.has_supervisor() {
-                step.effects.push(Effect::SetDeadline { executor: id.clone(), at });
+                step.effects.push(Effect::SetDeadline { executor: id.clone(), at, said: now });
             }
         }
     }

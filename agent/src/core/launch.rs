@@ -202,6 +202,7 @@ impl Agent {
         }
         if task.delivered {
             task.kill = Some(PendingKill { policy: kill.kill_policy });
+            self.watch_kill(now, &key, kill.kill_policy);
             self.forward_kill(&key, step);
         } else {
             let words = "killed before its executor was given it";

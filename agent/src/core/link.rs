@@ -246,7 +246,7 @@ impl Agent {
     fn answered(&mut self, now: Now, number: u64, step: &mut Step) {
         let Link::Up(up) = &mut self.link else { return };
         if let Some(sent) = up.answer(number, now.mono) {
-            self.extend_leases(sent, step);
+            self.extend_leases(now.mono, sent, step);
         }
     }
 

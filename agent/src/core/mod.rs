@@ -10,6 +10,7 @@ mod executors;
 mod journal;
 mod launch;
 mod link;
+mod overdue;
 mod statuses;
 mod subscription;
 

@@ -35,6 +35,8 @@ pub(super) struct Task {
     pub(super) delivered: bool,
     /// A kill that waits for the executor to subscribe.
     pub(super) kill: Option<PendingKill>,
+    /// Whether it is watched that a kill ends it.
+    pub(super) watched: bool,
     queue: VecDeque<TaskStatus>,
     seen: VecDeque<Vec<u8>>,
     /// When the head is sent again, and the wait after that.
@@ -73,6 +75,7 @@ impl Task {
             state: TaskState::Staging,
             delivered: false,
             kill: None,
+            watched: false,
             queue: VecDeque::new(),
             seen: VecDeque::new(),
             retry: None,

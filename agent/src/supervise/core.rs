@@ -76,7 +76,12 @@ impl fmt::Display for Status {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The agent moves the end of the lease.
-    Deadline(Mono),
+    Deadline {
+        /// To this instant.
+        at: Mono,
+        /// When it said so; it may be heard much later.
+        said: Mono,
+    },
     /// The agent wants the executor to end.
     End {
         /// From SIGTERM to SIGKILL.
@@ -132,9 +137,8 @@ impl Supervisor {
     /// Handles one event; says what to do, if anything.
     pub fn step(&mut self, now: Mono, event: &Event) -> Option<Effect> {
         match event {
-            // Without a lease there is nothing to extend, and a lease never shrinks.
-            Event::Deadline(at) => {
-                self.deadline = self.deadline.map(|deadline| deadline.max(*at));
+            Event::Deadline { at, said } => {
+                self.extend(*at, *said);
                 None
             }
             Event::End { grace } => self.end(now, *grace, Why::Ended),
@@ -156,6 +160,15 @@ impl Supervisor {
     /// Whether the executor's end has been reported.
     pub fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Over)
+    }
+
+    /// Without a lease there is nothing to extend, and a lease never shrinks. One that had ended
+    /// when the agent spoke is over for good: others count on that. What was said in time and is
+    /// heard late, because this process was frozen, is good.
+    fn extend(&mut self, at: Mono, said: Mono) {
+        if let Some(deadline) = self.deadline.as_mut().filter(|deadline| **deadline > said) {
+            *deadline = at.max(*deadline);
+        }
     }
 
     fn end(&mut self, now: Mono, grace: Duration, why: Why) -> Option<Effect> {
@@ -226,22 +239,42 @@ mod tests {
         Mono::from_millis(seconds * 1000)
     }
 
+    const fn deadline(seconds: u64, said: u64) -> Event {
+        Event::Deadline { at: at(seconds), said: at(said) }
+    }
+
     #[test]
     fn a_lease_only_grows_and_its_end_terminates_then_kills() {
         let mut core = Supervisor::new(Some(at(10)));
-        assert_eq!(core.step(at(1), &Event::Deadline(at(20))), None);
-        assert_eq!(core.step(at(2), &Event::Deadline(at(15))), None);
+        assert_eq!(core.step(at(1), &deadline(20, 1)), None);
+        assert_eq!(core.step(at(2), &deadline(15, 2)), None);
         assert_eq!(core.next_wakeup(), Some(at(20)));
         assert_eq!(core.step(at(19), &Event::Tick), None);
         assert_eq!(core.step(at(20), &Event::Tick), Some(Effect::Terminate));
         // It has been told to end; an answer that comes now is too late.
-        core.step(at(21), &Event::Deadline(at(60)));
+        core.step(at(21), &deadline(60, 21));
         assert_eq!(core.next_wakeup(), Some(at(25)));
         assert_eq!(core.step(at(25), &Event::Tick), Some(Effect::KillAll));
         core.step(at(25), &Event::Ended { status: 9 });
         let exit = Exit { status: 9, ..Exit::unknown(Why::Deadline) };
         assert_eq!(core.step(at(25), &Event::AllGone), Some(Effect::Report(exit)));
         assert!(core.is_over());
+    }
+
+    /// A supervisor that was frozen finds the end of its lease, and all that its agent has said
+    /// meanwhile, at one moment.
+    #[test]
+    fn a_frozen_supervisor_takes_what_was_said_in_time() {
+        let mut core = Supervisor::new(Some(at(10)));
+        for event in [deadline(20, 5), deadline(35, 19), deadline(50, 34)] {
+            assert_eq!(core.step(at(40), &event), None);
+        }
+        assert_eq!(core.step(at(40), &Event::Tick), None);
+        assert_eq!(core.next_wakeup(), Some(at(50)));
+        // Its agent was frozen too.
+        assert_eq!(core.step(at(90), &deadline(105, 90)), None);
+        assert_eq!(core.step(at(90), &Event::Tick), Some(Effect::Terminate));
+        assert_eq!(core.step(at(90), &Event::Tick), Some(Effect::KillAll));
     }
 
     #[test]
@@ -266,7 +299,7 @@ mod tests {
     #[test]
     fn without_a_lease_no_deadline_is_taken() {
         let mut core = Supervisor::new(None);
-        core.step(at(1), &Event::Deadline(at(2)));
+        core.step(at(1), &deadline(2, 1));
         assert_eq!(core.next_wakeup(), None);
         assert_eq!(core.step(at(9), &Event::Tick), None);
     }

@@ -80,14 +80,14 @@ fn supervise(dir: &Path) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     let deadline = spec.deadline_ms.map(Mono::from_millis);
     if deadline.is_some_and(|deadline| deadline <= clock::mono()) {
-        return write_exit(&Exit::unknown(Why::NeverStarted));
+        return leave_exit(&Exit::unknown(Why::NeverStarted), &listener);
     }
     let sandbox = fs::canonicalize(SANDBOX)?;
     let child = match spawn::executor(&spec, &sandbox) {
         Ok(child) => child,
         Err(error) => {
             let message = error.to_string();
-            return write_exit(&Exit { message, ..Exit::unknown(Why::Unstartable) });
+            return leave_exit(&Exit { message, ..Exit::unknown(Why::Unstartable) }, &listener);
         }
     };
     let pid = Pid::from_child(&child);
@@ -100,6 +100,33 @@ fn supervise(dir: &Path) -> io::Result<()> {
 fn write_exit(exit: &Exit) -> io::Result<()> {
     fs::write("exit.new", line(exit))?;
     fs::rename("exit.new", EXIT_FILE)
+}
+
+/// Writes the exit file. While the disk is full the exit is kept here, for nobody else knows it,
+/// and agents are told when they ask.
+fn leave_exit(exit: &Exit, listener: &UnixListener) -> io::Result<()> {
+    loop {
+        match write_exit(exit) {
+            Err(error) if is_for_lack_of_room(&error) => {}
+            written => return written,
+        }
+        let mut fds = [PollFd::new(listener, PollFlags::IN)];
+        match poll(&mut fds, Some(&timespec(LOOK_EVERY))) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.write_all(&line(&FromSupervisor::Exited(exit.clone())));
+        }
+    }
+}
+
+fn is_for_lack_of_room(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn timespec(span: Duration) -> Timespec {
+    Timespec { tv_sec: span.as_secs().cast_signed(), tv_nsec: i64::from(span.subsec_nanos()) }
 }
 
 /// A supervisor with a live executor.
@@ -133,17 +160,13 @@ impl Process {
     fn wait(&self) -> io::Result<()> {
         let until = self.core.next_wakeup().map(|at| at.since(clock::mono()));
         let timeout = until.map_or(LOOK_EVERY, |until| until.min(LOOK_EVERY));
-        let timeout = Timespec {
-            tv_sec: timeout.as_secs().cast_signed(),
-            tv_nsec: i64::from(timeout.subsec_nanos()),
-        };
         let mut fds = vec![
             PollFd::from_borrowed_fd(self.pidfd.as_fd(), PollFlags::IN),
             PollFd::from_borrowed_fd(self.listener.as_fd(), PollFlags::IN),
         ];
         let streams = self.connections.iter().map(|connection| connection.stream.as_fd());
         fds.extend(streams.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)));
-        match poll(&mut fds, Some(&timeout)) {
+        match poll(&mut fds, Some(&timespec(timeout))) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -170,7 +193,10 @@ impl Process {
         self.connections.retain_mut(|connection| connection.read(&mut messages));
         for message in messages {
             let event = match message {
-                ToSupervisor::Deadline { at_ms } => Event::Deadline(Mono::from_millis(at_ms)),
+                ToSupervisor::Deadline { at_ms, said_ms } => Event::Deadline {
+                    at: Mono::from_millis(at_ms),
+                    said: Mono::from_millis(said_ms),
+                },
                 ToSupervisor::End { grace_ms } => {
                     Event::End { grace: Duration::from_millis(grace_ms) }
                 }
@@ -223,9 +249,15 @@ impl Process {
                 Ok(self.core.step(clock::mono(), &Event::AllGone))
             }
             Effect::Report(exit) => {
-                write_exit(&exit)?;
+                let written = write_exit(&exit);
                 for connection in &mut self.connections {
                     connection.tell(&FromSupervisor::Exited(exit.clone()));
+                }
+                match written {
+                    Err(error) if is_for_lack_of_room(&error) => {
+                        leave_exit(&exit, &self.listener)?;
+                    }
+                    written => written?,
                 }
                 Ok(None)
             }
@@ -239,24 +271,24 @@ impl Connection {
         let _ = self.stream.write_all(&line(message));
     }
 
-    /// Takes the messages that have come; says whether the connection is still of use.
+    /// Takes all messages that have come; says whether the connection is still of use.
     fn read(&mut self, messages: &mut Vec<ToSupervisor>) -> bool {
         let mut bytes = [0; LINE_MAX];
-        let open = match self.stream.read(&mut bytes) {
-            Ok(0) => false,
-            Ok(length) => {
-                self.unread.extend_from_slice(&bytes[..length]);
-                true
+        loop {
+            match self.stream.read(&mut bytes) {
+                Ok(0) => break false,
+                Ok(length) => self.unread.extend_from_slice(&bytes[..length]),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break error.kind() == io::ErrorKind::WouldBlock,
             }
-            Err(error) => {
-                matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+            while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                // What a newer agent may say beyond this is not understood, and not needed.
+                messages.extend(serde_json::from_slice::<ToSupervisor>(&line));
             }
-        };
-        while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.unread.drain(..=end).collect();
-            // What a newer agent may say beyond this is not understood, and not needed.
-            messages.extend(serde_json::from_slice::<ToSupervisor>(&line));
+            if self.unread.len() > LINE_MAX {
+                break false;
+            }
         }
-        open && self.unread.len() <= LINE_MAX
     }
 }

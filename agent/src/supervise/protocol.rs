@@ -37,8 +37,13 @@ pub enum Program {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ToSupervisor {
-    /// The lease ends at this instant of `CLOCK_BOOTTIME`, unless it already ends later.
-    Deadline { at_ms: u64 },
+    /// The lease ends at this instant of `CLOCK_BOOTTIME`, unless it already ends later, or had
+    /// ended when this was said. An agent that does not say when is taken at its word.
+    Deadline {
+        at_ms: u64,
+        #[serde(default)]
+        said_ms: u64,
+    },
     /// End the executor: SIGTERM, and SIGKILL after this time.
     End { grace_ms: u64 },
 }

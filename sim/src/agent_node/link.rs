@@ -5,8 +5,9 @@ use muster_proto::agent::MasterBody;
 
 use super::AgentNode;
 use crate::{
+    happening::Happening,
     network::{Between, Packet, Side, WireId},
-    stage::{Happening, Stage},
+    stage::Stage,
 };
 
 /// Between two dials of the master: from this, doubling ...

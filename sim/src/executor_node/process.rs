@@ -10,8 +10,10 @@ use muster_proto::TaskId;
 
 use super::{ExecutorNode, KILLED};
 use crate::{
+    clock::Clock,
+    happening::Happening,
     network::{Between, Packet, Side, WireId},
-    stage::{Alarm, Clock, Happening, Stage},
+    stage::{Alarm, Stage},
     user_code,
     users::Fate,
 };

@@ -1,0 +1,83 @@
+//! Bugs that can be planted, to prove that the oracles find them. None is a switch in a core: each
+//! is done to what passes between a core and the world.
+
+use std::{fmt, str::FromStr};
+
+/// A bug that is planted into a world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bug {
+    /// The effects of a commit leave although the commit is lost.
+    EffectBeforeCommit,
+    /// Acknowledgements leave when they are decided, and not after the commit.
+    AckBeforeWrite,
+    /// The scheduler's clock runs at double speed, so that it calls tasks dead by their lease, and
+    /// starts them again, before their supervisors have ended them.
+    FailoverBeforeFencing,
+    /// An agent that comes back names each executor twice, so that it is charged twice.
+    OverheadTwice,
+    /// Ranges of the fire ledger that were made for instants of a downtime are not stored.
+    LedgerRangeMissing,
+    /// An agent that has just started leaves those tasks out of its hello whose executors it has
+    /// not heard of yet, so that what is unknown is taken for dead.
+    UnknownIsDead,
+    /// An agent carries out what it decided without writing it into its journal.
+    JournalSkipped,
+    /// Supervisors let executors live on when their leases have ended.
+    LeasesIgnored,
+    /// Supervisors report the end of an executor while code that it started still runs.
+    OrphansLeft,
+    /// A record that a commit deletes stays on the disk.
+    DeletesForgotten,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::EffectBeforeCommit,
+        Self::AckBeforeWrite,
+        Self::FailoverBeforeFencing,
+        Self::OverheadTwice,
+        Self::LedgerRangeMissing,
+        Self::UnknownIsDead,
+        Self::JournalSkipped,
+        Self::LeasesIgnored,
+        Self::OrphansLeft,
+        Self::DeletesForgotten,
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::EffectBeforeCommit => "effect-before-commit",
+            Self::AckBeforeWrite => "ack-before-write",
+            Self::FailoverBeforeFencing => "failover-before-fencing",
+            Self::OverheadTwice => "overhead-twice",
+            Self::LedgerRangeMissing => "ledger-range-missing",
+            Self::UnknownIsDead => "unknown-is-dead",
+            Self::JournalSkipped => "journal-skipped",
+            Self::LeasesIgnored => "leases-ignored",
+            Self::OrphansLeft => "orphans-left",
+            Self::DeletesForgotten => "deletes-forgotten",
+        }
+    }
+}
+
+impl fmt::Display for Bug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// No bug has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no bug `{name}`; there are {}", Bug::ALL.map(|bug| bug.to_string()).join(", "))]
+pub struct UnknownBug {
+    name: String,
+}
+
+impl FromStr for Bug {
+    type Err = UnknownBug;
+    fn from_str(name: &str) -> Result<Self, UnknownBug> {
+        let bug = Self::ALL.into_iter().find(|bug| bug.name() == name);
+        bug.ok_or_else(|| UnknownBug { name: name.to_owned() })
+    }
+}

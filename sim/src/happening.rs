@@ -1,0 +1,65 @@
+//! Everything that can happen in the world.
+
+use muster_agent::{core as agent, supervise};
+use muster_engine::event::{CommandReply, Event, RequestId};
+use muster_proto::{ExecutorId, TaskId};
+
+use crate::network::{Packet, Side, WireId};
+
+/// Everything that can happen in the world.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved a few times, and soon gone")]
+pub(crate) enum Happening {
+    /// A packet comes out of a wire.
+    Arrives { wire: WireId, to: Side, packet: Packet },
+    /// The process of the scheduler starts.
+    SchedulerStarts,
+    /// The scheduler's disk is done with a commit.
+    SchedulerCommits { process: u64 },
+    /// The time has come that the scheduler asked to be woken at.
+    SchedulerWakes,
+    /// The process of an agent starts.
+    AgentStarts { host: usize },
+    /// An agent dials its master.
+    AgentDials { host: usize, process: u64 },
+    /// A handshake has had its time.
+    HandshakeOver { host: usize, process: u64, connection: agent::Connection },
+    /// The time has come that an agent asked to be woken at.
+    AgentWakes { host: usize },
+    /// The disk of an agent's host is done with a write of its journal.
+    AgentWrites { host: usize, process: u64 },
+    /// Something of its host reaches an agent.
+    AgentHears { host: usize, process: u64, event: agent::Event },
+    /// The process of a supervisor begins.
+    SupervisorBegins { host: usize, executor: ExecutorId },
+    /// An agent looks for the supervisor of an executor from before its start.
+    SupervisorSought { host: usize, process: u64, executor: ExecutorId },
+    /// An agent has ended what a dead supervisor has left behind.
+    LeftoversEnd { host: usize, process: u64, executor: ExecutorId },
+    /// Something reaches a supervisor.
+    SupervisorHears { host: usize, executor: ExecutorId, event: supervise::Event },
+    /// The time has come that a supervisor asked to be woken at.
+    SupervisorWakes { host: usize, executor: ExecutorId },
+    /// An executor dials its agent.
+    ExecutorDials { host: usize, executor: ExecutorId },
+    /// The time has come that an executor asked to be woken at.
+    ExecutorWakes { host: usize, executor: ExecutorId },
+    /// User code of a task begins to run.
+    CodeBegins { host: usize, executor: ExecutorId, task: TaskId },
+    /// User code of a task comes to its end.
+    CodeEnds { host: usize, executor: ExecutorId, task: TaskId },
+    /// Users do the next thing that they planned.
+    UsersAct,
+    /// A request of a user reaches the scheduler.
+    RequestArrives { event: Event },
+    /// A user reads an answer.
+    UserHears { request: RequestId, reply: CommandReply },
+    /// A user sends again what was not answered.
+    UserAsksAgain { request: RequestId },
+    /// Some fault happens.
+    FaultStrikes,
+    /// Faults are over, and users want nothing new.
+    CalmBegins,
+    /// Everything that users sent before the calm has arrived: they take their schedules back.
+    UsersCalmDown,
+}

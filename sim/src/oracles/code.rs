@@ -1,0 +1,82 @@
+//! What must hold of user code on hosts.
+
+use muster_api::{Resources, step::Write, task::ShardContext};
+use muster_engine::records::{self, PastTaskRecord, RunRecord};
+
+use super::{Truth, Verdict, broken};
+
+/// The code of a shard that is about to run does not run anywhere already.
+pub(crate) fn no_shard_runs_twice(truth: &Truth, context: &ShardContext) -> Verdict {
+    match truth.running.get(&(context.run, context.shard_item)) {
+        None => Ok(()),
+        Some(other) => broken(
+            "no_shard_runs_twice",
+            format!(
+                "shard {} of run {} runs as task {} on host{}, and now as task {}",
+                context.shard_item, context.run, other.task, other.host, context.task
+            ),
+        ),
+    }
+}
+
+/// Code that is about to run is of a run and a task that are not over.
+pub(crate) fn nothing_runs_after_its_end(truth: &Truth, context: &ShardContext) -> Verdict {
+    if truth.runs_over.contains_key(&context.run) || truth.tasks_over.contains(&context.task) {
+        let ShardContext { run, task, shard_item, .. } = context;
+        let what = format!("task {task} of shard {shard_item} of run {run} is over, and runs");
+        return broken("nothing_runs_after_its_end", what);
+    }
+    Ok(())
+}
+
+/// Of the tasks of one shard a later one has a higher epoch.
+pub(crate) fn epochs_grow(truth: &Truth, context: &ShardContext) -> Verdict {
+    match truth.epochs.get(&(context.run, context.shard_item)) {
+        Some(before) if *before >= context.epoch => broken(
+            "epochs_grow",
+            format!("task {} has epoch {} after {before}", context.task, context.epoch),
+        ),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What lives on a host fits into it.
+pub(crate) fn no_host_is_over_promised(truth: &Truth, host: usize) -> Verdict {
+    let executors = truth.executors.iter().filter(|((of, _), _)| *of == host).map(|(_, r)| r);
+    let tasks = truth.running.values().filter(|code| code.host == host).map(|code| &code.resources);
+    let mut used = Resources::none();
+    for each in executors.chain(tasks) {
+        used = used.checked_add(each).unwrap_or(used);
+    }
+    let total = truth.hosts.get(&host).cloned().unwrap_or_else(Resources::none);
+    if total.covers(&used) {
+        return Ok(());
+    }
+    broken("no_host_is_over_promised", format!("host{host} has {total}, and {used} is in use"))
+}
+
+/// When it is stored that a run or a task is over, nothing of it runs.
+pub(crate) fn what_is_over_does_not_run(truth: &mut Truth, write: &Write) -> Verdict {
+    const NAME: &str = "what_is_over_does_not_run";
+    let Write::Put { key, value } = write else { return Ok(()) };
+    if key.starts_with(records::PAST_RUNS.as_bytes())
+        && let Ok(record) = records::decode::<RunRecord>(value)
+    {
+        truth.runs_over.insert(record.id, key.clone());
+        let mut shards = truth.running.range((record.id, 0)..=(record.id, u32::MAX));
+        if let Some(((run, item), code)) = shards.next() {
+            let what = format!("run {run} is over, and task {} of shard {item} runs", code.task);
+            return broken(NAME, what);
+        }
+    }
+    if key.starts_with(records::PAST_TASKS.as_bytes())
+        && let Ok(record) = records::decode::<PastTaskRecord>(value)
+    {
+        truth.tasks_over.insert(record.task);
+        if let Some(code) = truth.running.values().find(|code| code.task == record.task) {
+            let what = format!("task {} is over, and runs on host{}", record.task, code.host);
+            return broken(NAME, what);
+        }
+    }
+    Ok(())
+}
