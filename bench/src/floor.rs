@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::{Context as _, ensure};
 use muster_api::{clock, step::Write};
-use muster_scheduler::store::{Commit, SledStore, State};
+use muster_scheduler::store::{Commit, DiskStore, State};
 
 /// Bytes of one append: a page, which is what the disk writes at the least.
 const PAGE: usize = 4096;
@@ -26,8 +26,8 @@ pub(crate) struct Appends(File);
 
 impl Appends {
     /// A new file in `folder`.
-    pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
-        let file = File::create_new(folder.join("appends"));
+    pub(crate) fn new(folder: &Path, name: &str) -> anyhow::Result<Self> {
+        let file = File::create_new(folder.join(name));
         Ok(Self(file.context("cannot make a file for durable appends")?))
     }
 
@@ -51,14 +51,14 @@ impl Appends {
 /// A store of the kind that the scheduler has, with nobody else at it.
 #[derive(Debug)]
 pub(crate) struct Commits {
-    store: SledStore,
+    store: DiskStore,
     sequence: u64,
 }
 
 impl Commits {
     /// A new store in `folder`.
     pub(crate) fn new(folder: &Path) -> anyhow::Result<Self> {
-        let store = SledStore::open(&folder.join("commits"))?;
+        let store = DiskStore::open(&folder.join("commits"), None)?;
         Ok(Self { store, sequence: 0 })
     }
 

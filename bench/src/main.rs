@@ -4,13 +4,18 @@
 //! Absolute figures of a shared machine say little, so each round measures a floor, Muster, and the
 //! floor again, and what counts is the median of the ratios.
 
+mod bench;
 mod cluster;
 mod floor;
+mod history;
+mod many_jobs;
+mod placement;
 mod programs;
 mod report;
 mod rest;
 mod rows;
 mod stats;
+mod stores;
 
 use std::{
     io::{self, Write as _},
@@ -21,10 +26,9 @@ use anyhow::{Context as _, bail};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
-use cluster::Cluster;
+use bench::Bench;
 use programs::Programs;
 use report::{Report, Row};
-use rows::Bench;
 
 /// Measures Muster beside the physical floor of this machine
 #[derive(Debug, Parser)]
@@ -39,6 +43,9 @@ struct Flags {
     /// Only these rows
     #[arg(long, value_enum, value_delimiter = ',', value_name = "ROWS")]
     rows: Vec<rows::Kind>,
+    /// How many jobs the scheduler of the row `jobs` has [default: 1000000, with --quick 200]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    jobs: Option<u64>,
     /// Use the programs of this folder as they are [default: build them, and use those]
     #[arg(long, value_name = "DIR")]
     bin_dir: Option<PathBuf>,
@@ -75,14 +82,16 @@ async fn main() -> anyhow::Result<()> {
         .context("cannot make a folder for the measurement")?;
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut cluster = Cluster::start(&programs, folder.path())?;
+    let mut sizes = if flags.quick { rows::QUICK } else { rows::FULL };
+    sizes.jobs = flags.jobs.unwrap_or(sizes.jobs);
+    let mut bench = Bench::new(&programs, folder.path(), sizes);
     let outcome = tokio::select! {
-        outcome = measure(&flags, &mut cluster, &programs, folder.path()) => outcome,
+        outcome = measure(&flags, &mut bench) => outcome,
         _ = terminate.recv() => Err(anyhow::anyhow!("told to end")),
         _ = interrupt.recv() => Err(anyhow::anyhow!("interrupted")),
     };
-    let log = cluster.end().await?;
-    let report = outcome.with_context(|| format!("`muster dev` said:\n{log}"))?;
+    let log = bench.end().await?;
+    let report = outcome.with_context(|| format!("muster said:\n{log}"))?;
     let text = match flags.output {
         Output::Table => report.table(),
         Output::Json => report.json(),
@@ -90,19 +99,11 @@ async fn main() -> anyhow::Result<()> {
     writeln!(io::stdout(), "{text}").context("cannot show the result")
 }
 
-async fn measure(
-    flags: &Flags,
-    cluster: &mut Cluster,
-    programs: &Programs,
-    folder: &std::path::Path,
-) -> anyhow::Result<Report> {
+async fn measure(flags: &Flags, bench: &mut Bench<'_>) -> anyhow::Result<Report> {
     let kinds = match flags.rows.as_slice() {
         [] => rows::Kind::value_variants(),
         some => some,
     };
-    let client = cluster.ready().await?;
-    let sizes = if flags.quick { rows::QUICK } else { rows::FULL };
-    let mut bench = Bench::prepare(client, programs, folder, sizes).await?;
     let rounds = flags.rounds.unwrap_or(if flags.quick { 1 } else { 5 });
     let mut measured: Vec<Row> = Vec::new();
     for round in 1..=rounds {

@@ -15,6 +15,8 @@ pub(crate) enum Unit {
     /// Nanoseconds: less is better.
     #[serde(rename = "nanoseconds")]
     Time,
+    /// Things: less is better, where nothing else is said.
+    Count,
 }
 
 /// One row measured once.
@@ -90,6 +92,8 @@ impl Unit {
         match self {
             Self::PerSecond => format!("{value:.0} /s"),
             Self::Time => format!("{:.2} ms", value / 1e6),
+            Self::Count if value < 100.0 => format!("{value:.2}"),
+            Self::Count => format!("{value:.0}"),
         }
     }
 }

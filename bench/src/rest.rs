@@ -11,7 +11,10 @@ use hyper::{
     header,
 };
 use hyper_util::rt::TokioIo;
-use muster_api::views::{AgentState, AgentView, Page, RunState, RunView};
+use muster_api::{
+    clock,
+    views::{AgentState, AgentView, Page, RunState, RunView},
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::{
@@ -86,12 +89,53 @@ impl Client {
         Ok(view)
     }
 
+    /// Asks for something, and answers after how many nanoseconds it was there as a whole.
+    pub(crate) async fn time(&mut self, path: &str) -> anyhow::Result<(f64, Bytes)> {
+        let before = clock::mono_nanos();
+        let body = self.exchange(Method::GET, path, None).await?;
+        Ok(((clock::mono_nanos() - before) as f64, body))
+    }
+
+    /// The value of a metric: that of all of its labels together.
+    pub(crate) async fn metric(&mut self, name: &str) -> anyhow::Result<f64> {
+        let text = self.exchange(Method::GET, "/metrics", None).await?;
+        let text = std::str::from_utf8(&text).context("the metrics are no text")?;
+        let values = text.lines().filter_map(|line| {
+            let (metric, value) = line.rsplit_once(' ')?;
+            let is_it = metric.split('{').next() == Some(name);
+            is_it.then(|| value.parse::<f64>().ok()).flatten()
+        });
+        Ok(values.sum())
+    }
+
+    /// Waits until a metric has a value.
+    pub(crate) async fn await_metric(&mut self, name: &str, value: f64) -> anyhow::Result<()> {
+        let has = async {
+            while self.metric(name).await? < value {
+                sleep(LOOK).await;
+            }
+            anyhow::Ok(())
+        };
+        timeout(PATIENCE, has).await.with_context(|| format!("`{name}` is never {value}"))?
+    }
+
     async fn call<T: DeserializeOwned>(
         &mut self,
         method: Method,
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<T> {
+        let what = format!("{method} {path}");
+        let bytes = self.exchange(method, path, body).await?;
+        serde_json::from_slice(&bytes).with_context(|| format!("cannot read the answer to {what}"))
+    }
+
+    async fn exchange(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Bytes> {
         let what = format!("{method} {path}");
         let mut request = Request::builder()
             .method(method)
@@ -113,6 +157,6 @@ impl Client {
         if !status.is_success() {
             bail!("{what} is answered with {status}: {}", String::from_utf8_lossy(&bytes));
         }
-        serde_json::from_slice(&bytes).with_context(|| format!("cannot read the answer to {what}"))
+        Ok(bytes)
     }
 }

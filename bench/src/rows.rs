@@ -24,6 +24,14 @@ pub(crate) enum Kind {
     Trigger,
     /// Script shards in a second whose command does nothing
     Scripts,
+    /// Durable commits in a second, by kind of store
+    Commits,
+    /// Pages of a long history over HTTP
+    History,
+    /// Placement of many shards on many agents
+    Placement,
+    /// A scheduler with a million jobs: its start, its memory, its idleness
+    Jobs,
 }
 
 impl Kind {
@@ -33,6 +41,10 @@ impl Kind {
             Self::Shards => "shards per second",
             Self::Trigger => "from trigger to code",
             Self::Scripts => "script shards per second",
+            Self::Commits => "commits per second",
+            Self::History => "pages of a long history",
+            Self::Placement => "placement",
+            Self::Jobs => "many jobs",
         }
     }
 }
@@ -51,7 +63,17 @@ pub(crate) struct Sizes {
     /// Shells, before Muster and after it.
     shells: u32,
     /// How long a floor of the disk is measured, before and after.
-    disk: Duration,
+    pub(crate) disk: Duration,
+    /// Past runs of the history that is asked for pages.
+    pub(crate) past_runs: u64,
+    /// Pages of each kind.
+    pub(crate) requests: u32,
+    /// How many times less is placed than 100,000 shards on 10,000 agents.
+    pub(crate) placement_divided: u32,
+    /// Jobs of the scheduler that has many.
+    pub(crate) jobs: u64,
+    /// How long it is watched while it is idle.
+    pub(crate) idle: Duration,
 }
 
 /// Enough of everything that a row takes some seconds a round.
@@ -62,6 +84,11 @@ pub(crate) const FULL: Sizes = Sizes {
     scripts: 1_000,
     shells: 500,
     disk: Duration::from_millis(300),
+    past_runs: 1_000_000,
+    requests: 200,
+    placement_divided: 1,
+    jobs: 1_000_000,
+    idle: Duration::from_secs(10),
 };
 /// As little as still goes through all of it.
 pub(crate) const QUICK: Sizes = Sizes {
@@ -71,8 +98,15 @@ pub(crate) const QUICK: Sizes = Sizes {
     scripts: 8,
     shells: 8,
     disk: Duration::from_millis(5),
+    past_runs: 1_500,
+    requests: 3,
+    placement_divided: 500,
+    jobs: 200,
+    idle: Duration::from_millis(20),
 };
 
+/// Bytes of a page, which is what the disk writes at the least.
+const PAGE: f64 = 4096.0;
 /// Script shards that run at one time, and threads that start shells.
 const PARALLEL: NonZero<u32> = NonZero::new(8).expect("it is not zero");
 
@@ -82,15 +116,15 @@ pub(crate) fn resources() -> String {
     format!("cpus:{PARALLEL}.5;mem:8192")
 }
 
-/// A cluster with the jobs of all rows, and the floors beside it.
-pub(crate) struct Bench {
+/// A cluster with the jobs of the rows that need one, and the floors beside it.
+pub(crate) struct Live {
     client: Client,
     sizes: Sizes,
     appends: Appends,
     commits: Commits,
 }
 
-impl Bench {
+impl Live {
     /// Stores the jobs and runs each once, so that its executor is warm.
     pub(crate) async fn prepare(
         mut client: Client,
@@ -126,7 +160,7 @@ impl Bench {
             let run = client.trigger(job).await?;
             client.await_success(&run).await?;
         }
-        let (appends, commits) = (Appends::new(folder)?, Commits::new(folder)?);
+        let (appends, commits) = (Appends::new(folder, "appends")?, Commits::new(folder)?);
         Ok(Self { client, sizes, appends, commits })
     }
 
@@ -136,20 +170,45 @@ impl Bench {
             Kind::Shards => self.shards().await,
             Kind::Trigger => self.trigger().await,
             Kind::Scripts => self.scripts().await,
+            // Those need no cluster.
+            Kind::Commits | Kind::History | Kind::Placement | Kind::Jobs => Ok(Vec::new()),
         }
     }
 
     async fn shards(&mut self) -> anyhow::Result<Vec<Figure>> {
         let Sizes { shards, runs, disk, .. } = self.sizes;
         let before = self.appends.rate(disk)?;
+        let counted = self.counters().await?;
         let muster = self.run_rate("noop", shards, runs).await?;
+        let now = self.counters().await?;
         let after = self.appends.rate(disk)?;
-        Ok(vec![Figure {
-            what: "durable no-op shards",
-            floor: "appends of 4 KiB with fdatasync",
-            unit: Unit::PerSecond,
-            sample: Sample { muster, floor: f64::midpoint(before, after) },
-        }])
+        let count = |n: usize| now[n] - counted[n];
+        let all = f64::from(shards * runs);
+        let figure = |what, floor, unit, muster, of| {
+            let sample = Sample { muster, floor: of };
+            Figure { what, floor, unit, sample }
+        };
+        let appends = f64::midpoint(before, after);
+        let page = "one page of 4 KiB";
+        Ok(vec![
+            figure(
+                "durable no-op shards",
+                "appends of 4 KiB with fdatasync",
+                Unit::PerSecond,
+                muster,
+                appends,
+            ),
+            figure("puts per shard", "launch and history", Unit::Count, count(0) / all, 2.0),
+            figure("deletes per shard", "the task", Unit::Count, count(1) / all, 1.0),
+            figure("bytes written per shard", page, Unit::Count, count(2) / all, PAGE),
+            figure(
+                "records per commit",
+                "no group commit",
+                Unit::Count,
+                (count(0) + count(1)) / count(3).max(1.0),
+                1.0,
+            ),
+        ])
     }
 
     async fn scripts(&mut self) -> anyhow::Result<Vec<Figure>> {
@@ -163,6 +222,16 @@ impl Bench {
             unit: Unit::PerSecond,
             sample: Sample { muster, floor: f64::midpoint(before, after) },
         }])
+    }
+
+    /// What the scheduler has written so far: puts, deletes, bytes and commits.
+    async fn counters(&mut self) -> anyhow::Result<[f64; 4]> {
+        Ok([
+            self.client.metric("muster_puts_total").await?,
+            self.client.metric("muster_deletes_total").await?,
+            self.client.metric("muster_written_bytes_total").await?,
+            self.client.metric("muster_commits_total").await?,
+        ])
     }
 
     /// Shards in a second of runs that are triggered at once and run back to back.
