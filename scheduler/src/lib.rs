@@ -3,6 +3,7 @@
 pub mod backup;
 mod driver;
 mod handle;
+mod load;
 mod logs;
 mod metrics;
 pub mod ready;

@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 use anyhow::{Context, bail};
 use muster_api::clock;
 use muster_master::server::{Connections, ServerConfig};
-use muster_turn::{Core, Loader, Turn};
+use muster_turn::{Core, Turn};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, oneshot, watch},
@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     backup::Tapped,
     driver::{Driver, Served},
-    handle, logs,
+    handle, load, logs,
     metrics::Metrics,
     ready::{self, Ready},
     rest,
@@ -128,8 +128,7 @@ fn open(config: &Config) -> anyhow::Result<(Tapped, Core, Turn)> {
     // Now that the folder is locked nobody else can have announced itself there.
     ready::retract(&config.data_dir)?;
     upgrade(&mut store)?;
-    let mut loader = Loader::default();
-    store.load(&mut |key, value| loader.take(key, value))?;
+    let loader = load::load(&store)?;
     let records = loader.taken();
     let (core, first) = loader.finish(seed()?, clock::now())?;
     tracing::info!(records, term = core.term(), "state restored");

@@ -12,8 +12,9 @@ use sled::Batch;
 
 use super::tree::{Changes, Each, Fault, Tree};
 
-/// Memory for pages of the tree. The records in use are in the cores' memory anyway.
-const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// Memory for pages of the tree. The records in use are in the memory of the cores anyway, and the
+/// kernel keeps the pages of the file.
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// A sled tree.
 #[derive(Debug)]
