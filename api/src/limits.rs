@@ -97,6 +97,9 @@ pub const LEASE_SLACK_MIN: Duration = Duration::from_secs(5);
 pub const EXECUTOR_REGISTRATION: Duration = Duration::from_secs(60);
 /// How long an executor may take to come back to a restarted agent.
 pub const EXECUTOR_REREGISTRATION: Duration = Duration::from_secs(15);
+/// From resuming a restored store to its first launch: executors that it does not know are told to
+/// end at once, and have [`EXECUTOR_SHUTDOWN_GRACE`] for it.
+pub const RESUME_SETTLE: Duration = Duration::from_secs(10);
 /// From telling an executor to shut down to killing it.
 pub const EXECUTOR_SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 /// How long a task may be launching before it is killed and started again elsewhere.

@@ -125,6 +125,10 @@ impl History {
             client.await_metric("muster_history_runs", runs as f64).await?;
             schedulers.push((kind, scheduler, client));
         }
+        // The first connection was idle for too long while the second store was filled.
+        for (_, scheduler, client) in &mut schedulers {
+            *client = scheduler.listening().await?;
+        }
         Ok(Self { schedulers, first, last, ids, requests, numbers: IdStream::new(7, 7) })
     }
 

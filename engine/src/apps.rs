@@ -165,10 +165,13 @@ pub(crate) fn set_app_disabled(
         app.version += 1;
         app.updated_at = now;
     }
+    let goes_on = app.sweep.is_some();
     let view = Box::new(app.view());
     match (disabled, kill) {
         (false, _) if !changed => {}
         (false, _) => sweeps::begin(cx, name, AppChange::Enable),
+        // The one under way does as much, and its jobs count from when it was asked for.
+        (true, false) if goes_on => {}
         (true, false) => sweeps::begin(cx, name, AppChange::Disable),
         (true, true) => sweeps::begin(cx, name, AppChange::DisableAndKill),
     }

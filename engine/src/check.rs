@@ -109,7 +109,7 @@ fn offers_are_indexed(world: &World) {
 fn what_sleeps_does_not_fit(world: &World) {
     /// Lines that are looked at.
     const SAMPLE: usize = 16;
-    if world.held().is_some() {
+    if world.keeps_launches() {
         return;
     }
     for (id, need) in world.queue.sleepers().take(SAMPLE) {

@@ -48,6 +48,7 @@ pub(crate) fn quiesce(cx: &mut Cx<'_>, job: JobUid, kill: bool) {
 
 /// Creates or replaces a job.
 pub(crate) fn put_job(cx: &mut Cx<'_>, mut spec: JobSpec, expect: Expect) -> CommandReply {
+    sweeps::catch_up(cx, &spec.name);
     let stored = cx.world.jobs.get(&spec.name).cloned();
     check_expected(expect, stored.as_ref().map(|job| job.version))?;
     check_fits_app(cx, &spec)?;
@@ -83,7 +84,6 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     let planned_as = |spec: &JobSpec| (spec.schedule.clone(), spec.disabled, spec.app.clone());
     let replanned = stored.as_ref().is_none_or(|job| planned_as(&job.spec) != planned_as(&spec));
     if let Some(job) = &stored {
-        sweeps::catch_up(cx, &name);
         if replanned {
             fires::close(cx, job, now);
         }
@@ -115,7 +115,7 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     for run in runs::lane(cx, record.uid) {
         cx.world.requeue(run);
     }
-    if record.disabled() {
+    if !cx.world.is_enabled(&record) {
         quiesce(cx, record.uid, false);
     }
     record
@@ -206,6 +206,7 @@ pub(crate) fn set_job_disabled(
     disabled: bool,
     kill: bool,
 ) -> CommandReply {
+    sweeps::catch_up(cx, name);
     let stored = cx.world.jobs.get(name).cloned().ok_or_else(|| job_not_found(name))?;
     let changed = stored.disabled() != disabled;
     let record = if changed {

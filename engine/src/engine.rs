@@ -129,10 +129,14 @@ impl Engine {
     pub fn advance(&mut self, now: Now, event: Event) -> Step {
         let mut step = Step::default();
         let mut cx = self.cx(now, &mut step);
+        let is_tick = matches!(event, Event::Tick);
         handle(&mut cx, event);
         serve_timers(&mut cx);
-        sweeps::go_on(&mut cx);
         fires::fire_due(&mut cx);
+        // Events have agents and users behind them that wait; jobs can follow their app between.
+        if is_tick {
+            sweeps::go_on(&mut cx);
+        }
         place::round(&mut cx);
         #[cfg(debug_assertions)]
         self.check_sometimes();
@@ -307,5 +311,6 @@ fn serve_timer(cx: &mut Cx<'_>, timer: Timer) {
         Timer::Idle(executor) => executors::check_idle(cx, executor),
         Timer::ShutdownAgain(executor) => executors::shutdown_again(cx, executor),
         Timer::Fence(executor) => agents::check_lease(cx, executor),
+        Timer::Settled => cx.world.settling = false,
     }
 }

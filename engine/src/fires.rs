@@ -136,7 +136,7 @@ fn run_once(
     count: Option<u64>,
 ) {
     if let Some(run) = waiting_run(cx, job) {
-        merge(cx, run, last, count);
+        let first = merge(cx, (job, schedule), run, (first, last), count);
         let reason = "merged into the run that waits";
         return ledger(cx, job, (first, last), FireOutcome::Coalesced, reason, Some(run));
     }
@@ -164,12 +164,24 @@ fn waiting_run(cx: &Cx<'_>, job: &JobRecord) -> Option<RunId> {
     })
 }
 
-fn merge(cx: &mut Cx<'_>, id: RunId, last: Timestamp, count: Option<u64>) {
-    if let Some(run) = cx.world.runs.change(&id) {
-        let record = run.record_mut();
-        record.planned_until = last;
-        record.fires = record.fires.zip(count).map(|(had, more)| had + more);
-    }
+/// Merges instants into a run; says where the range of all that were merged into it in a row
+/// begins. Under one version of its job that is one record, which grows.
+fn merge(
+    cx: &mut Cx<'_>,
+    (job, schedule): (&JobRecord, &Schedule),
+    id: RunId,
+    (first, last): (Timestamp, Timestamp),
+    count: Option<u64>,
+) -> Timestamp {
+    let Some(run) = cx.world.runs.change(&id) else { return first };
+    // Where the wall clock was set far forward, what was passed over lies between.
+    let goes_on = schedule.next_after(run.record().planned_until) == Some(first);
+    let before = run.merged.filter(|(_, version)| goes_on && *version == job.version);
+    let record = run.record_mut();
+    record.planned_until = last;
+    record.fires = record.fires.zip(count).map(|(had, more)| had + more);
+    let (first, _) = *run.merged.insert(before.unwrap_or((first, job.version)));
+    first
 }
 
 fn ledger(

@@ -5,7 +5,7 @@
 //! engine ([`Cx::effect`] keeps it back). Statuses are taken in as ever, so that by the time it is
 //! resumed the engine knows what became of its tasks.
 
-use muster_api::{ExecutorId, TaskId, Timestamp};
+use muster_api::{ExecutorId, TaskId, Timestamp, limits};
 
 use crate::{
     cx::Cx,
@@ -41,6 +41,9 @@ pub(crate) fn resume(cx: &mut Cx<'_>, replay: bool) -> CommandReply {
         cx.world.resumed.insert((), ResumedRecord { skip_until: cx.now.wall });
     }
     release(cx);
+    // What runs on and is not known here may be the very shards that wait: it ends first.
+    cx.world.settling = true;
+    cx.world.wake_at(cx.now.mono + limits::RESUME_SETTLE, Timer::Settled);
     Ok(Accepted::Resumed)
 }
 

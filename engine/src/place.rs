@@ -14,6 +14,7 @@ use crate::{
     placement::{Class, Kind, Shape, Unplaced, Version},
     queue::Need,
     run::Run,
+    sweeps,
     world::World,
 };
 
@@ -23,7 +24,7 @@ pub(crate) type Batches = BTreeMap<AgentId, Vec<TaskLaunch>>;
 /// Launches what fits. A round tries a bounded number of runs and launches a bounded number of
 /// tasks; what is still awake then is the matter of the next step, and what did not fit sleeps.
 pub(crate) fn round(cx: &mut Cx<'_>) {
-    if cx.world.offers.is_empty() || cx.world.held().is_some() {
+    if cx.world.offers.is_empty() || cx.world.keeps_launches() {
         return;
     }
     cx.world.queue.wake(&cx.world.offered.rooms);
@@ -31,6 +32,10 @@ pub(crate) fn round(cx: &mut Cx<'_>) {
     let mut launched = 0;
     for _ in 0..limits::CLASSES_PER_ROUND {
         let Some((run, need, since)) = cx.world.queue.first() else { break };
+        // Its app may have been disabled a moment ago; then it leaves the queue.
+        if follow_app(cx, run) {
+            continue;
+        }
         let Some(draft) = Draft::of(cx.world, run, need.together.is_some()) else {
             // Its documents are missing, so nothing could be launched.
             cx.world.strand(run);
@@ -54,6 +59,19 @@ pub(crate) fn round(cx: &mut Cx<'_>) {
         let offers = cx.world.take_offers(&agent);
         cx.effect(Effect::Launch(LaunchBatch { agent, offers, tasks }));
     }
+}
+
+/// Lets the job of a run take over a change of its app that is under way; says whether the queue is
+/// another one by that.
+fn follow_app(cx: &mut Cx<'_>, run: RunId) -> bool {
+    if cx.world.sweeping.is_empty() {
+        return false;
+    }
+    let Some(job) = cx.world.runs.get(&run).map(|run| run.record().job.clone()) else {
+        return false;
+    };
+    sweeps::catch_up(cx, &job);
+    cx.world.queue.first().is_none_or(|(first, ..)| first != run)
 }
 
 /// What became of the shards of a run that were tried.

@@ -133,6 +133,9 @@ fn queue_row(world: &World, reasons: &mut Reasons<'_>, id: RunId) -> Option<Queu
     let (record, counts) = (run.record(), run.counts());
     let (reason, detail) = if world.held().is_some() {
         (WaitReason::Held, "held after a restore; `muster resume` lets it go on".to_owned())
+    } else if world.settling {
+        let detail = "resumed a moment ago: what runs and is not in the restored store ends first";
+        (WaitReason::Held, detail.to_owned())
     } else if let Some(former) = world.at_turn(&record.job_uid).filter(|first| *first != id) {
         (WaitReason::FormerRun, format!("run {former} of the same job goes on"))
     } else if counts.pending == 0 {

@@ -50,6 +50,7 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         jobs_of_app: BTreeMap::new(),
         sweeping: BTreeSet::new(),
         strangers: BTreeMap::new(),
+        settling: false,
         agents: BTreeMap::new(),
         keys_by_time,
         offers: BTreeMap::new(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    Mono, Now, TaskId,
+    Mono, Now, TaskId, Timestamp,
     views::{RunState, ShardCounts, ShardState},
 };
 
@@ -28,6 +28,9 @@ pub(crate) struct Run {
     live: BTreeMap<u32, Live>,
     over: Over,
     counts: ShardCounts,
+    /// Memory only: of the range of instants that were merged into it last, the first, and the
+    /// version of the job whose schedule has them.
+    pub(crate) merged: Option<(Timestamp, u64)>,
 }
 
 /// A shard that waits for another start: for room, or first for its back-off to be over.
@@ -98,6 +101,7 @@ impl Run {
             live: BTreeMap::new(),
             over: Over::default(),
             counts: ShardCounts { pending: items.len(), ..ShardCounts::default() },
+            merged: None,
         }
     }
 

@@ -15,10 +15,17 @@ use crate::{
     records::{AppChange, SweepRecord, ZonesRecord},
 };
 
+/// Jobs that take over a change in one step, so that a commit has room for what else happens: an
+/// agent's heartbeat must not wait for a thousand jobs.
+const JOBS_PER_STEP: usize = 50;
+
 /// Lets the jobs of an app take over a change, as many as fit into this step.
 pub(crate) fn begin(cx: &mut Cx<'_>, app: &AppName, change: AppChange) {
-    let at = cx.now.wall;
+    let now = cx.now.wall;
     if let Some(record) = cx.world.apps.change(app) {
+        // One that is disabled already goes further, and counts from when that was asked for.
+        let disabling = |sweep: &&SweepRecord| sweep.change == AppChange::Disable;
+        let at = record.sweep.as_ref().filter(disabling).map_or(now, |sweep| sweep.at);
         record.sweep = Some(SweepRecord { change, at, after: None });
         cx.world.sweeping.insert(app.clone());
     }
@@ -46,16 +53,17 @@ pub(crate) fn adopt_zones(cx: &mut Cx<'_>) {
 
 /// Goes on with the changes that not all jobs have taken over.
 pub(crate) fn go_on(cx: &mut Cx<'_>) {
+    let mut left = JOBS_PER_STEP;
     while let Some(app) = cx.world.sweeping.first().cloned() {
-        if !sweep(cx, &app) {
+        if !sweep(cx, &app, &mut left) {
             return;
         }
         cx.world.sweeping.remove(&app);
     }
 }
 
-/// Goes on with the change of one app; says whether it is through.
-fn sweep(cx: &mut Cx<'_>, app: &AppName) -> bool {
+/// Goes on with the change of one app, for so many jobs; says whether it is through.
+fn sweep(cx: &mut Cx<'_>, app: &AppName, left: &mut usize) -> bool {
     let record = cx.world.apps.get(app);
     let Some(mut sweep) = record.and_then(|app| app.sweep.clone()) else { return true };
     let before = sweep.after.clone();
@@ -64,7 +72,7 @@ fn sweep(cx: &mut Cx<'_>, app: &AppName) -> bool {
         let jobs = cx.world.jobs_of_app.get(app);
         let next = jobs.and_then(|jobs| jobs.range((after, Bound::Unbounded)).next()).cloned();
         let Some(job) = next else { break };
-        if cx.is_full() {
+        if *left == 0 || cx.is_full() {
             if sweep.after != before
                 && let Some(app) = cx.world.apps.change(app)
             {
@@ -73,6 +81,7 @@ fn sweep(cx: &mut Cx<'_>, app: &AppName) -> bool {
             return false;
         }
         take_over(cx, &job, &sweep);
+        *left -= 1;
         sweep.after = Some(job);
     }
     if let Some(app) = cx.world.apps.change(app) {

@@ -58,6 +58,8 @@ pub(crate) struct World {
     pub(crate) sweeping: BTreeSet<AppName>,
     /// Executors that live and are none of ours, met while the store is held; they are ended then.
     pub(crate) strangers: BTreeMap<ExecutorId, AgentId>,
+    /// Whether what a resumed store does not know is being ended, so that nothing may be launched.
+    pub(crate) settling: bool,
     /// The agents that have registered, or that tasks and executors were launched on.
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     /// Idempotency keys, the oldest first.
@@ -131,6 +133,8 @@ pub(crate) enum Timer {
     ShutdownAgain(ExecutorId),
     /// The lease of an executor on a silent agent may be over.
     Fence(ExecutorId),
+    /// What a resumed store did not know has ended by now.
+    Settled,
 }
 
 impl World {
@@ -226,7 +230,12 @@ impl World {
 
     /// Whether a round of placement has something to do.
     pub(crate) fn can_place(&self) -> bool {
-        self.queue.is_awake() && !self.offers.is_empty() && self.held().is_none()
+        self.queue.is_awake() && !self.offers.is_empty() && !self.keeps_launches()
+    }
+
+    /// Whether nothing may be launched: a restored store is held, or was resumed a moment ago.
+    pub(crate) fn keeps_launches(&self) -> bool {
+        self.settling || self.held().is_some()
     }
 
     /// How many writes are kept back.

@@ -29,13 +29,16 @@ pub(crate) fn load(store: &dyn State) -> anyhow::Result<Loader> {
                 loader
             });
         let taking = taking.context("cannot start a thread")?;
-        read(store, sender)?;
+        let all = read(store, &sender);
+        // The other thread ends when no more can come.
+        drop(sender);
+        all?;
         taking.join().map_err(|_| anyhow!("a stored record made the loader panic"))
     })
 }
 
 /// Reads the store batch by batch. The other side takes them until there are no more.
-fn read(store: &dyn State, sender: SyncSender<Batch>) -> Result<(), StoreError> {
+fn read(store: &dyn State, sender: &SyncSender<Batch>) -> Result<(), StoreError> {
     let mut batch = Batch::default();
     store.load(&mut |key, value| {
         batch.push(key, value);

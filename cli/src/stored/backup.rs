@@ -1,9 +1,7 @@
 //! `muster backup`.
 
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, IsTerminal as _, Write},
-    os::unix::fs::OpenOptionsExt as _,
+    io::{self, IsTerminal as _},
     path::{Path, PathBuf},
 };
 
@@ -12,16 +10,12 @@ use clap::Args;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 use muster_scheduler::backup::{InvalidBackup, Item, Parser, Trailer};
 
+use super::sink::{STDOUT, Sink};
 use crate::{
     client::{Address, Call, Client, Pointer},
     client_flags::ClientFlags,
     screen::Screen,
 };
-
-/// What stands for standard output.
-const STDOUT: &str = "-";
-/// What the name of a file ends with until it is whole.
-const UNFINISHED: &str = ".part";
 
 /// From where, and where to.
 #[derive(Debug, Args)]
@@ -41,18 +35,10 @@ pub(crate) struct BackupArgs {
 pub(super) fn backup(args: &BackupArgs, flags: ClientFlags) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut sink = Sink::open(&args.output)?;
-    let copied = runtime.block_on(copy(args, flags, &mut sink));
-    match copied {
-        Ok(trailer) => {
-            sink.finish()?;
-            Screen::default().note(summary(&trailer, &args.output))?;
-            Ok(())
-        }
-        Err(error) => {
-            sink.discard();
-            Err(error)
-        }
-    }
+    let trailer = runtime.block_on(copy(args, flags, &mut sink))?;
+    sink.finish()?;
+    Screen::default().note(summary(&trailer, &args.output))?;
+    Ok(())
 }
 
 async fn copy(args: &BackupArgs, flags: ClientFlags, sink: &mut Sink) -> anyhow::Result<Trailer> {
@@ -113,71 +99,5 @@ impl Check {
     fn finish(self) -> anyhow::Result<Trailer> {
         self.parser.finish().context("the backup is not whole")?;
         Ok(self.end.expect("a backup is whole only with its end"))
-    }
-}
-
-/// Where a backup goes.
-enum Sink {
-    Stdout,
-    /// A file beside the one that it will be.
-    File {
-        file: File,
-        unfinished: PathBuf,
-        path: PathBuf,
-    },
-}
-
-impl Sink {
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        if path.as_os_str() == STDOUT {
-            let terminal = io::stdout().is_terminal();
-            anyhow::ensure!(
-                !terminal,
-                "a backup is no text for a terminal; name a file, or a pipe"
-            );
-            return Ok(Self::Stdout);
-        }
-        let mut unfinished = path.as_os_str().to_owned();
-        unfinished.push(UNFINISHED);
-        let unfinished = PathBuf::from(unfinished);
-        let mut options = OpenOptions::new();
-        // It holds all that users have stored, so it is for its owner only.
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
-        let file = file.with_context(|| format!("cannot write `{}`", unfinished.display()))?;
-        Ok(Self::File { file, unfinished, path: path.to_owned() })
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
-        match self {
-            Self::Stdout => Ok(io::stdout().lock().write_all(bytes)?),
-            Self::File { file, unfinished, .. } => {
-                let written = file.write_all(bytes);
-                written.with_context(|| format!("cannot write `{}`", unfinished.display()))
-            }
-        }
-    }
-
-    /// Keeps what was written.
-    fn finish(self) -> anyhow::Result<()> {
-        match self {
-            Self::Stdout => Ok(io::stdout().lock().flush()?),
-            Self::File { file, unfinished, path } => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                let keep = || {
-                    file.sync_all()?;
-                    fs::rename(&unfinished, &path)?;
-                    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-                };
-                keep().with_context(|| format!("cannot keep `{}`", path.display()))
-            }
-        }
-    }
-
-    /// Removes what was written.
-    fn discard(self) {
-        if let Self::File { unfinished, .. } = self {
-            // What went wrong before is what the user is told.
-            let _ = fs::remove_file(unfinished);
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod backup;
 mod inspect;
 mod restore;
+mod sink;
 
 use std::process::ExitCode;
 

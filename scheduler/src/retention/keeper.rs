@@ -30,10 +30,11 @@ impl Keeper {
     pub(crate) async fn run(mut self) {
         loop {
             match self.driver.query(Query::Held).await {
-                // Whoever restored an old copy may have done so for its history.
-                Ok(Answer::Held(Some(_))) => {}
+                Ok(Answer::Held(None)) => self.keep().await,
                 Err(Unavailable::Stopped) => return,
-                _ => self.keep().await,
+                // Whoever restored an old copy may have done so for its history, so nothing is
+                // forgotten while it is held, nor while nobody says whether it is.
+                _ => {}
             }
             if !rests(&mut self.stopping, limits::RETENTION_EVERY).await {
                 return;
