@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::Span;
+
 /// Bytes of an app's or job's name. Long enough for a path-like name, short enough for a key.
 pub const NAME_BYTES: usize = 128;
 /// Bytes of an id that somebody else chose. The bound of Mesos.
@@ -115,8 +117,19 @@ pub const KILL_REPEAT_MAX: Duration = Duration::from_secs(30);
 pub const KILL_OVERDUE: Duration = Duration::from_secs(45);
 /// Starts of a shard that never happened, in a row, before it backs off.
 pub const NEVER_STARTED_FREE: u32 = 10;
-/// How far back a planned instant may lie to be run after a downtime.
-pub const MISFIRE_GRACE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How far back a planned instant may lie to be run after a downtime, when the job does not say.
+pub const MISFIRE_GRACE_DEFAULT: Span = Span::from_secs(7 * 24 * 3600);
+/// The least of it: a scheduler that is busy may be late by less.
+pub const MISFIRE_GRACE_MIN: Span = Span::from_secs(1);
+/// The most: a year, and a day for yearly jobs.
+pub const MISFIRE_GRACE_MAX: Span = Span::from_secs(366 * 24 * 3600);
+/// Scheduled runs of a job that wait under `replay`, when the job does not say.
+pub const MISFIRE_CAP_DEFAULT: u32 = 100;
+/// The most of them: a change of the schedule settles all in one step, and each is a record.
+pub const MISFIRE_CAP_MAX: u32 = 1_000;
+/// Runs that wait, of all jobs. At it triggers are refused with 503 and no schedule fires, so that
+/// memory is bounded and no fire is dropped; a waiting run takes about a kilobyte.
+pub const WAITING_RUNS: usize = 1_000_000;
 /// How long the answer to an `Idempotency-Key` is kept.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The longest `?wait=` of a request.

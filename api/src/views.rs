@@ -156,6 +156,8 @@ pub enum Cause {
     Schedule,
     /// A user.
     Trigger,
+    /// A user, who wants a run that is over once more.
+    Rerun,
 }
 
 /// The states of a run.
@@ -303,6 +305,9 @@ pub struct RunView {
     pub version: Option<u64>,
     /// What started it.
     pub cause: Cause,
+    /// The run that it repeats; absent unless the cause is `rerun`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<RunId>,
     /// Its state.
     pub state: RunState,
     /// Why it is in this state, where that needs words.
@@ -447,4 +452,16 @@ pub struct TriggerRequest {
     /// The shards to run; absent: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<u32>>,
+}
+
+/// Body of a rerun.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RerunRequest {
+    /// The shards to run; absent: all those of the run that is repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub items: Option<Vec<u32>>,
+    /// Only the shards of that run that did not succeed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
 }

@@ -92,7 +92,7 @@ fn settle(cx: &mut Cx<'_>, job: &JobRecord, schedule: &Schedule, until: Timestam
     let settled = cursor.settled;
     let skipped = held::skip_until(cx, job).map_or(settled, |skipped| skipped.min(until));
     let from = pass_over(cx, job, schedule, (settled, skipped), "restored");
-    let aged = until.before(limits::MISFIRE_GRACE).before(MILLISECOND);
+    let aged = until.before(job.spec.misfire.grace.duration()).before(MILLISECOND);
     let from = pass_over(cx, job, schedule, (from, aged), "older than the misfire grace of 7d");
 
     let due = schedule.between(from, until, limits::INSTANTS_PER_STEP + 1);

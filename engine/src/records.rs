@@ -10,15 +10,17 @@ use muster_api::{
     AgentId, AppName, AppUid, ExecutorId, JobName, JobUid, RunId, TaskId, Timestamp,
     spec::{AppSpec, JobSpec, ScheduleSpec},
     step::Write,
-    views::{Cause, FireOutcome, RunState, RunView, ShardState, TriggerRequest},
+    views::{Cause, FireOutcome, RerunRequest, RunState, RunView, ShardState, TriggerRequest},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::items::Items;
 
 mod history_keys;
+mod runs;
 
 pub use history_keys::*;
+pub use runs::*;
 
 /// A stored record that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -180,103 +182,6 @@ pub struct CursorRecord {
     pub next: Option<Timestamp>,
 }
 
-/// A stored run, while it goes on and after.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunRecord {
-    /// Its id.
-    pub id: RunId,
-    /// The name of its job.
-    pub job: JobName,
-    /// The job itself.
-    pub job_uid: JobUid,
-    /// The app of the job.
-    pub app: AppName,
-    /// The version of the job that it took when its first task was launched.
-    pub version: Option<u64>,
-    /// The revision of the app that it took then.
-    pub revision: Option<u64>,
-    /// What started it.
-    pub cause: Cause,
-    /// Its state.
-    pub state: RunState,
-    /// Why, where that needs words.
-    pub reason: Option<String>,
-    /// The first planned instant that it stands for.
-    pub planned_at: Timestamp,
-    /// The last one.
-    pub planned_until: Timestamp,
-    /// How many it stands for; absent when nobody counted them.
-    pub fires: Option<u64>,
-    /// When it was accepted.
-    pub created_at: Timestamp,
-    /// When its first task was launched.
-    pub started_at: Option<Timestamp>,
-    /// When it was over.
-    pub ended_at: Option<Timestamp>,
-    /// Takes the place of the job's parameter.
-    pub parameter: Option<String>,
-    /// The items that were asked for; absent: all of the job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub only: Option<Items>,
-    /// Its shards by state. Those in none of them have a task.
-    pub shards: ShardsRecord,
-}
-
-/// The shards of a run by state; those that are launching, running or being killed are known by
-/// their task records.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ShardsRecord {
-    /// Never launched, waiting.
-    #[serde(skip_serializing_if = "Items::is_empty")]
-    pub fresh: Items,
-    /// Succeeded.
-    #[serde(skip_serializing_if = "Items::is_empty")]
-    pub succeeded: Items,
-    /// Failed.
-    #[serde(skip_serializing_if = "Items::is_empty")]
-    pub failed: Items,
-    /// Took too long.
-    #[serde(skip_serializing_if = "Items::is_empty")]
-    pub timed_out: Items,
-    /// Told to end, or never started.
-    #[serde(skip_serializing_if = "Items::is_empty")]
-    pub cancelled: Items,
-    /// Waiting for another start.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub again: BTreeMap<u32, AgainRecord>,
-}
-
-/// A shard that waits for another start.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AgainRecord {
-    /// What it went through so far.
-    pub tries: Tries,
-    /// What is left of its back-off, when this was written.
-    pub wait_ms: u64,
-    /// When this was written.
-    pub written_at: Timestamp,
-}
-
-/// What a shard went through in its run.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Tries {
-    /// The number of its newest task that started, from 1.
-    pub attempt: u32,
-    /// Deaths that used up a failover attempt.
-    pub deaths: u32,
-    /// Failures that used up a retry.
-    pub failures: u32,
-    /// Tasks in a row that never started.
-    pub never_started: u32,
-    /// The task that the next one replaces.
-    pub replaces: Option<TaskId>,
-    /// The agent on which it died, to be avoided.
-    pub avoid: Option<AgentId>,
-    /// Why it waits.
-    pub reason: Option<String>,
-}
-
 /// A stored task that is not over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
@@ -356,12 +261,24 @@ impl ExecutorState {
 /// An idempotency key that was used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IdempotencyRecord {
-    /// What was asked for.
+    /// What was asked for; nothing of it when it was a rerun.
     pub request: TriggerRequest,
+    /// The rerun that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerun: Option<RerunRecord>,
     /// What was answered.
     pub answer: RunView,
     /// When.
     pub at: Timestamp,
+}
+
+/// What a rerun asked for, as far as that makes it the same when it comes again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RerunRecord {
+    /// The run to be repeated.
+    pub of: RunId,
+    /// How.
+    pub request: RerunRequest,
 }
 
 /// Counters of the installation.

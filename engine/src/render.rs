@@ -50,6 +50,7 @@ impl RunRecord {
             job: self.job.clone(),
             version: self.version,
             cause: self.cause,
+            rerun_of: self.rerun_of,
             state: self.state,
             reason: self.reason.clone(),
             planned_at: self.planned_at,

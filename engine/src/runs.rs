@@ -38,6 +38,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, job: &JobRecord, new: NewRun) -> RunId {
         version: None,
         revision: None,
         cause: new.cause,
+        rerun_of: None,
         state: RunState::Pending,
         reason: None,
         planned_at: new.planned_at,

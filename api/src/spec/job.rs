@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+use super::Misfire;
 use crate::{AppName, InvalidSpan, JobName, Resources, Span, Timestamp};
 
 /// A schedule, a number of shards, their resources and policies.
@@ -35,6 +36,12 @@ pub struct JobSpec {
     /// Whether shards start one by one.
     #[serde(default)]
     pub launch: Launch,
+    /// What becomes of a fire that cannot start when it is planned.
+    #[serde(default)]
+    pub misfire: Misfire,
+    /// How long after its planned time a run may start; zero is no bound.
+    #[serde(default)]
+    pub start_within: Span,
     /// What happens when a task or its host dies.
     #[serde(default)]
     pub failover: Failover,
@@ -44,6 +51,9 @@ pub struct JobSpec {
     /// How long a task may take; zero is no bound.
     #[serde(default)]
     pub timeout: Span,
+    /// How long a run may take from its first launch; zero is no bound.
+    #[serde(default)]
+    pub run_timeout: Span,
     /// From asking a task to end to ending it.
     #[serde(default = "default_kill_grace")]
     pub kill_grace: Span,

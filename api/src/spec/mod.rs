@@ -8,6 +8,7 @@ mod app;
 mod check;
 mod document;
 mod job;
+mod misfire;
 mod read_app;
 mod read_job;
 mod reader;
@@ -21,3 +22,4 @@ pub use job::{
     Backoff, Failover, Gap, JobSpec, JobType, Launch, Overlap, Retry, ScheduleSpec, ScriptSpec,
     Sharding, Spread,
 };
+pub use misfire::{Misfire, MisfirePolicy};

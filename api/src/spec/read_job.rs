@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    Backoff, Failover, Gap, InvalidDocument, JobSpec, JobType, Launch, Overlap, Parsed, Retry,
-    ScheduleSpec, ScriptSpec, Sharding, Spread,
+    Backoff, Failover, Gap, InvalidDocument, JobSpec, JobType, Launch, Misfire, MisfirePolicy,
+    Overlap, Parsed, Retry, ScheduleSpec, ScriptSpec, Sharding, Spread,
     document::read_document,
     reader::{Fields, show},
     values::{
@@ -42,9 +42,12 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
     let launches = [("as_fits", Launch::AsFits), ("all_at_once", Launch::AllAtOnce)];
     let launch = fields.or("launch", Launch::default(), one_of(&launches));
     check_all_at_once(fields, launch, sharding.as_ref());
+    let misfire = fields.optional_nested("misfire", read_misfire);
+    let start_within = fields.or("start_within", Span::ZERO, span);
     let failover = fields.optional_nested("failover", read_failover);
     let retry = fields.optional_nested("retry", read_retry);
     let timeout = fields.or("timeout", Span::ZERO, span);
+    let run_timeout = fields.or("run_timeout", Span::ZERO, span);
     let kill_grace = fields.or("kill_grace", Span::from_secs(5), span);
     let spreads = [("none", Spread::None), ("host", Spread::Host)];
     let spread = fields.or("spread", Spread::default(), one_of(&spreads));
@@ -64,9 +67,12 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
         parameter: parameter?,
         resources: resources?,
         launch: launch?,
+        misfire: misfire?.unwrap_or_default(),
+        start_within: start_within?,
         failover: failover?.unwrap_or_default(),
         retry: retry?.unwrap_or_default(),
         timeout: timeout?,
+        run_timeout: run_timeout?,
         kill_grace: kill_grace?,
         spread: spread?,
         priority: priority?,
@@ -184,6 +190,28 @@ fn check_all_at_once(fields: &mut Fields<'_>, launch: Option<Launch>, sharding: 
         let message = format!("`{count}` is too many for `all_at_once`; it starts at most {most}");
         fields.fault("sharding.count", message);
     }
+}
+
+fn read_misfire(fields: &mut Fields<'_>) -> Option<Misfire> {
+    let policies = [
+        ("skip", MisfirePolicy::Skip),
+        ("coalesce", MisfirePolicy::Coalesce),
+        ("replay", MisfirePolicy::Replay),
+    ];
+    let absent = Misfire::default();
+    let policy = fields.or("policy", absent.policy, one_of(&policies));
+    let cap = fields.or("cap", absent.cap, whole(1..=limits::MISFIRE_CAP_MAX));
+    let grace = fields.or("grace", absent.grace, grace);
+    Some(Misfire { policy: policy?, cap: cap?, grace: grace? })
+}
+
+fn grace(value: &Value) -> Result<Span, String> {
+    let grace: Span = span(value)?;
+    let bounds = limits::MISFIRE_GRACE_MIN..=limits::MISFIRE_GRACE_MAX;
+    if bounds.contains(&grace) {
+        return Ok(grace);
+    }
+    Err(format!("`{grace}` is not from {} to {}", bounds.start(), bounds.end()))
 }
 
 fn read_failover(fields: &mut Fields<'_>) -> Option<Failover> {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    limits,
+    Span, limits,
     views::{JobStatus, JobView, TriggerRequest},
 };
 
@@ -56,6 +56,9 @@ fn absent_fields_have_the_values_of_the_contract() {
     assert_eq!(job.resources.to_string(), "cpus:0.5;mem:64");
     assert_eq!((job.priority, job.disabled), (50, None));
     assert_eq!((job.timeout.to_string(), job.kill_grace.to_string()), ("0s".into(), "5s".into()));
+    assert_eq!((job.start_within, job.run_timeout), (Span::ZERO, Span::ZERO));
+    assert_eq!((job.misfire.policy, job.misfire.cap), (MisfirePolicy::Coalesce, 100));
+    assert_eq!(job.misfire.grace.to_string(), "7d");
     assert_eq!(job.failover, Failover::default());
     assert_eq!(job.retry, Retry::default());
     assert_eq!((job.launch, job.spread), (Launch::AsFits, Spread::None));
@@ -71,9 +74,10 @@ fn every_field_is_read() {
         "sharding": {"count": 2, "parameters": {"0": "beijing", "1": "shanghai"}},
         "parameter": "p", "resources": {"cpus": 0.25, "mem": 32, "gpus": 1},
         "launch": "all_at_once",
+        "misfire": {"policy": "replay", "cap": 7, "grace": "1h"}, "start_within": "30s",
         "failover": {"enabled": false, "max_attempts": 5, "backoff": "2s..4s"},
         "retry": {"max_attempts": 2, "backoff": "100ms..1s"},
-        "timeout": "1h30m", "kill_grace": "7s", "spread": "host", "priority": 0,
+        "timeout": "1h30m", "run_timeout": "2h", "kill_grace": "7s", "spread": "host", "priority": 0,
         "props": {"k": "v"}, "labels": {"team": "x"}, "description": "d", "disabled": true,
         "version": 7, "status": {"enabled": true},
     });
@@ -231,7 +235,15 @@ fn bounds_of_a_job_are_kept() {
         (json!({"type": "simple"}), "script"),
         (json!({"retry": {"backoff": "2s..1s"}}), "retry.backoff"),
         (json!({"failover": {"max_attempts": -1}}), "failover.max_attempts"),
-        (json!({"misfire": {}}), "misfire"),
+        (json!({"misfire": {"policy": "ignore"}}), "misfire.policy"),
+        (json!({"misfire": {"cap": 0}}), "misfire.cap"),
+        (json!({"misfire": {"cap": 1_001}}), "misfire.cap"),
+        (json!({"misfire": {"grace": "999ms"}}), "misfire.grace"),
+        (json!({"misfire": {"grace": "367d"}}), "misfire.grace"),
+        (json!({"misfire": true}), "misfire"),
+        (json!({"start_within": 30}), "start_within"),
+        (json!({"run_timeout": "1x"}), "run_timeout"),
+        (json!({"execution": "daemon"}), "execution"),
         (json!({"parameter": "a\u{0}"}), "parameter"),
         (json!({"version": 0}), "version"),
     ] {

@@ -104,7 +104,7 @@ fn check_job(
                 None => tally.runs += 1,
                 Some(FireOutcome::Coalesced) => tally.coalesced += 1,
                 Some(FireOutcome::Skipped) => {
-                    let grace = limits::MISFIRE_GRACE;
+                    let grace = limits::MISFIRE_GRACE_DEFAULT.duration();
                     if row.decided_at.since(*at) < grace {
                         return Err(format!("{at} was skipped at {}", row.decided_at));
                     }
