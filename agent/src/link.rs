@@ -50,7 +50,7 @@ enum LinkError {
     OutOfTurn,
     #[error("the master speaks versions {oldest} to {newest} of the agent protocol")]
     Version { oldest: u32, newest: u32 },
-    #[error("the agent does not want this master")]
+    #[error("the agent does not register with this master now")]
     Unwanted,
     #[error("the master does not know the join token")]
     FalseMaster,
@@ -60,6 +60,8 @@ enum LinkError {
     Entropy(#[source] io::Error),
     #[error("the master refuses this agent: {message}")]
     Refused { message: String, retry: bool },
+    #[error("the master refuses this agent for what it was: {message}")]
+    Disowned { term: u64, message: String },
 }
 
 const UNREACHABLE: &str = "cannot reach the master";
@@ -105,6 +107,12 @@ impl Link {
                     let refused = Event::Refused { connection, message, retry: false };
                     let _ = inputs.send(Input::Core(refused)).await;
                     return;
+                }
+                Err(LinkError::Disowned { term, message }) => {
+                    let disowned = Event::Disowned { connection, term, message };
+                    if inputs.send(Input::Core(disowned)).await.is_err() {
+                        return;
+                    }
                 }
                 Err(error) => {
                     // The same trouble is not logged again each second.
@@ -189,18 +197,27 @@ impl Link {
         let FromMaster { term, body } = messages.next().await?;
         match body {
             Some(MasterBody::Welcome(welcome)) => {
-                let expected = agent::master_proof_input(&challenge.nonce, &nonce);
-                let proven = self.hmac(&expected).verify_slice(&welcome.proof);
-                proven.map_err(|_| LinkError::FalseMaster)?;
+                self.verify(&challenge.nonce, &nonce, &welcome.proof)?;
                 let agent = welcome.agent_id.unwrap_or_default().value.parse();
                 let agent = agent.map_err(|_| LinkError::InvalidId)?;
                 Ok(Open { messages, writer, term, agent })
+            }
+            // All that this agent runs is ended at that word, so it must be the master's own.
+            Some(MasterBody::Refused(refused)) if refused.gone => {
+                self.verify(&challenge.nonce, &nonce, &refused.proof)?;
+                Err(LinkError::Disowned { term, message: refused.message })
             }
             Some(MasterBody::Refused(refused)) => {
                 Err(LinkError::Refused { message: refused.message, retry: refused.retry })
             }
             _ => Err(LinkError::OutOfTurn),
         }
+    }
+
+    /// Whether the master knows the join token.
+    fn verify(&self, theirs: &[u8], ours: &[u8], proof: &[u8]) -> Result<(), LinkError> {
+        let expected = agent::master_proof_input(theirs, ours);
+        self.hmac(&expected).verify_slice(proof).map_err(|_| LinkError::FalseMaster)
     }
 
     fn hmac(&self, input: &[u8]) -> Hmac<Sha256> {

@@ -277,6 +277,9 @@ pub(crate) fn log(note: &Note) {
         Note::OldTerm { term, highest } => {
             tracing::warn!(term, highest, "a master of an old term was refused");
         }
+        Note::Disowned { message } => {
+            tracing::warn!(message, "this agent was declared gone: all that it runs is ended");
+        }
         Note::MasterSilent => tracing::warn!("the master does not answer heartbeats"),
         Note::Ignored { what, id } => tracing::debug!(id, "ignored {what}"),
         Note::KillOverdue { executor, task } => {

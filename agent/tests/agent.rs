@@ -317,7 +317,7 @@ fn only_a_master_that_proves_itself_is_served() {
             proof: vec![0; 32]
         }))
     );
-    let refused = Refused { message: "not now".to_owned(), retry: true };
+    let refused = Refused { message: "not now".to_owned(), retry: true, ..Refused::default() };
     assert!(master.meet(900, |_| MasterBody::Refused(refused)));
     drop(master.register(5));
     assert!(master.meet(4, |_| unreachable!("a lower term gets no hello")));
@@ -326,11 +326,28 @@ fn only_a_master_that_proves_itself_is_served() {
     agent.stop();
 }
 
+/// Whoever could say so without proof could have every agent end all that it runs.
+#[test]
+fn that_it_is_gone_an_agent_takes_from_its_master_only() {
+    let (work, master) = (WorkDir::new(), Master::bind());
+    let agent = RunningAgent::start(work.path(), &master);
+    master.register(5).first_heartbeat();
+    let refused = Refused { message: "go".to_owned(), gone: true, ..Refused::default() };
+    assert!(master.meet(5, |_| MasterBody::Refused(refused)));
+    let mut known = None;
+    master.meet(5, |hello| {
+        known = hello.info.as_ref().and_then(|info| info.id.clone());
+        MasterBody::Refused(Refused { retry: true, ..Refused::default() })
+    });
+    assert!(known.is_some(), "it is who it was");
+    agent.stop();
+}
+
 #[test]
 fn an_agent_that_is_refused_for_good_ends_with_the_reason() {
     let (work, master) = (WorkDir::new(), Master::bind());
     let mut agent = RunningAgent::start(work.path(), &master);
-    let refused = Refused { message: "wrong token".to_owned(), retry: false };
+    let refused = Refused { message: "wrong token".to_owned(), ..Refused::default() };
     master.meet(5, |_| MasterBody::Refused(refused));
     assert_eq!(agent.join().unwrap_err().to_string(), "the master refuses this agent: wrong token");
 }

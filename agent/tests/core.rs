@@ -295,10 +295,38 @@ fn a_launch_that_counts_on_an_old_answer_is_dropped() {
         let effects = world.launch(task("t1", "e1", lease, None));
         assert_eq!(statuses(&effects).len(), usize::from(dropped), "{lease} after {wait} s");
     }
+    // What was answered on the connection before counts for nothing on this one.
+    for lease in ["1h", "off"] {
+        let mut world = World::new();
+        world.register(true);
+        world.step(Event::Disconnected { connection: world.connection() });
+        world.register(false);
+        let status = only_status(&world.launch(task("t1", "e1", lease, None)));
+        assert_eq!(status.state(), TaskState::Dropped);
+    }
+}
+
+#[test]
+fn a_heartbeat_is_sent_at_once_and_then_every_5_s() {
     let mut world = World::new();
-    world.register(false);
-    let status = only_status(&world.launch(task("t1", "e1", "off", None)));
-    assert_eq!(status.state(), TaskState::Dropped);
+    let beats = |effects: &[Effect]| -> Vec<u64> {
+        let beat = |effect: &Effect| match effect {
+            Effect::ToMaster { body: AgentBody::Heartbeat(beat), .. } => Some(beat.number),
+            _ => None,
+        };
+        effects.iter().filter_map(beat).collect()
+    };
+    assert_eq!(beats(&world.register(true)), [1]);
+    let mut sent = Vec::new();
+    for second in 1..=10 {
+        world.pass(SECOND);
+        let numbers = beats(&world.step(Event::Tick));
+        sent.extend(numbers.iter().map(|number| (second, *number)));
+        for number in numbers {
+            world.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number }));
+        }
+    }
+    assert_eq!(sent, [(5, 2), (10, 3)]);
 }
 
 #[test]
@@ -397,6 +425,7 @@ fn executors_that_do_not_subscribe_are_ended() {
     let status = only_status(&world.register(true));
     assert_eq!(status.state(), TaskState::Failed);
     assert_eq!(status.reason(), Reason::ExecutorRegistrationTimeout);
+    assert_eq!(status.message(), "its executor did not subscribe within 60 s");
 }
 
 #[test]
@@ -413,6 +442,7 @@ fn executors_that_do_not_come_back_after_a_restart_are_ended() {
     let status = only_status(&world.register(true));
     assert_eq!(status.state(), TaskState::Gone);
     assert_eq!(status.reason(), Reason::ExecutorReregistrationTimeout);
+    assert_eq!(status.message(), "its executor did not subscribe again within 15 s");
 }
 
 #[test]
@@ -586,6 +616,100 @@ fn resources_that_undercut_what_runs_are_refused() {
     let less = Config { resources: "cpus:1;mem:64".parse().unwrap(), ..config() };
     let refused =
         Agent::restore(less, Identity::default(), 1, world.journal.clone(), world.now).unwrap_err();
+    let words = "resources of `cpus:1;mem:64` are less than the `cpus:1.5` that run here now";
+    assert_eq!(refused.to_string(), words);
     let (given, used) = ("cpus:1;mem:64".to_owned(), "cpus:1.5".to_owned());
     assert_eq!(refused, RestoreError::Undercut { given, used });
+}
+
+/// Somebody else may run all of this by now, so nothing of it is adopted, reported or left alive.
+#[test]
+fn an_agent_that_was_declared_gone_ends_its_life_and_registers_as_another() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("off");
+    world.update(1, TaskState::Running, 1);
+    world.step(Event::Disconnected { connection: world.connection() });
+
+    world.connections += 1;
+    let connection = world.connection();
+    let hello = world.step(Event::Challenged { connection, term: 7 });
+    assert!(matches!(hello[..], [Effect::Hello { .. }]));
+    let message = "an operator said so".to_owned();
+    let gone = Event::Disowned { connection, term: 8, message };
+    let effects = world.step(gone.clone());
+    let key =
+        muster_agent::core::TaskKey { framework: FrameworkId::new("f"), task: TaskId::new("t1") };
+    assert_eq!(
+        effects,
+        [
+            Effect::Disconnect { connection },
+            Effect::TaskOver { task: key },
+            Effect::End { executor: id("e1"), grace: Duration::ZERO },
+        ]
+    );
+    assert_eq!(world.identity, Identity { agent: None, term: 8 });
+    assert_eq!(world.step(gone), [], "of a connection that has ended");
+
+    // It may die at any moment of this, and comes back only to go on with it.
+    for _ in 0..2 {
+        world.connections += 1;
+        let connection = world.connection();
+        let refused = world.step(Event::Challenged { connection, term: 8 });
+        assert_eq!(refused, [Effect::Disconnect { connection }], "something is left");
+        assert_eq!(world.restart(), [Effect::Attach { executor: id("e1") }]);
+    }
+    let grace = limits::EXECUTOR_SHUTDOWN_GRACE;
+    let effects = world.step(Event::Started { executor: id("e1") });
+    assert_eq!(effects, [Effect::End { executor: id("e1"), grace }]);
+    assert_eq!(world.exit(Why::Ended), [], "nobody is told");
+
+    world.connections += 1;
+    let connection = world.connection();
+    let effects = world.step(Event::Challenged { connection, term: 8 });
+    let [Effect::Hello { hello, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(hello.info.as_ref().unwrap().id, None);
+    assert_eq!((hello.executors.len(), hello.tasks.len()), (0, 0));
+    let agent = "agent-2".parse().unwrap();
+    let effects = world.step(Event::Welcomed { connection, term: 8, agent });
+    assert_eq!(statuses(&effects), []);
+    assert_eq!(world.restart(), [], "and nothing of it is found later");
+}
+
+#[test]
+fn a_life_whose_end_was_not_written_down_to_the_end_is_ended_again() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    let before = world.identity.clone();
+    let (connection, message) = (world.connection(), String::new());
+    world.step(Event::Disconnected { connection });
+    world.connections += 1;
+    let connection = world.connection();
+    world.step(Event::Challenged { connection, term: 7 });
+    world.step(Event::Disowned { connection, term: 7, message: message.clone() });
+    // The journal is written first; the agent died before its new identity was.
+    world.identity = before;
+    assert_eq!(world.restart(), [Effect::Attach { executor: id("e1") }]);
+    world.connections += 1;
+    let connection = world.connection();
+    let effects = world.step(Event::Challenged { connection, term: 7 });
+    let [Effect::Hello { hello, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert!(hello.tasks.is_empty(), "its tasks are forgotten");
+    world.step(Event::Disowned { connection, term: 7, message });
+    assert_eq!(world.identity.agent, None);
+}
+
+#[test]
+fn a_master_of_a_lower_term_cannot_say_that_an_agent_is_gone() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    world.step(Event::Disconnected { connection: world.connection() });
+    world.connections += 1;
+    let connection = world.connection();
+    world.step(Event::Challenged { connection, term: 7 });
+    let effects = world.step(Event::Disowned { connection, term: 6, message: String::new() });
+    assert_eq!(effects, [Effect::Disconnect { connection }]);
+    assert!(world.identity.agent.is_some());
 }

@@ -31,6 +31,16 @@ pub const LOG_CHUNK_BYTES: u32 = 256 * 1024;
 pub const SHARDS_MAX: u32 = 10_000;
 /// Shards of one run that starts all at once: they are placed in one step and one commit.
 pub const SHARDS_ALL_AT_ONCE_MAX: u32 = 500;
+/// Constraints of a job: each is looked at for every host once.
+pub const CONSTRAINTS_MAX: usize = 32;
+/// Values that one of them names.
+pub const CONSTRAINT_VALUES_MAX: usize = 1_000;
+/// Bytes of a value of an attribute in a constraint. Those of hosts are no longer in practice.
+pub const ATTRIBUTE_BYTES: usize = 1_024;
+/// Bytes of a regular expression, which somebody has to read.
+pub const PATTERN_BYTES: usize = 1_000;
+/// Bytes that a regular expression may take in memory: short ones can mean large machines.
+pub const PATTERN_MEMORY: usize = 64 * 1024;
 /// Triggered runs that may wait for one job; more are refused with 429.
 pub const WAITING_TRIGGERS_PER_JOB: usize = 100;
 /// Bytes of a cron expression: every second, minute, hour, day, month and year written out.
@@ -50,6 +60,10 @@ pub const LAUNCHES_PER_STEP: usize = 400;
 pub const SHARDS_IN_RUN: usize = 1_000;
 /// Rows of one answer about live state.
 pub const LIVE_ROWS: usize = 500;
+/// Groups of shards in one explanation; beyond it people see no pattern any more.
+pub const EXPLAINED_GROUPS: usize = 50;
+/// Runs of a job that one explanation looks at, of those that are not over.
+pub const EXPLAINED_RUNS: usize = 5;
 /// Rows of one page of any list.
 pub const PAGE_ROWS: usize = 1_000;
 /// Rows of a page when the caller does not say.
@@ -72,6 +86,19 @@ pub const SILENT_AFTER: Duration = Duration::from_secs(12);
 pub const REFUSE_DEFAULT: Duration = Duration::from_secs(5);
 /// The longest that it may say. The Mesos bound.
 pub const REFUSE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Agents declared gone that a master remembers, the newest. One that comes back after it was
+/// forgotten is a stranger: what it brings is ended all the same, for nobody knows it.
+pub const AGENTS_GONE: usize = 1_000;
+/// Between two rounds of questions to the master about every task. As Mesos advises.
+pub const RECONCILE_EVERY: Duration = Duration::from_secs(15 * 60);
+/// Tasks that one step asks about, or names: 100,000 take [`RECONCILE_PAUSE`] two hundred times.
+pub const RECONCILE_TASKS: usize = 500;
+/// Between two such steps, so that others have their turn.
+pub const RECONCILE_PAUSE: Duration = Duration::from_millis(100);
+/// How long a question waits for its answer before it is asked again: from this, doubling ...
+pub const RECONCILE_AGAIN_FIRST: Duration = Duration::from_secs(5);
+/// ... to this.
+pub const RECONCILE_AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
 /// Removed frameworks that a master remembers, so that they cannot come back. As in Mesos.
 pub const FRAMEWORKS_REMOVED: usize = 50;
 /// Connections to the agents' port that have not proved themselves; more are closed at once.
@@ -115,6 +142,15 @@ pub const KILL_REPEAT_MAX: Duration = Duration::from_secs(30);
 /// From the end of a killed task's grace to the agent's ending its executor, which does not do so
 /// itself. One that works takes 30 s where it cannot end a handler; this one is frozen, or broken.
 pub const KILL_OVERDUE: Duration = Duration::from_secs(45);
+/// How long the other tasks of an executor may go on in which one does not end: long enough for
+/// most work that is under way, and short enough for those who wait for the one.
+pub const STUCK_GRACE: Duration = Duration::from_secs(30);
+/// From the end of a killed task's grace to the engine's launching nothing more beside it: its
+/// executor says so itself within this, unless it is frozen.
+pub const KILL_LATE: Duration = Duration::from_secs(10);
+/// Tasks that are over and live, and are killed again and again. More are killed once each time
+/// that they are heard of.
+pub const ZOMBIES: usize = 10_000;
 /// Starts of a shard that never happened, in a row, before it backs off.
 pub const NEVER_STARTED_FREE: u32 = 10;
 /// How far back a planned instant may lie to be run after a downtime, when the job does not say.
@@ -130,6 +166,23 @@ pub const MISFIRE_CAP_MAX: u32 = 1_000;
 /// Runs that wait, of all jobs. At it triggers are refused with 503 and no schedule fires, so that
 /// memory is bounded and no fire is dropped; a waiting run takes about a kilobyte.
 pub const WAITING_RUNS: usize = 1_000_000;
+/// Jobs whose newest range of the fire ledger may grow; where there are more, a range is begun anew.
+/// Each takes about a hundred bytes.
+pub const GROWING_RANGES: usize = 100_000;
+/// What a wall clock may go beside the clock that nobody sets, between two looks at both: more is a
+/// clock that was set, and is told. Time servers correct less than this without a jump.
+pub const CLOCK_JUMP: Duration = Duration::from_secs(5);
+/// How long runs that come later may overtake one that has no room before it may hold hosts.
+pub const OVERTAKEN_MAX: Duration = Duration::from_secs(60);
+/// Between two looks at who is overtaken: each looks at all hosts.
+pub const OVERTAKEN_LOOK: Duration = Duration::from_secs(1);
+/// How long a run may hold hosts for itself. After that nobody does for as long.
+pub const HOLD_MAX: Duration = Duration::from_secs(5 * 60);
+/// Hosts that a run holds, unless it starts all at once and needs more: one is enough for a start,
+/// and several make it likely that one of them has room soon.
+pub const HOLD_HOSTS: usize = 16;
+/// Runs that are looked at, in order, for one that may hold hosts.
+pub const HOLD_CANDIDATES: usize = 16;
 /// How long the answer to an `Idempotency-Key` is kept.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// The longest `?wait=` of a request.

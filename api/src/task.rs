@@ -21,6 +21,22 @@ pub const EXPECT_ALIVE: &str = "alive";
 pub const LABEL_TIMEOUT: &str = "muster.timeout";
 /// Label on a GONE status: the lease of its executor has ended.
 pub const LABEL_FENCED: &str = "muster.fenced";
+/// Label on a KILLING status of an executor: the task was asked to end and did not at its
+/// `kill_grace`, so that its executor gives itself up.
+pub const LABEL_STUCK: &str = "muster.stuck";
+/// Value of [`LABEL_STUCK`]: the task was told to end.
+pub const STUCK_KILLED: &str = "killed";
+/// Value of [`LABEL_STUCK`]: the task has reached its time-out.
+pub const STUCK_TIMED_OUT: &str = "timed_out";
+/// Label on the terminal status of a task whose executor was ended: by whose doing.
+pub const LABEL_ENDED: &str = "muster.ended";
+/// Value of [`LABEL_ENDED`]: another task there did not end when it had to.
+pub const ENDED_FOR_NEIGHBOUR: &str = "neighbour";
+/// Value of [`LABEL_ENDED`]: somebody wanted it so, or it was ended for this very task.
+pub const ENDED_BY_ORDER: &str = "order";
+
+/// The exit code of an executor that gave itself up because a handler did not end when it had to.
+pub const EXIT_STUCK: u8 = 86;
 
 /// What user code is given, under the names that it sees in `MUSTER_CONTEXT`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

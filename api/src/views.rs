@@ -1,5 +1,7 @@
 //! What the REST API answers, beside the documents themselves.
 
+mod offer;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -7,6 +9,8 @@ use crate::{
     schedule::Schedule,
     spec::{AppSpec, Fault, JobSpec},
 };
+
+pub use offer::OfferView;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -384,6 +388,23 @@ pub struct AgentView {
     pub tasks: u32,
     /// Executors on it that are not gone.
     pub executors: u32,
+    /// Since when nothing is heard of it, if it is not heard: its last heartbeat, or the start of
+    /// this scheduler if it has not come since. Leases are counted from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
+    /// How long that is, by a clock that nobody sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_for: Option<Span>,
+    /// When an operator said that it will never come back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gone_at: Option<Timestamp>,
+}
+
+/// That the master is asked for the truth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcilingView {
+    /// About how many tasks.
+    pub tasks: u64,
 }
 
 /// Whether an executor host is there.
@@ -394,6 +415,8 @@ pub enum AgentState {
     Active,
     /// It has not been heard of for a while.
     Unreachable,
+    /// An operator said that it will never come back: nothing of it counts as alive.
+    Gone,
 }
 
 /// A run that waits, in the order in which runs are served.
@@ -427,6 +450,12 @@ pub enum WaitReason {
     NoAgents,
     /// No host has room.
     NoRoom,
+    /// No host is what the constraints of its job ask for.
+    Constrained,
+    /// As many tasks run as may, of its app or in all.
+    Limit,
+    /// Hosts are held for a run that was overtaken for too long.
+    Blocked,
     /// Its back-off is not over.
     BackingOff,
     /// A former run of the job goes on.

@@ -284,6 +284,7 @@ impl Filling {
             state,
             reason: None,
             stopped_for: None,
+            merged_into: None,
             planned_at: at,
             planned_until: at,
             fires: Some(1),

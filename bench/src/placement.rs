@@ -14,7 +14,7 @@ use muster_engine::{
     Engine, EngineConfig,
     effect::{Effect, LaunchBatch, Step},
     event::{Command, Event, Expect, Offer, RequestId},
-    placement::{Class, Kind, Room, Rooms, Shape},
+    placement::{Class, Kind, Room, Rooms, Shape, Spreading},
 };
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::json;
@@ -50,6 +50,8 @@ const NEEDS: [[u64; 2]; 8] = [
 ];
 /// What each executor needs, in thousandths.
 const OVERHEAD: [u64; 2] = [200, 128_000];
+/// The attribute that runs are spread over.
+const HOST: u32 = 1;
 
 /// What waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +110,8 @@ fn rooms(size: Size, warm: bool) -> Vec<Room> {
         let cpus = scale * (16_000 + random.bits() % 16 * 1_000);
         let mem = scale * (12_288_000 + random.bits() % 8 * 1_024_000);
         let kinds = (0..APPS).filter(|app| warm && (app + host).is_multiple_of(20)).map(kind);
-        Room { free: vec![cpus, mem], host, warm: kinds.collect() }
+        let attributes = BTreeMap::from([(HOST, host + 1)]);
+        Room { free: vec![cpus, mem], attributes, warm: kinds.collect(), ..Room::default() }
     };
     (0..size.agents).map(room).collect()
 }
@@ -121,14 +124,17 @@ fn classes(size: Size, mix: Mix, run: u32) -> Vec<Class> {
     let mut random = numbers();
     let class = |number: u32| {
         let need = NEEDS[(random.bits() % NEEDS.len() as u64) as usize].to_vec();
-        let shape = Shape { need, overhead: OVERHEAD.to_vec(), kind: kind(number % APPS) };
+        let (overhead, kind) = (OVERHEAD.to_vec(), kind(number % APPS));
+        let shape = Shape { need, overhead, kind, ..Shape::default() };
+        let spread = Spreading { over: HOST, there: BTreeMap::new() };
         Class {
             shape: Arc::new(shape),
             count: run as usize,
             all_at_once: mix == Mix::AllAtOnce,
-            spread: (mix == Mix::Spread).then(BTreeMap::new),
+            spread: (mix == Mix::Spread).then_some(spread),
             avoid: (mix == Mix::Avoid).then_some(number % size.agents),
             since: None,
+            through: false,
         }
     };
     (0..size.shards / run).map(class).collect()
@@ -180,7 +186,7 @@ struct Cluster {
 }
 
 const CONFIG: EngineConfig =
-    EngineConfig { describe_executor: |id, app| format!("{id} of {}", app.name).into_bytes() };
+    EngineConfig::new(|id, app| format!("{id} of {}", app.name).into_bytes());
 
 /// Shards of a run that is launched, and of one that waits in vain.
 const LAUNCHED_RUN: u32 = 100;
@@ -300,7 +306,8 @@ impl Cluster {
     fn offer(&mut self, agent: &AgentId, resources: Resources) -> anyhow::Result<Offer> {
         self.offers += 1;
         let (id, hostname) = (format!("offer-{}", self.offers).parse()?, agent.to_string());
-        Ok(Offer { id, agent: agent.clone(), hostname, resources })
+        let (agent, attributes) = (agent.clone(), BTreeMap::new());
+        Ok(Offer { id, agent, hostname, attributes, resources })
     }
 
     fn offer_all(&mut self) -> Vec<Offer> {

@@ -56,6 +56,8 @@ pub(crate) enum ClientCommand {
     Runs(RunsArgs),
     /// Show what the tasks of a run have written
     Logs(LogsArgs),
+    /// Run again what is over: all shards of a run, or some
+    Rerun(RerunArgs),
     /// End a run
     Cancel {
         /// The run
@@ -65,13 +67,7 @@ pub(crate) enum ClientCommand {
     /// Show when a job fires next, or when a cron expression would
     Next(NextArgs),
     /// Show what became of the planned fires of a job, the newest first
-    Fires {
-        /// The job
-        job: JobName,
-        /// How many at most
-        #[arg(long, default_value_t = 50, value_parser = rows())]
-        limit: usize,
-    },
+    Fires(FiresArgs),
     /// Let an app or job fire and run
     Enable {
         #[command(flatten)]
@@ -90,15 +86,41 @@ pub(crate) enum ClientCommand {
         #[command(flatten)]
         subject: SubjectArgs,
     },
-    /// List the executor hosts
-    Agents,
+    /// List the executor hosts, or say that one will never come back
+    Agents {
+        #[command(subcommand)]
+        order: Option<AgentsOrder>,
+    },
+    /// Have the master asked for the truth about every task
+    Reconcile,
     /// Show which runs wait, and why
     Queue,
+    /// Say why a job or run is as it is: what it waits for, where it runs, what was missed
+    Explain {
+        /// The job, or the id of a run
+        #[arg(value_name = "JOB|RUN")]
+        what: JobName,
+    },
+    /// Show what is offered, to whom and since when
+    Offers,
     /// Let a restored scheduler fire, launch and kill again
     Resume {
         /// Make good what was missed, as the misfire rule of each job says [default: pass it over]
         #[arg(long)]
         replay: bool,
+    },
+}
+
+/// What to do with an executor host.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsOrder {
+    /// Say that a host will never come back: its tasks count as dead and start again elsewhere
+    ///
+    /// This is your word, and nobody checks it: if the host runs on, its shards run twice until its
+    /// agent is back, which then ends them. It does not wait for any lease.
+    Gone {
+        /// The id of its agent, or its host name if no other agent has that
+        host: String,
     },
 }
 
@@ -141,6 +163,29 @@ pub(crate) struct RunArgs {
     /// Shards to run, as in 0,2 [default: all]
     #[arg(long, value_delimiter = ',', value_name = "ITEMS", value_parser = item)]
     pub(crate) items: Option<Vec<u32>>,
+    #[command(flatten)]
+    pub(crate) stay: StayArgs,
+}
+
+/// What to run again and how long to stay.
+#[derive(Debug, Args)]
+pub(crate) struct RerunArgs {
+    /// The run, which is over
+    #[arg(value_parser = run_id)]
+    pub(crate) run: RunId,
+    /// Only the shards that did not succeed
+    #[arg(long, conflicts_with = "items")]
+    pub(crate) failed: bool,
+    /// Shards to run, as in 0,2 [default: all of that run]
+    #[arg(long, value_delimiter = ',', value_name = "ITEMS", value_parser = item)]
+    pub(crate) items: Option<Vec<u32>>,
+    #[command(flatten)]
+    pub(crate) stay: StayArgs,
+}
+
+/// How long to stay with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub(crate) struct StayArgs {
     /// Stay until the run is over; exit with 0 if it succeeded, else with 1
     #[arg(long)]
     pub(crate) wait: bool,
@@ -166,7 +211,23 @@ pub(crate) struct RunsArgs {
     pub(crate) limit: usize,
 }
 
-/// Which fires to show.
+/// Which planned fires to show.
+#[derive(Debug, Args)]
+pub(crate) struct FiresArgs {
+    /// The job
+    pub(crate) job: JobName,
+    /// Only those planned at this time or later, as in 2026-03-28T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Timestamp>,
+    /// Only those planned before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Timestamp>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = rows())]
+    pub(crate) limit: usize,
+}
+
+/// Which coming fires to show.
 #[derive(Debug, Args)]
 pub(crate) struct NextArgs {
     /// The job
@@ -366,13 +427,31 @@ mod tests {
         else {
             panic!("a run")
         };
-        assert_eq!((args.wait, args.follow), (true, true));
+        assert_eq!(args.stay, StayArgs { wait: true, follow: true });
         assert_eq!((args.items, args.parameter), (Some(vec![0, 2]), Some("p".into())));
         for bad in ["muster run", "muster run a:b"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
         let error = parse("muster run j --items 0,x").unwrap_err().to_string();
         assert!(error.contains("`x` is no shard"), "{error}");
+    }
+
+    #[test]
+    fn runs_are_repeated_in_whole_or_in_part() {
+        let run = "019a0000-0000-7000-8000-000000000000";
+        let cli = parse(&format!("muster rerun {run} --items 0,2 --wait")).unwrap();
+        let Command::Client(WithFlags { command: ClientCommand::Rerun(args), .. }) = cli.command
+        else {
+            panic!("a rerun")
+        };
+        assert_eq!((args.run.to_string(), args.failed), (run.to_owned(), false));
+        assert_eq!((args.items, args.stay.wait), (Some(vec![0, 2]), true));
+        assert!(parse(&format!("muster rerun {run} --failed --follow")).is_ok());
+        for bad in
+            ["muster rerun", "muster rerun j", &format!("muster rerun {run} --failed --items 1")]
+        {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
@@ -389,6 +468,20 @@ mod tests {
         assert!(parse(&format!("muster logs {run} --attempt 2")).is_err());
         let error = parse("muster runs xyz").unwrap_err().to_string();
         assert!(error.contains("`xyz` is no id of a run"), "{error}");
+    }
+
+    #[test]
+    fn fires_are_shown_of_a_time() {
+        let line = "muster fires j --from 2026-03-28T00:00:00Z --to 2026-03-29T00:00:00Z --limit 7";
+        let Command::Client(WithFlags { command: ClientCommand::Fires(args), .. }) =
+            parse(line).unwrap().command
+        else {
+            panic!("the fires of a job")
+        };
+        assert!(args.from < args.to && args.limit == 7);
+        for bad in ["muster fires", "muster fires j --from monday", "muster fires j --limit 0"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

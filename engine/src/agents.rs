@@ -7,7 +7,7 @@ use muster_api::{AgentId, ExecutorId, Mono, OfferId, TaskId, limits, spec::Lease
 use crate::{
     cx::Cx,
     effect::{Effect, Note},
-    event::{AgentRegistered, Offer, Signal},
+    event::{AgentRegistered, CommandReply, Offer, Rejected, Signal},
     executors, tasks,
     world::Timer,
 };
@@ -36,8 +36,9 @@ pub(crate) fn forget_offers(cx: &mut Cx<'_>) {
 /// An agent has registered and says all that lives on it: what it does not name is dead, and what
 /// it names that is over for us is a zombie.
 pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
+    cx.world.describe_agent(&news.agent, news.hostname, news.attributes);
     let agent = cx.world.agents.entry(news.agent.clone()).or_default();
-    agent.hostname = news.hostname;
+    agent.total = Some(news.resources);
     agent.silent_since = None;
     let (our_tasks, our_executors) = (agent.tasks.clone(), agent.executors.clone());
 
@@ -90,6 +91,26 @@ pub(crate) fn heard(cx: &mut Cx<'_>, id: &AgentId) {
     if let Some(agent) = cx.world.agents.get_mut(id) {
         agent.silent_since = None;
     }
+}
+
+/// An agent will never come back, as an operator says: what was there is over.
+pub(crate) fn gone(cx: &mut Cx<'_>, id: &AgentId) {
+    cx.world.take_offers(id);
+    cx.world.strangers.retain(|_, agent| agent != id);
+    let Some(agent) = cx.world.agents.get(id) else { return };
+    let (tasks, executors) = (agent.tasks.clone(), agent.executors.clone());
+    for executor in executors {
+        executors::gone(cx, executor);
+    }
+    for task in tasks {
+        tasks::found(cx, task, Signal::Died, "an operator declared its host gone");
+    }
+}
+
+/// Agents are the master's; where it is the embedded one it is asked in our place.
+pub(crate) fn not_ours() -> CommandReply {
+    let detail = "the hosts are those of another master; declare them gone there";
+    Err(Rejected::Conflict { detail: detail.to_owned() })
 }
 
 fn watch_lease(cx: &mut Cx<'_>, id: ExecutorId, since: Mono) {

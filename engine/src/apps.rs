@@ -13,7 +13,7 @@ use crate::{
     event::{Accepted, Change, CommandReply, Expect, Rejected},
     executors,
     records::{AppChange, AppRecord},
-    runs, sweeps,
+    revisions, runs, sweeps,
 };
 
 /// Creates or replaces an app.
@@ -42,7 +42,7 @@ pub(crate) fn put_app(cx: &mut Cx<'_>, spec: AppSpec, expect: Expect) -> Command
     cx.world.revisions.insert((uid, record.revision), record.spec.clone());
     let (view, name) = (record.view(), record.spec.name.clone());
     cx.world.apps.insert(name.clone(), record);
-    executors::forget_revision(cx, &name, uid, former);
+    revisions::forget_unused(cx, &name, uid, former);
     cx.world.line_up_app(uid);
     Ok(Accepted::App(Box::new(view), change))
 }

@@ -2,20 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_api::{JobUid, RunId, TaskId, views::ShardCounts};
+use muster_api::{
+    AppUid, JobUid, RunId, TaskId,
+    schedule::jitter_offset,
+    spec::{MisfirePolicy, Rule},
+    views::{Cause, RunState, ShardCounts},
+};
 
-use crate::{run::Shard, world::World};
+use crate::{
+    revisions::RevisionUses,
+    run::Shard,
+    world::{Agent, Executor, World},
+};
 
 /// Panics if an invariant is broken.
 pub(crate) fn check(world: &World) {
     shards_and_tasks_name_each_other(world);
     agents_and_executors_hold_their_tasks(world);
     queue_is_what_waits_at_its_turn(world);
+    expiries_are_indexed(world);
     offers_are_indexed(world);
     what_sleeps_does_not_fit(world);
     each_job_has_one_started_run(world);
+    scheduled_runs_wait_as_the_policy_allows(world);
     jobs_are_indexed(world);
     documents_in_use_are_there(world);
+    uses_of_revisions_are_counted(world);
 }
 
 fn shards_and_tasks_name_each_other(world: &World) {
@@ -46,10 +58,27 @@ fn agents_and_executors_hold_their_tasks(world: &World) {
             assert_eq!(executor.record.agent, task.agent, "{id} and its executor are apart");
         }
     }
+    for (id, executor) in world.executors.iter() {
+        let is_shared = executor.tasks.len() > 1;
+        assert!(!is_shared || !hosts_one_alone(world, executor), "a task of {id} is not alone");
+    }
     let held: usize = world.agents.values().map(|agent| agent.tasks.len()).sum();
     assert_eq!(held, world.tasks.len(), "an agent holds a task that is over");
+    let mut of_app: BTreeMap<AppUid, u32> = BTreeMap::new();
+    for (_, executor) in world.executors.iter() {
+        let tasks = u32::try_from(executor.tasks.len()).expect("tasks are far fewer than 2^32");
+        *of_app.entry(executor.record.app_uid).or_default() += tasks;
+    }
+    for (app, tasks) in of_app {
+        assert_eq!(world.running.of_app(app), tasks, "the tasks of app {app} are miscounted");
+    }
     let held: usize = world.agents.values().map(|agent| agent.executors.len()).sum();
     assert_eq!(held, world.executors.len(), "an agent holds an executor that is gone");
+}
+
+fn hosts_one_alone(world: &World, executor: &Executor) -> bool {
+    let mut tasks = executor.tasks.iter().filter_map(|id| world.tasks.get(id));
+    tasks.any(|task| task.tries.alone)
 }
 
 fn queue_is_what_waits_at_its_turn(world: &World) {
@@ -82,6 +111,25 @@ fn queue_is_what_waits_at_its_turn(world: &World) {
     assert_eq!(world.waiting.len(), waiting.len(), "a run waits in two places");
 }
 
+/// Reckons when each run expires, from its record and the document of its job.
+fn expiries_are_indexed(world: &World) {
+    let expiries = world.runs.iter().filter_map(|(id, run)| {
+        let record = run.record();
+        let job = world.jobs.get(&record.job).filter(|job| job.uid == record.job_uid)?;
+        let within = Some(job.spec.start_within.duration()).filter(|within| !within.is_zero())?;
+        let scheduled = record.cause == Cause::Schedule;
+        let jitter = job.spec.schedule.as_ref().map(|schedule| schedule.jitter).unwrap_or_default();
+        let since = match scheduled {
+            true => record.planned_until + jitter_offset(jitter, job.uid).duration(),
+            false => record.created_at,
+        };
+        let waits = record.started_at.is_none() && !run.is_stopping();
+        waits.then_some((since + within, *id))
+    });
+    let expiries: BTreeSet<_> = expiries.collect();
+    assert_eq!(world.expiries, expiries, "the index of expiries is wrong");
+}
+
 fn offers_are_indexed(world: &World) {
     let mut offers = 0;
     for (id, agent) in &world.agents {
@@ -96,13 +144,23 @@ fn offers_are_indexed(world: &World) {
         let free = world.offered.amounts(&agent.free()).expect("an offer has numbers");
         assert_eq!(room.free, free, "the room of {id} is not what it offers");
         let executors = agent.executors.iter().filter_map(|id| world.executors.get(id));
-        let usable = executors.filter(|executor| executor.record.state.takes_tasks());
+        let usable = executors.filter(|executor| {
+            executor.record.state.takes_tasks() && !hosts_one_alone(world, executor)
+        });
         let warm: BTreeSet<_> =
             usable.map(|e| (e.record.app_uid.as_uuid().as_u128(), e.record.revision)).collect();
         let indexed: BTreeSet<_> = room.warm.iter().map(|kind| (kind.app, kind.revision)).collect();
         assert_eq!(indexed, warm, "the executors of {id} are others than placement knows");
     }
     assert_eq!(offers, world.offers.len(), "an offer is of no agent");
+}
+
+fn all_hold(rules: &[Rule], agent: &Agent) -> bool {
+    let holds = |rule: &Rule| match rule.constraint().attribute.as_str() {
+        "hostname" => rule.holds(Some(&agent.hostname)),
+        name => rule.holds(agent.attributes.get(name).map(String::as_str)),
+    };
+    rules.iter().all(holds)
 }
 
 /// Reckons with the resources themselves that the first of a line which sleeps does not fit.
@@ -118,13 +176,20 @@ fn what_sleeps_does_not_fit(world: &World) {
         let Some(app) = world.apps.get(&run.record().app) else { continue };
         let revision = (app.uid, run.record().revision.unwrap_or(app.revision));
         let wanted = need.together.unwrap_or(1);
+        let mut waiting = run.pending();
+        let alone = waiting.all(|(_, tries)| tries.is_some_and(|tries| tries.alone));
         let mut fitting = 0;
-        for agent in world.agents.values().filter(|agent| !agent.offers.is_empty()) {
+        let rules: Vec<_> = job.constraints.iter().map(Rule::new).collect();
+        let held =
+            |agent: &Agent| agent.room.is_some_and(|room| world.offered.rooms.get(room).held);
+        let usable =
+            |agent: &&Agent| !agent.offers.is_empty() && all_hold(&rules, agent) && !held(agent);
+        for agent in world.agents.values().filter(usable) {
             let executors = agent.executors.iter().filter_map(|id| world.executors.get(id));
-            let warm = executors.map(|e| &e.record).any(|record| {
-                (record.app_uid, record.revision) == revision && record.state.takes_tasks()
+            let warm = executors.filter(|e| !hosts_one_alone(world, e)).any(|e| {
+                (e.record.app_uid, e.record.revision) == revision && e.record.state.takes_tasks()
             });
-            let overhead = world.revisions.get(&revision).filter(|_| !warm);
+            let overhead = world.revisions.get(&revision).filter(|_| alone || !warm);
             let mut free = match overhead {
                 Some(app) => agent.free().checked_sub(&app.resources),
                 None => Some(agent.free()),
@@ -149,6 +214,22 @@ fn each_job_has_one_started_run(world: &World) {
     for lane in world.lanes.values() {
         let started = lane.iter().filter_map(|id| world.runs.get(id)).filter(|r| r.has_started());
         assert!(started.count() <= 1, "a job overlaps itself");
+    }
+}
+
+fn scheduled_runs_wait_as_the_policy_allows(world: &World) {
+    let mut waiting: BTreeMap<JobUid, usize> = BTreeMap::new();
+    for (_, run) in world.runs.iter() {
+        let record = run.record();
+        if record.cause == Cause::Schedule && record.state == RunState::Pending {
+            *waiting.entry(record.job_uid).or_default() += 1;
+        }
+    }
+    for (name, job) in world.jobs.iter() {
+        // A cap may have been lowered since.
+        let replays = job.spec.misfire.policy == MisfirePolicy::Replay;
+        let waits = waiting.get(&job.uid).copied().unwrap_or(0);
+        assert!(replays || waits <= 1, "{waits} scheduled runs of {name} wait");
     }
 }
 
@@ -185,4 +266,11 @@ fn documents_in_use_are_there(world: &World) {
         let key = (executor.record.app_uid, executor.record.revision);
         assert!(world.revisions.contains(&key), "the revision of executor {id} is gone");
     }
+}
+
+fn uses_of_revisions_are_counted(world: &World) {
+    let mut uses = RevisionUses::default();
+    world.runs.iter().for_each(|(_, run)| uses.run_begins(run.record()));
+    world.executors.iter().for_each(|(_, executor)| uses.executor_begins(&executor.record));
+    assert_eq!(world.revision_uses, uses, "the uses of revisions are others");
 }

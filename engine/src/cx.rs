@@ -36,6 +36,11 @@ impl Cx<'_> {
         self.out.writes.len() + self.world.unwritten() >= limits::COMMIT_RECORDS / 2
     }
 
+    /// How many more runs may wait. Those that do are all that the queue shows.
+    pub(crate) fn room_for_runs(&self) -> usize {
+        self.config.waiting_runs.saturating_sub(self.world.waiting.len())
+    }
+
     pub(crate) fn note(&mut self, note: Note) {
         self.out.notes.push(note);
     }

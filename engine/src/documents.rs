@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use muster_api::{
     JobName, JobUid, RunId, limits,
-    spec::{Fault, JobSpec},
+    spec::{Fault, JobSpec, MisfirePolicy},
     views::RunState,
 };
 
@@ -12,7 +12,7 @@ use crate::{
     apps,
     cx::Cx,
     event::{Accepted, Change, CommandReply, Expect, Rejected},
-    fires,
+    fires, merges,
     records::JobRecord,
     runs, sweeps,
 };
@@ -118,6 +118,9 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     if !cx.world.is_enabled(&record) {
         quiesce(cx, record.uid, false);
     }
+    if record.spec.misfire.policy != MisfirePolicy::Replay {
+        merges::into_one(cx, &record);
+    }
     record
 }
 
@@ -176,6 +179,7 @@ pub(crate) fn remove_job(cx: &mut Cx<'_>, job: &JobRecord) {
     let uid = job.uid;
     fires::unplan(cx, job);
     cx.world.cursors.remove(&uid);
+    cx.world.growing.forget(&uid);
     for run in runs::lane(cx, uid) {
         runs::stop(cx, run, "its job was deleted");
     }

@@ -1,9 +1,11 @@
 //! What the engine wants done.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use muster_api::{
-    AgentId, ExecutorId, OfferId, Resources, RunId, Span, TaskId, step::Write, views::ShardCounts,
+    AgentId, ExecutorId, OfferId, Resources, RunId, Span, TaskId,
+    step::Write,
+    views::{FireOutcome, ShardCounts},
 };
 
 use crate::{
@@ -25,12 +27,57 @@ pub struct Step {
 }
 
 /// What one event led to, in numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Tasks that are launched.
     pub launches: u32,
     /// Shards that are over, by how; those of other states are none.
     pub shards_over: ShardCounts,
+    /// Planned instants that have their outcome now.
+    pub fires: FireCounts,
+    /// Of each scheduled run whose first task is launched: how long after its instant was due, jitter
+    /// included.
+    pub lateness: Vec<Duration>,
+}
+
+/// Planned instants by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FireCounts {
+    /// Their run has launched its first task.
+    pub ran: u64,
+    /// Another run stands for them.
+    pub coalesced: u64,
+    /// They were passed over.
+    pub skipped: u64,
+    /// They were given up because too many waited.
+    pub dropped: u64,
+    /// Ranges of instants that are in none of these numbers, because nobody counted them.
+    pub uncounted_ranges: u64,
+}
+
+impl FireCounts {
+    /// Adds a range of instants without runs of their own; how many, if somebody counted them.
+    pub fn add_range(&mut self, outcome: FireOutcome, count: Option<u64>) {
+        let Some(count) = count else {
+            self.uncounted_ranges += 1;
+            return;
+        };
+        match outcome {
+            FireOutcome::Coalesced => self.coalesced += count,
+            FireOutcome::Skipped => self.skipped += count,
+            FireOutcome::Dropped => self.dropped += count,
+            // A run says these, and no range.
+            FireOutcome::Waiting | FireOutcome::Ran => {}
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.ran += other.ran;
+        self.coalesced += other.coalesced;
+        self.skipped += other.skipped;
+        self.dropped += other.dropped;
+        self.uncounted_ranges += other.uncounted_ranges;
+    }
 }
 
 impl Tally {
@@ -42,6 +89,8 @@ impl Tally {
         over.failed += more.failed;
         over.timed_out += more.timed_out;
         over.cancelled += more.cancelled;
+        self.fires.add(other.fires);
+        self.lateness.extend(other.lateness);
     }
 }
 
@@ -155,13 +204,30 @@ pub enum Note {
         /// How, in words.
         how: String,
     },
-    /// A task that should be dead is alive; it is killed.
+    /// A task that should be dead is alive; it is killed until it ends.
     Zombie {
         /// Which.
         task: TaskId,
     },
     /// A run waits for room: it was tried, and is the first of those that need the same.
     Waits {
+        /// Which.
+        run: RunId,
+    },
+    /// A task of an executor did not end when it had to: nothing is launched there again.
+    ExecutorClosed {
+        /// Which.
+        executor: ExecutorId,
+    },
+    /// A run was overtaken for long and holds hosts for itself and those before it.
+    HostsHeld {
+        /// Which.
+        run: RunId,
+        /// How many hosts.
+        hosts: usize,
+    },
+    /// A run does not hold hosts any more.
+    HostsReleased {
         /// Which.
         run: RunId,
     },

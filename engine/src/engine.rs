@@ -1,23 +1,26 @@
 //! The engine: one event at a time, in one place.
 
+use std::num::NonZeroU32;
+
 use muster_api::{
-    ExecutorId, Mono, Now, RunId, Timestamp,
+    ExecutorId, Mono, Now, RunId, Timestamp, limits,
     spec::AppSpec,
     step::{Records, Write},
 };
 
 use crate::{
-    agents, apps,
+    agents, apps, blocker,
     cx::Cx,
-    documents,
+    deadlines, documents,
     effect::{Effect, Step},
     event::{Command, CommandReply, Event},
     executors, fires, held,
     load::Loader,
-    place, queries,
+    place, queries, reconcile,
     records::{self, InvalidRecord},
-    restore, sweeps, tasks, triggers,
+    reruns, restore, sweeps, tasks, triggers,
     world::{Timer, World},
+    zombies,
 };
 
 /// What the engine is told once.
@@ -26,6 +29,15 @@ pub struct EngineConfig {
     /// Describes an executor to whoever starts it. The bytes mean nothing to the engine: it keeps
     /// them and uses the same ones for as long as the executor lives.
     pub describe_executor: fn(ExecutorId, &AppSpec) -> Vec<u8>,
+    /// How many runs may wait, of all jobs: [`limits::WAITING_RUNS`], but for tests.
+    pub waiting_runs: usize,
+}
+
+impl EngineConfig {
+    /// What is usual beside a description of executors.
+    pub const fn new(describe_executor: fn(ExecutorId, &AppSpec) -> Vec<u8>) -> Self {
+        Self { describe_executor, waiting_runs: limits::WAITING_RUNS }
+    }
 }
 
 /// When the engine wants to be woken by [`Event::Tick`].
@@ -133,6 +145,7 @@ impl Engine {
         handle(&mut cx, event);
         serve_timers(&mut cx);
         fires::fire_due(&mut cx);
+        deadlines::expire_due(&mut cx);
         // Events have agents and users behind them that wait; jobs can follow their app between.
         if is_tick {
             sweeps::go_on(&mut cx);
@@ -171,8 +184,11 @@ impl Engine {
     /// When something is to be done next.
     pub fn next_wakeup(&self) -> Wakeup {
         let held = self.world.held().is_some();
-        let first = self.world.fires_by_time.first_key_value().filter(|_| !held);
-        let wall = first.map(|((at, _), _)| *at);
+        let full = self.world.waiting.len() >= self.config.waiting_runs;
+        let fire = self.world.fires_by_time.first_key_value().filter(|_| !full);
+        let fire = fire.map(|((at, _), _)| *at);
+        let expiry = self.world.expiries.first().map(|(at, _)| *at);
+        let wall = [fire, expiry].into_iter().flatten().min().filter(|_| !held);
         let mono = if self.world.can_place() || !self.world.sweeping.is_empty() {
             Some(Mono::default())
         } else {
@@ -184,6 +200,11 @@ impl Engine {
     /// Since when this restored store is held, if it is.
     pub fn held(&self) -> Option<Timestamp> {
         self.world.held()
+    }
+
+    /// How many tasks may run at one time, of all apps; none is no bound.
+    pub fn limit_tasks(&mut self, most: Option<NonZeroU32>) {
+        self.world.limit_tasks(most);
     }
 
     /// Panics if something that must always hold does not.
@@ -258,7 +279,14 @@ fn handle(cx: &mut Cx<'_>, event: Event) {
             let answer = queries::answer(cx, query);
             cx.effect(Effect::Answer { request, answer });
         }
-        Event::Subscribed | Event::Unsubscribed => agents::forget_offers(cx),
+        Event::Subscribed => {
+            agents::forget_offers(cx);
+            reconcile::subscribed(cx);
+        }
+        Event::Unsubscribed => {
+            agents::forget_offers(cx);
+            reconcile::unsubscribed(cx);
+        }
         Event::Offers(offers) => agents::offers(cx, offers),
         Event::Rescinded(offer) => agents::rescinded(cx, &offer),
         Event::Task(update) => tasks::update(cx, &update),
@@ -266,6 +294,7 @@ fn handle(cx: &mut Cx<'_>, event: Event) {
         Event::AgentRegistered(news) => agents::registered(cx, news),
         Event::AgentSilent { agent, since } => agents::silent(cx, &agent, since),
         Event::AgentHeard(agent) => agents::heard(cx, &agent),
+        Event::AgentGone(agent) => agents::gone(cx, &agent),
         Event::Tick => {}
     }
 }
@@ -285,8 +314,13 @@ fn serve(cx: &mut Cx<'_>, command: Command) -> CommandReply {
         Command::Trigger { job, request, idempotency_key } => {
             triggers::trigger(cx, &job, request, idempotency_key)
         }
+        Command::Rerun { former, request, idempotency_key } => {
+            reruns::rerun(cx, &former, request, idempotency_key)
+        }
         Command::Cancel { run } => triggers::cancel(cx, run),
         Command::Resume { replay } => held::resume(cx, replay),
+        Command::Reconcile => reconcile::request(cx),
+        Command::MarkAgentGone { .. } => agents::not_ours(),
     }
 }
 
@@ -308,9 +342,13 @@ fn serve_timer(cx: &mut Cx<'_>, timer: Timer) {
         Timer::Launching(task) => tasks::check_launching(cx, task),
         Timer::Overdue(task) => tasks::check_overdue(cx, task),
         Timer::KillAgain(task) => tasks::kill_again(cx, task),
+        Timer::KillZombie(task) => zombies::kill_again(cx, task),
         Timer::Idle(executor) => executors::check_idle(cx, executor),
         Timer::ShutdownAgain(executor) => executors::shutdown_again(cx, executor),
         Timer::Fence(executor) => agents::check_lease(cx, executor),
+        Timer::RunTimeout(run) => deadlines::check_end(cx, run),
+        Timer::Reconcile => reconcile::go_on(cx),
+        Timer::Blocker => blocker::check(cx),
         Timer::Settled => cx.world.settling = false,
     }
 }

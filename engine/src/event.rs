@@ -1,13 +1,15 @@
 //! What reaches the engine.
 
+use std::collections::BTreeMap;
+
 use muster_api::{
     AgentId, AppName, ExecutorId, JobName, Mono, OfferId, Resources, RunId, TaskId, Timestamp,
     spec::{AppSpec, Fault, JobSpec},
     task::TaskReport,
-    views::{AppView, JobView, RunView, TriggerRequest},
+    views::{AgentView, AppView, JobView, RerunRequest, RunView, TriggerRequest},
 };
 
-use crate::query::Query;
+use crate::{query::Query, records::RunRecord};
 
 /// Names a request of a user, so that its answer finds the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +56,8 @@ pub enum Event {
     },
     /// A silent agent is heard again.
     AgentHeard(AgentId),
+    /// An operator says that an agent will never come back: nothing lives there.
+    AgentGone(AgentId),
     /// Time has passed: do what is due.
     Tick,
 }
@@ -67,6 +71,8 @@ pub struct Offer {
     pub agent: AgentId,
     /// The agent's host name.
     pub hostname: String,
+    /// What else is known of its host.
+    pub attributes: BTreeMap<String, String>,
     /// What is free.
     pub resources: Resources,
 }
@@ -78,6 +84,10 @@ pub struct AgentRegistered {
     pub agent: AgentId,
     /// Its host name.
     pub hostname: String,
+    /// What else is known of its host.
+    pub attributes: BTreeMap<String, String>,
+    /// All that it has.
+    pub resources: Resources,
     /// Its host has booted since it registered before: nothing of then can live.
     pub rebooted: bool,
     /// Our tasks that it knows; none other of ours lives there.
@@ -115,6 +125,11 @@ pub enum Signal {
     Running,
     /// It is being killed.
     Killing,
+    /// It was asked to end and does not, so that its executor will end with all that is in it.
+    Stuck {
+        /// For it has reached its time-out.
+        timed_out: bool,
+    },
     /// Its code ended well.
     Finished,
     /// Its code ended badly.
@@ -127,8 +142,12 @@ pub enum Signal {
     Killed,
     /// It never started.
     NeverStarted,
-    /// It is dead, with its executor or its host.
+    /// It is dead, with its host or by somebody's doing.
     Died,
+    /// It is dead with its executor, which nobody has ended: it may have been its own doing.
+    DiedWithExecutor,
+    /// It is dead with its executor, in which another task did not end when it had to.
+    Neighbour,
     /// It is dead, by the end of its lease.
     Fenced,
     /// Nobody can say whether it lives.
@@ -196,6 +215,15 @@ pub enum Command {
         /// A trigger with the same key within 24 h is the same trigger.
         idempotency_key: Option<String>,
     },
+    /// Start a run once more that is over.
+    Rerun {
+        /// That run, as it is stored: the engine knows only those that go on.
+        former: Box<RunRecord>,
+        /// How.
+        request: RerunRequest,
+        /// A rerun with the same key within 24 h is the same rerun.
+        idempotency_key: Option<String>,
+    },
     /// End a run.
     Cancel {
         /// Which.
@@ -206,6 +234,13 @@ pub enum Command {
         /// Whether what was due while it was held is made good by the misfire rule. Otherwise it is
         /// passed over.
         replay: bool,
+    },
+    /// Ask the master for the truth about every task.
+    Reconcile,
+    /// Say that an agent will never come back (carried out by the master).
+    MarkAgentGone {
+        /// Which.
+        agent: AgentId,
     },
 }
 
@@ -236,6 +271,13 @@ pub enum Accepted {
     Run(Box<RunView>),
     /// What was held goes on.
     Resumed,
+    /// The master is asked for the truth.
+    Reconciling {
+        /// About how many tasks.
+        tasks: u64,
+    },
+    /// The agent as it is now.
+    Agent(Box<AgentView>),
 }
 
 /// What a PUT did.
@@ -255,7 +297,7 @@ pub enum Rejected {
     /// There is no such thing (404).
     #[error("there is no {kind} `{name}`")]
     NotFound {
-        /// `app`, `job` or `run`.
+        /// `app`, `job`, `run` or `agent`.
         kind: &'static str,
         /// Its name.
         name: String,
@@ -283,6 +325,12 @@ pub enum Rejected {
     TooManyWaiting {
         /// The job.
         job: JobName,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// Too many runs of all jobs wait (503).
+    #[error("{waiting} runs wait, which is all that may; try again when some have started")]
+    QueueFull {
         /// How many wait.
         waiting: usize,
     },

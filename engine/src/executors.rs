@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use muster_api::{
-    AppName, AppUid, ExecutorId, TaskId, limits,
+    ExecutorId, TaskId, limits,
     spec::{AppSpec, Lease},
 };
 
 use crate::{
+    blocker,
     cx::Cx,
     effect::{Effect, Note},
     records::ExecutorState,
+    revisions,
     task::Task,
     world::{Executor, Timer},
 };
@@ -33,10 +35,23 @@ pub(crate) fn task_left(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
     }
     let Some(executor) = cx.world.executors.memory(&task.executor) else { return };
     executor.tasks.remove(&id);
-    match (executor.tasks.is_empty(), executor.record.state) {
-        (true, ExecutorState::Gone) => forget(cx, task.executor),
-        (true, _) => watch_idle(cx, task.executor),
+    let (app, left, state) = (executor.record.app_uid, executor.tasks.len(), executor.record.state);
+    cx.world.task_ends(app);
+    let executor = cx.world.executors.get(&task.executor);
+    let in_the_way =
+        executor.is_some_and(|executor| blocker::is_in_the_way(cx.world, &executor.record));
+    match (left == 0, state) {
         (false, _) => {}
+        (true, ExecutorState::Gone) => forget(cx, task.executor),
+        (true, ExecutorState::Closed) => stop(cx, task.executor),
+        // Its room is for the next one that needs an executor of its own.
+        (true, ExecutorState::Starting | ExecutorState::Alive) if task.tries.alone => {
+            stop(cx, task.executor);
+        }
+        (true, ExecutorState::Starting | ExecutorState::Alive) if in_the_way => {
+            stop(cx, task.executor);
+        }
+        (true, _) => watch_idle(cx, task.executor),
     }
 }
 
@@ -73,6 +88,26 @@ pub(crate) fn doubt(cx: &mut Cx<'_>, id: ExecutorId) {
     if cx.world.executors.get(&id).is_some_and(unproved) {
         stop(cx, id);
     }
+}
+
+/// A task there does not end: nothing is launched there again. The tasks that are there may go on;
+/// the executor gives itself up, or is ended by its agent, or else with its last task.
+pub(crate) fn close(cx: &mut Cx<'_>, id: ExecutorId) {
+    let open = |executor: &Executor| executor.record.state.takes_tasks();
+    if cx.world.executors.get(&id).is_some_and(open)
+        && let Some(executor) = cx.world.executors.change(&id)
+    {
+        executor.record.state = ExecutorState::Closed;
+        let agent = executor.record.agent.clone();
+        cx.world.executors_changed(&agent);
+        cx.note(Note::ExecutorClosed { executor: id });
+    }
+}
+
+/// Whether an executor is known to be gone.
+pub(crate) fn is_gone(cx: &Cx<'_>, id: ExecutorId) -> bool {
+    let executor = cx.world.executors.get(&id);
+    executor.is_none_or(|executor| executor.record.state == ExecutorState::Gone)
 }
 
 /// Tells an executor to end, now and again until it is gone.
@@ -123,7 +158,8 @@ fn forget(cx: &mut Cx<'_>, id: ExecutorId) {
         }
         cx.world.executors_changed(&executor.record.agent);
         let record = &executor.record;
-        forget_revision(cx, &record.app, record.app_uid, record.revision);
+        cx.world.revision_uses.executor_ends(record);
+        revisions::forget_unused(cx, &record.app, record.app_uid, record.revision);
     }
 }
 
@@ -135,19 +171,4 @@ pub(crate) fn lease_of(cx: &Cx<'_>, id: ExecutorId) -> Lease {
 fn app_of<'a>(cx: &'a Cx<'_>, id: ExecutorId) -> Option<&'a AppSpec> {
     let record = &cx.world.executors.get(&id)?.record;
     Some(cx.world.revisions.get(&(record.app_uid, record.revision))?)
-}
-
-/// Forgets a revision of an app that is not its newest one, once nothing uses it.
-pub(crate) fn forget_revision(cx: &mut Cx<'_>, app: &AppName, uid: AppUid, revision: u64) {
-    let newest = cx.world.apps.get(app);
-    if newest.is_some_and(|app| app.uid == uid && app.revision == revision) {
-        return;
-    }
-    let mut executors = cx.world.executors.iter().map(|(_, executor)| &executor.record);
-    let by_executor = executors.any(|other| (other.app_uid, other.revision) == (uid, revision));
-    let mut runs = cx.world.runs.iter().map(|(_, run)| run.record());
-    let by_run = runs.any(|run| run.app == *app && run.revision == Some(revision));
-    if !by_executor && !by_run {
-        cx.world.revisions.remove(&(uid, revision));
-    }
 }

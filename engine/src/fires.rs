@@ -1,7 +1,8 @@
 //! Schedules: which planned instants are due, and what becomes of them (SEMANTICS 4).
 //!
-//! The policy here is `coalesce`: at most one scheduled run of a job waits, and later instants are
-//! merged into it; after a downtime one run stands for all instants within the grace.
+//! Each job has a cursor: up to it every instant has its outcome. To settle instants is to move the
+//! cursor over them, first over those that may not run any more (a restored store, the grace of the
+//! misfire rule), then over the others as [`misfire`] says.
 //!
 //! An instant is its nominal time. It is due later by the jitter of its job, and that is all that
 //! jitter does: cursors, runs and ledger know nominal times only.
@@ -9,16 +10,19 @@
 use std::time::Duration;
 
 use muster_api::{
-    JobName, RunId, Span, Timestamp, limits,
+    JobName, JobUid, Span, Timestamp, limits,
     schedule::{Schedule, jitter_offset},
-    views::{Cause, FireOutcome, RunState},
+    spec::JobSpec,
+    views::{Cause, FireOutcome},
 };
 
 use crate::{
     cx::Cx,
-    effect::Note,
     held,
-    records::{self, CursorRecord, FireRangeRecord, JobRecord},
+    ledger::{self, Planned},
+    merges,
+    misfire::{self, Fate, Instants, Standing, Why},
+    records::{CursorRecord, JobRecord},
     runs::{self, NewRun},
     sweeps,
 };
@@ -29,16 +33,24 @@ const JOBS_PER_STEP: usize = 200;
 /// Instants that all jobs of one step together look at, and a job more at most.
 const INSTANTS_OF_ALL_JOBS: usize = 10 * limits::INSTANTS_PER_STEP;
 
+/// Runs of one job that are made at a time, so that a commit stays bounded; there may be as many due
+/// as its misfire cap allows, and the others are due at once again.
+const RUNS_AT_A_TIME: usize = 100;
+
 /// What makes an inclusive bound out of an exclusive one.
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// Fires what is due.
+/// Fires what is due, as long as there is room for runs: where so many wait that there is none,
+/// cursors stay, so that nothing is lost, and the job goes on when there is.
 pub(crate) fn fire_due(cx: &mut Cx<'_>) {
     if cx.world.held().is_some() {
         return;
     }
     let mut looked_at = 0;
     for _ in 0..JOBS_PER_STEP {
+        if cx.room_for_runs() == 0 {
+            return;
+        }
         let first = cx.world.fires_by_time.first_key_value();
         let due = first.filter(|((at, _), _)| *at <= cx.now.wall);
         let Some(name) = due.map(|(_, name)| name.clone()) else { break };
@@ -50,7 +62,8 @@ pub(crate) fn fire_due(cx: &mut Cx<'_>) {
     held::forget_resumed(cx);
 }
 
-/// Gives every instant of a job that is due its outcome; says how many it looked at.
+/// Gives the instants of a job that are due their outcome, as many as there is room for; says how
+/// many it looked at.
 fn fire(cx: &mut Cx<'_>, name: &JobName) -> usize {
     // Its app may have been disabled a moment ago.
     sweeps::catch_up(cx, name);
@@ -61,8 +74,10 @@ fn fire(cx: &mut Cx<'_>, name: &JobName) -> usize {
     }
     let Some(schedule) = compile(&job) else { return 0 };
     let until = cx.now.wall.before(offset(&job));
-    let looked_at = settle(cx, &job, &schedule, until);
-    set_cursor(cx, &job, Some(&schedule), until);
+    let room = cx.room_for_runs().min(RUNS_AT_A_TIME);
+    let planned = Planned { job: &job, schedule: &schedule };
+    let (settled, looked_at) = settle(cx, planned, until, room);
+    set_cursor(cx, &job, Some(&schedule), settled);
     looked_at
 }
 
@@ -79,133 +94,106 @@ pub(crate) fn due(job: &JobRecord, instant: Timestamp) -> Timestamp {
 
 /// By how much later than planned a job fires.
 pub(crate) fn offset(job: &JobRecord) -> Duration {
-    let jitter = job.spec.schedule.as_ref().map_or(Span::ZERO, |schedule| schedule.jitter);
-    jitter_offset(jitter, job.uid).duration()
+    offset_of(&job.spec, job.uid)
 }
 
-/// Gives the instants of a job up to `until` their outcome. While the store is held nothing may
-/// fire, so that all of them are skipped.
+/// The same of a version of a job.
+pub(crate) fn offset_of(spec: &JobSpec, uid: JobUid) -> Duration {
+    let jitter = spec.schedule.as_ref().map_or(Span::ZERO, |schedule| schedule.jitter);
+    jitter_offset(jitter, uid).duration()
+}
+
+/// Gives the instants of a job up to `until` their outcome, with at most so many new runs; says up
+/// to where they have one now, and how many it looked at. While the store is held nothing may fire,
+/// so that all of them are skipped.
 ///
 /// What is stored as the next instant is not asked: what counts is the schedule, from the cursor on.
-fn settle(cx: &mut Cx<'_>, job: &JobRecord, schedule: &Schedule, until: Timestamp) -> usize {
-    let Some(cursor) = cx.world.cursors.get(&job.uid) else { return 0 };
+fn settle(
+    cx: &mut Cx<'_>,
+    planned: Planned<'_>,
+    until: Timestamp,
+    room: usize,
+) -> (Timestamp, usize) {
+    let job = planned.job;
+    let Some(cursor) = cx.world.cursors.get(&job.uid) else { return (until, 0) };
     let settled = cursor.settled;
-    let skipped = held::skip_until(cx, job).map_or(settled, |skipped| skipped.min(until));
-    let from = pass_over(cx, job, schedule, (settled, skipped), "restored");
-    let aged = until.before(job.spec.misfire.grace.duration()).before(MILLISECOND);
-    let from = pass_over(cx, job, schedule, (from, aged), "older than the misfire grace of 7d");
+    let restored = held::skip_until(cx, job).map_or(settled, |skipped| skipped.min(until));
+    let (from, of_before) = pass_over(cx, planned, (settled, restored), Why::Restored);
+    let misfire = &job.spec.misfire;
+    let too_old = until.before(misfire.grace.duration()).before(MILLISECOND);
+    let (from, old) = pass_over(cx, planned, (from, too_old), Why::TooOld(misfire.grace));
 
-    let due = schedule.between(from, until, limits::INSTANTS_PER_STEP + 1);
-    let Some(last) = due.last().copied() else { return 0 };
-    let all = due.len() <= limits::INSTANTS_PER_STEP;
-    let first = if all { Some(due[0]) } else { schedule.next_after(from) };
-    let (first, count) = (first.unwrap_or(last), all.then_some(due.len() as u64));
-    run_once(cx, job, schedule, (first, last), count);
-    if count != Some(1) {
-        cx.note(Note::FiresMissed { job: job.spec.name.clone(), count: count.map(|n| n - 1) });
+    let standing = standing(cx, job, room);
+    let (fates, settled) = misfire::fates(misfire, planned.schedule, (from, until), &standing);
+    let mut looked_at = of_before + old;
+    for fate in fates {
+        looked_at += come_true(cx, planned, fate);
     }
-    due.len()
+    (settled, looked_at)
 }
 
-/// Skips the instants after the first bound and up to the second one, as one range; says up to
-/// where all is settled then.
+/// Skips the instants after the first bound and up to the second one; says up to where all is
+/// settled then, and how many it looked at.
 fn pass_over(
     cx: &mut Cx<'_>,
-    job: &JobRecord,
-    schedule: &Schedule,
+    planned: Planned<'_>,
     (from, until): (Timestamp, Timestamp),
-    reason: &str,
-) -> Timestamp {
+    why: Why,
+) -> (Timestamp, usize) {
     if until <= from {
-        return from;
+        return (from, 0);
     }
-    if let Some(first) = schedule.next_after(from).filter(|first| *first <= until) {
-        let last = schedule.previous(until + MILLISECOND).unwrap_or(first);
-        ledger(cx, job, (first, last), FireOutcome::Skipped, reason, None);
-        cx.note(Note::FiresMissed { job: job.spec.name.clone(), count: None });
-    }
-    until
+    let skipped = Instants::of(planned.schedule, (from, until));
+    let skipped = skipped.map(|instants| Fate::Pass(instants, FireOutcome::Skipped, why));
+    (until, skipped.map_or(0, |fate| come_true(cx, planned, fate)))
 }
 
-/// Lets one run stand for instants: the one that waits already, or a new one.
-fn run_once(
-    cx: &mut Cx<'_>,
-    job: &JobRecord,
-    schedule: &Schedule,
-    (first, last): (Timestamp, Timestamp),
-    count: Option<u64>,
-) {
-    if let Some(run) = waiting_run(cx, job) {
-        let first = merge(cx, (job, schedule), run, (first, last), count);
-        let reason = "merged into the run that waits";
-        return ledger(cx, job, (first, last), FireOutcome::Coalesced, reason, Some(run));
+fn standing(cx: &Cx<'_>, job: &JobRecord, room: usize) -> Standing {
+    let mut waiting = merges::waiting(cx, &job.uid);
+    let first = waiting.next();
+    let waits = usize::from(first.is_some()) + waiting.count();
+    Standing { former: cx.world.at_turn(&job.uid), waiting: first, waits, room }
+}
+
+/// Lets instants have their outcome; says how many it looked at.
+fn come_true(cx: &mut Cx<'_>, planned: Planned<'_>, fate: Fate) -> usize {
+    match fate {
+        Fate::Run(instants) => {
+            let new = NewRun {
+                cause: Cause::Schedule,
+                rerun_of: None,
+                planned_at: instants.first,
+                planned_until: instants.last,
+                fires: instants.count,
+                parameter: None,
+                only: None,
+            };
+            let run = runs::create(cx, planned.job, new);
+            if let Some(rest) = instants.rest(planned.schedule) {
+                let outcome = FireOutcome::Coalesced;
+                ledger::write(cx, planned, rest, outcome, Why::Missed, Some(run));
+            }
+            instants.looked_at()
+        }
+        Fate::Merge(instants, run) => {
+            merges::into_run(cx, planned, instants, run);
+            instants.looked_at()
+        }
+        Fate::Pass(instants, outcome, why) => {
+            ledger::write(cx, planned, instants, outcome, why, None);
+            instants.looked_at()
+        }
     }
-    let new = NewRun {
-        cause: Cause::Schedule,
-        planned_at: first,
-        planned_until: last,
-        fires: count,
-        parameter: None,
-        only: None,
-    };
-    let run = runs::create(cx, job, new);
-    if let Some(second) = schedule.next_after(first).filter(|second| *second <= last) {
-        let reason = "merged into one run after they were missed";
-        ledger(cx, job, (second, last), FireOutcome::Coalesced, reason, Some(run));
-    }
-}
-
-/// The scheduled run of a job that waits and has launched nothing.
-fn waiting_run(cx: &Cx<'_>, job: &JobRecord) -> Option<RunId> {
-    cx.world.lanes.get(&job.uid)?.iter().copied().find(|id| {
-        cx.world.runs.get(id).is_some_and(|run| {
-            run.record().cause == Cause::Schedule && run.record().state == RunState::Pending
-        })
-    })
-}
-
-/// Merges instants into a run; says where the range of all that were merged into it in a row
-/// begins. Under one version of its job that is one record, which grows.
-fn merge(
-    cx: &mut Cx<'_>,
-    (job, schedule): (&JobRecord, &Schedule),
-    id: RunId,
-    (first, last): (Timestamp, Timestamp),
-    count: Option<u64>,
-) -> Timestamp {
-    let Some(run) = cx.world.runs.change(&id) else { return first };
-    // Where the wall clock was set far forward, what was passed over lies between.
-    let goes_on = schedule.next_after(run.record().planned_until) == Some(first);
-    let before = run.merged.filter(|(_, version)| goes_on && *version == job.version);
-    let record = run.record_mut();
-    record.planned_until = last;
-    record.fires = record.fires.zip(count).map(|(had, more)| had + more);
-    let (first, _) = *run.merged.insert(before.unwrap_or((first, job.version)));
-    first
-}
-
-fn ledger(
-    cx: &mut Cx<'_>,
-    job: &JobRecord,
-    (first, last): (Timestamp, Timestamp),
-    outcome: FireOutcome,
-    reason: &str,
-    run: Option<RunId>,
-) {
-    let Some(schedule) = job.spec.schedule.clone() else { return };
-    let (anchor, at, reason) = (job.created_at, cx.now.wall, reason.to_owned());
-    let range = FireRangeRecord { first, last, outcome, reason, run, at, schedule, anchor };
-    cx.history(records::fire_key(&job.uid, first), &range);
 }
 
 /// Before a job is planned anew: what came up to `at` under its present schedule is settled under
-/// that one, due or not, and then it fires no more.
+/// that one, due or not and with room or not, and then it fires no more.
 pub(crate) fn close(cx: &mut Cx<'_>, job: &JobRecord, at: Timestamp) {
     let planned = cx.world.cursors.get(&job.uid).and_then(|cursor| cursor.next);
     if planned.is_some_and(|next| next <= at)
         && let Some(schedule) = compile(job)
     {
-        settle(cx, job, &schedule, at);
+        settle(cx, Planned { job, schedule: &schedule }, at, usize::MAX);
     }
     unplan(cx, job);
     set_cursor(cx, job, None, at);

@@ -9,6 +9,7 @@ use muster_api::{ExecutorId, TaskId, Timestamp, limits};
 
 use crate::{
     cx::Cx,
+    deadlines,
     effect::Effect,
     event::{Accepted, CommandReply, Rejected},
     executors, fires,
@@ -55,7 +56,7 @@ fn release(cx: &mut Cx<'_>) {
         cx.world.tasks.iter().filter(|(_, task)| killing(task.phase)).map(|(id, _)| *id).collect();
     for id in ending {
         if let Some(task) = cx.world.tasks.memory(&id) {
-            task.kills = 0;
+            (task.kills, task.told_at) = (0, None);
         }
         tasks::kill_again(cx, id);
     }
@@ -63,6 +64,7 @@ fn release(cx: &mut Cx<'_>) {
     for id in executors {
         executors::shutdown_again(cx, id);
     }
+    deadlines::check_held(cx);
     for (executor, agent) in std::mem::take(&mut cx.world.strangers) {
         cx.effect(Effect::Shutdown { executor, agent });
     }

@@ -23,6 +23,11 @@ impl Items {
         self.0.iter().map(|(first, last)| last - first + 1).sum()
     }
 
+    /// The ranges in order, each with its first and last item.
+    pub fn ranges(&self) -> &[(u32, u32)] {
+        &self.0
+    }
+
     /// The items in order.
     pub fn iter(&self) -> impl Iterator<Item = u32> {
         self.0.iter().flat_map(|(first, last)| *first..=*last)

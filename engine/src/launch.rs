@@ -11,8 +11,11 @@ use muster_api::{
 
 use crate::{
     cx::Cx,
+    deadlines,
     effect::TaskLaunch,
+    ledger,
     place::{Batches, Shards},
+    placement::Chosen,
     records::{ExecutorRecord, ExecutorState, Tries},
     run::Shard,
     task::{Phase, Task},
@@ -26,8 +29,11 @@ pub(crate) fn launch(
     shards: &Shards,
     item: u32,
     agent: &AgentId,
+    chosen: Chosen,
 ) {
-    let (executor, info, executor_is_new) = executor_for(cx, shards, agent);
+    let waits = cx.world.runs.get(&shards.run).and_then(|run| run.shard(item));
+    let alone = matches!(&waits, Some(Shard::Pending(tries)) if tries.alone);
+    let (executor, info, executor_is_new) = executor_for(cx, shards, agent, alone);
     let epoch = cx.world.next_epoch(cx.now);
     let id = TaskId::from_uuid(cx.world.ids.uuid(cx.now.wall));
     let Some(run) = cx.world.runs.change(&shards.run) else { return };
@@ -38,13 +44,19 @@ pub(crate) fn launch(
     tries.attempt += 1;
     tries.reason = None;
     let record = run.record_mut();
-    if record.started_at.is_none() {
+    let begins = record.started_at.is_none();
+    if begins {
         record.started_at = Some(cx.now.wall);
         record.state = RunState::Running;
     }
     record.version = Some(shards.job_version);
     record.revision = Some(shards.revision);
     run.set(item, Shard::Live { task: id, state: ShardState::Launching });
+    if begins {
+        cx.world.revision_uses.run_begins(run.record());
+        ledger::has_run(cx, shards.run, &shards.job);
+        deadlines::watch_end(cx, shards.run);
+    }
     let payload = payload(cx, shards, item, id, epoch, tries.attempt);
 
     let launching_until = cx.now.mono + limits::LAUNCHING_MAX;
@@ -64,8 +76,11 @@ pub(crate) fn launch(
         launching_until,
         overdue_at: None,
         kills: 0,
+        told_at: None,
+        chosen: Some(chosen),
     };
     cx.world.tasks.insert(id, task);
+    cx.world.running.begins(shards.app_uid);
     cx.world.wake_at(launching_until, Timer::Launching(id));
     batches.entry(agent.clone()).or_default().push(TaskLaunch {
         task: id,
@@ -82,27 +97,28 @@ pub(crate) fn launch(
     }
 }
 
-/// The executor of that app revision on that agent, or a new one.
+/// The executor of that app revision on that agent, or a new one; always a new one for a task that
+/// is to be alone.
 fn executor_for(
     cx: &mut Cx<'_>,
     shards: &Shards,
     agent: &AgentId,
+    alone: bool,
 ) -> (ExecutorId, Arc<[u8]>, bool) {
-    let entry = cx.world.agents.entry(agent.clone()).or_default();
-    let executors = &cx.world.executors;
-    let usable = |executor: &Executor| {
+    let usable = |executor: &&Executor| {
         (executor.record.app_uid, executor.record.revision) == (shards.app_uid, shards.revision)
-            && executor.record.state.takes_tasks()
+            && cx.world.takes_more(executor)
     };
-    let found = entry.executors.iter().find_map(|id| {
-        let executor = executors.get(id).filter(|executor| usable(executor))?;
+    let living = cx.world.agents.get(agent).filter(|_| !alone);
+    let found = living.into_iter().flat_map(|agent| &agent.executors).find_map(|id| {
+        let executor = cx.world.executors.get(id).filter(usable)?;
         Some((*id, executor.record.info.clone()))
     });
     if let Some((id, info)) = found {
         return (id, info, false);
     }
     let id = ExecutorId::from_uuid(cx.world.ids.uuid(cx.now.wall));
-    entry.executors.insert(id);
+    cx.world.agents.entry(agent.clone()).or_default().executors.insert(id);
     let info: Arc<[u8]> = (cx.config.describe_executor)(id, &shards.app).into();
     let record = ExecutorRecord {
         app: shards.app.name.clone(),
@@ -112,6 +128,7 @@ fn executor_for(
         state: ExecutorState::Starting,
         info: info.clone(),
     };
+    cx.world.revision_uses.executor_begins(&record);
     cx.world.executors.insert(id, Executor::new(record));
     (id, info, true)
 }

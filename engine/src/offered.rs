@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::{AgentId, OfferId, Resources};
+use muster_api::{AgentId, OfferId, Resources, spec::HOSTNAME};
 
 use crate::{
+    demands::Demands,
     event::Offer,
     place,
     placement::{Amounts, Kind, Room, Rooms},
-    world::World,
+    world::{Agent, World},
 };
 
 /// The rooms of all agents, and what their numbers stand for.
@@ -18,8 +19,32 @@ pub(crate) struct Offered {
     pub(crate) rooms: Rooms,
     /// The agent of each room.
     agents: Vec<AgentId>,
-    hosts: BTreeMap<String, u32>,
+    /// What waiting runs ask of hosts.
+    pub(crate) demands: Demands,
+    attributes: Names,
+    values: Names,
     dimensions: Dimensions,
+}
+
+/// Numbers for names, from 1.
+#[derive(Debug, Default)]
+struct Names(BTreeMap<String, u32>);
+
+impl Names {
+    /// The number of a name; zero if it has none.
+    fn get(&self, name: &str) -> u32 {
+        self.0.get(name).copied().unwrap_or(0)
+    }
+
+    /// The number of a name, which it gets if it has none.
+    fn learn(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.0.get(name) {
+            return *number;
+        }
+        let next = u32::try_from(self.0.len() + 1).expect("hosts are far fewer than 2^32");
+        self.0.insert(name.to_owned(), next);
+        next
+    }
 }
 
 impl Offered {
@@ -28,14 +53,22 @@ impl Offered {
         &self.agents[room as usize]
     }
 
-    /// The number of a host.
-    pub(crate) fn host(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.hosts.get(name) {
-            return *number;
-        }
-        let next = u32::try_from(self.hosts.len()).expect("hosts are far fewer than 2^32");
-        self.hosts.insert(name.to_owned(), next);
-        next
+    /// The number of an attribute; zero if no host ever had it.
+    pub(crate) fn attribute(&self, name: &str) -> u32 {
+        self.attributes.get(name)
+    }
+
+    /// The number of a value of an attribute; zero if no host ever had it.
+    pub(crate) fn value(&self, text: &str) -> u32 {
+        self.values.get(text)
+    }
+
+    /// What a host is like, in numbers.
+    fn attributes_of(&mut self, agent: &Agent) -> BTreeMap<u32, u32> {
+        let declared = agent.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        // Whatever it declares, its host name is its host name.
+        let all = declared.chain([(HOSTNAME, agent.hostname.as_str())]);
+        all.map(|(name, value)| (self.attributes.learn(name), self.values.learn(value))).collect()
     }
 
     /// Resources in numbers; none when an agent never had one of them, for then nobody has enough.
@@ -107,8 +140,8 @@ impl World {
     pub(crate) fn add_offer(&mut self, offer: Offer) -> usize {
         let new_resources = self.offered.dimensions.learn(&offer.resources);
         self.offers.insert(offer.id.clone(), offer.agent.clone());
+        self.describe_agent(&offer.agent, offer.hostname, offer.attributes);
         let agent = self.agents.entry(offer.agent.clone()).or_default();
-        agent.hostname = offer.hostname;
         agent.offers.insert(offer.id, offer.resources);
         let offers = agent.offers.len();
         self.offers_changed(&offer.agent);
@@ -116,6 +149,25 @@ impl World {
             self.line_up_stranded();
         }
         offers
+    }
+
+    /// Takes in what an agent is like. With other attributes others may be allowed there.
+    pub(crate) fn describe_agent(
+        &mut self,
+        id: &AgentId,
+        hostname: String,
+        attributes: BTreeMap<String, String>,
+    ) {
+        let agent = self.agents.entry(id.clone()).or_default();
+        if (&agent.hostname, &agent.attributes) == (&hostname, &attributes) {
+            return;
+        }
+        (agent.hostname, agent.attributes) = (hostname, attributes);
+        if let Some(room) = agent.room {
+            let allowed_by = self.offered.demands.that_allow(agent);
+            let attributes = self.offered.attributes_of(agent);
+            self.offered.rooms.set_attributes(room, attributes, allowed_by);
+        }
     }
 
     /// Forgets an offer.
@@ -151,13 +203,15 @@ impl World {
     /// Makes the room of an agent what its offers say.
     fn offers_changed(&mut self, id: &AgentId) {
         let Some(agent) = self.agents.get(id) else { return };
-        let host = self.offered.host(&agent.hostname);
         let free = self.offered.dimensions.sum(agent.offers.values());
         match agent.room {
-            Some(room) => self.offered.rooms.set_free(room, free, host),
+            Some(room) => self.offered.rooms.set_free(room, free),
             None => {
+                let allowed_by = self.offered.demands.that_allow(agent);
+                let attributes = self.offered.attributes_of(agent);
                 let warm = self.kinds_of(id).collect();
-                let room = self.offered.rooms.add(Room { free, host, warm });
+                let room = Room { free, attributes, allowed_by, held: false, warm };
+                let room = self.offered.rooms.add(room);
                 self.offered.agents.push(id.clone());
                 if let Some(agent) = self.agents.get_mut(id) {
                     agent.room = Some(room);
@@ -177,7 +231,7 @@ impl World {
     fn kinds_of(&self, id: &AgentId) -> impl Iterator<Item = Kind> {
         let executors = self.agents.get(id).into_iter().flat_map(|agent| &agent.executors);
         let executors = executors.filter_map(|id| self.executors.get(id));
-        let usable = executors.filter(|executor| executor.record.state.takes_tasks());
+        let usable = executors.filter(|executor| self.takes_more(executor));
         usable.map(|e| place::kind(e.record.app_uid, e.record.revision))
     }
 }

@@ -4,15 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use muster_api::{
     AgentId, AppUid, Resources, RunId, limits,
-    spec::{AppSpec, JobSpec, Launch, Spread},
+    spec::{AppSpec, HOSTNAME, JobSpec, Launch, Spread},
 };
 
 use crate::{
+    blocker,
     cx::Cx,
+    deadlines,
     effect::{Effect, LaunchBatch, Note, TaskLaunch},
     launch::launch,
-    placement::{Class, Kind, Shape, Unplaced, Version},
-    queue::Need,
+    placement::{Amounts, Class, Kind, Shape, Spreading, Unplaced, Version},
+    queue::{Limited, Need, Place},
+    records::Tries,
     run::Run,
     sweeps,
     world::World,
@@ -24,25 +27,44 @@ pub(crate) type Batches = BTreeMap<AgentId, Vec<TaskLaunch>>;
 /// Launches what fits. A round tries a bounded number of runs and launches a bounded number of
 /// tasks; what is still awake then is the matter of the next step, and what did not fit sleeps.
 pub(crate) fn round(cx: &mut Cx<'_>) {
-    if cx.world.offers.is_empty() || cx.world.keeps_launches() {
-        return;
-    }
+    let latest = if cx.world.can_place_some() { place_some(cx) } else { None };
+    blocker::after_round(cx, latest.as_ref());
+}
+
+/// Launches what fits; of the runs that launched a task the place of the latest in order.
+fn place_some(cx: &mut Cx<'_>) -> Option<Place> {
     cx.world.queue.wake(&cx.world.offered.rooms);
     let mut batches = Batches::new();
-    let mut launched = 0;
+    let (mut launched, mut latest) = (0, None);
     for _ in 0..limits::CLASSES_PER_ROUND {
         let Some((run, need, since)) = cx.world.queue.first() else { break };
+        // Nothing starts too late; what has expired is ended before anything else is placed.
+        if deadlines::has_expired(cx, run) {
+            break;
+        }
         // Its app may have been disabled a moment ago; then it leaves the queue.
         if follow_app(cx, run) {
             continue;
         }
-        let Some(draft) = Draft::of(cx.world, run, need.together.is_some()) else {
+        let Some(draft) = Draft::of(cx.world, run, &need) else {
             // Its documents are missing, so nothing could be launched.
             cx.world.strand(run);
             continue;
         };
+        let Shards { app, app_uid, .. } = &draft.shards;
+        let together = need.together.map_or(1, |count| count as usize);
+        if let Some(limit) = cx.world.limit_for(app, *app_uid, together) {
+            if cx.world.queue.park(&need, limit.whose) {
+                cx.note(Note::Waits { run });
+            }
+            continue;
+        }
+        let place = cx.world.runs.get(&run).map(|run| cx.world.place_of(run));
         let trial = try_run(cx, &mut batches, draft, since, launched);
         launched += trial.launched;
+        if trial.launched > 0 {
+            latest = latest.max(place);
+        }
         cx.world.requeue(run);
         match trial.left {
             None => {}
@@ -59,6 +81,7 @@ pub(crate) fn round(cx: &mut Cx<'_>) {
         let offers = cx.world.take_offers(&agent);
         cx.effect(Effect::Launch(LaunchBatch { agent, offers, tasks }));
     }
+    latest
 }
 
 /// Lets the job of a run take over a change of its app that is under way; says whether the queue is
@@ -90,7 +113,11 @@ fn try_run(
     before: usize,
 ) -> Trial {
     let Draft { shards, shape, all_at_once, spread, groups } = draft;
-    let mut class = Class { shape, all_at_once, spread, since, ..Class::default() };
+    let through = cx.world.runs.get(&shards.run).map(|run| cx.world.place_of(run));
+    let through = through.is_some_and(|place| cx.world.blocker.lets_through(&place));
+    // A line that sleeps was not tried where rooms are held.
+    let since = since.filter(|_| !through);
+    let mut class = Class { shape, all_at_once, spread, through, since, ..Class::default() };
     let mut trial = Trial { launched: 0, left: None };
     for (avoid, items) in groups {
         (class.count, class.avoid) = (items.len(), avoid);
@@ -98,13 +125,15 @@ fn try_run(
         // All at once goes beyond the bound of a step if it must: it is one step by definition.
         let whole = if all_at_once && so_far == 0 { items.len() } else { 0 };
         let limit = limits::LAUNCHES_PER_STEP.saturating_sub(so_far).max(whole);
+        let limit = limit.min(cx.world.tasks_left_of(&shards.app, shards.app_uid));
         let placed = cx.world.offered.rooms.place(&class, limit);
-        for (item, room) in items.into_iter().zip(&placed.rooms) {
+        let rooms = placed.rooms.iter().zip(placed.chosen);
+        for (item, (room, chosen)) in items.into_iter().zip(rooms) {
             let agent = cx.world.offered.agent(*room).clone();
-            launch(cx, batches, &shards, item, &agent);
+            launch(cx, batches, &shards, item, &agent, chosen);
             if let Some(spread) = &mut class.spread {
-                let host = cx.world.offered.rooms.get(*room).host;
-                *spread.entry(host).or_default() += 1;
+                let value = cx.world.offered.rooms.get(*room).value(spread.over);
+                *spread.there.entry(value).or_default() += 1;
             }
         }
         trial.launched += placed.rooms.len();
@@ -131,27 +160,30 @@ struct Draft {
     shards: Shards,
     shape: Arc<Shape>,
     all_at_once: bool,
-    spread: Option<BTreeMap<u32, u32>>,
+    spread: Option<Spreading>,
     /// The items, by the room that they avoid. Those that avoid one were launched before, so they
     /// go first.
     groups: Vec<(Option<u32>, Vec<u32>)>,
 }
 
 impl Draft {
-    fn of(world: &mut World, id: RunId, all_at_once: bool) -> Option<Self> {
+    fn of(world: &World, id: RunId, need: &Need) -> Option<Self> {
         let run = world.runs.get(&id)?;
+        let (all_at_once, alone) = (need.together.is_some(), need.shape.alone);
         let shards = shards_of(world, run)?;
-        let shape = Arc::new(shape_of(world, &shards)?);
+        let shape = Arc::new(shape_of(world, &shards, alone)?);
         let bound =
             if all_at_once { limits::SHARDS_MAX as usize } else { limits::LAUNCHES_PER_STEP };
         let mut by_room: BTreeMap<Option<u32>, Vec<u32>> = BTreeMap::new();
-        for (item, tries) in run.pending().take(bound) {
+        let is_alone = |tries: Option<&Tries>| tries.is_some_and(|tries| tries.alone);
+        let waiting = run.pending().filter(|(_, tries)| is_alone(*tries) == alone);
+        for (item, tries) in waiting.take(bound) {
             let avoid = tries.and_then(|tries| tries.avoid.as_ref()).filter(|_| !all_at_once);
             let avoid = avoid.and_then(|agent| world.agents.get(agent)?.room);
             by_room.entry(avoid).or_default().push(item);
         }
         let groups = by_room.into_iter().rev().collect();
-        let spread = (shards.job.spread == Spread::Host).then(|| hosts_of(world, id));
+        let spread = spreading(world, run, &shards.job.spread);
         Some(Self { shards, shape, all_at_once, spread, groups })
     }
 }
@@ -170,13 +202,16 @@ pub(crate) fn shards_of(world: &World, run: &Run) -> Option<Shards> {
     Some(Shards { run: record.id, job, job_version, app, app_uid, revision })
 }
 
-fn shape_of(world: &World, shards: &Shards) -> Option<Shape> {
+fn shape_of(world: &World, shards: &Shards, alone: bool) -> Option<Shape> {
     let amounts = |resources: &Resources| world.offered.amounts(resources);
-    Some(Shape {
-        need: amounts(&shards.job.resources)?,
-        overhead: amounts(&shards.app.resources)?,
-        kind: kind(shards.app_uid, shards.revision),
-    })
+    let (shard, executor) = (&shards.job.resources, &shards.app.resources);
+    let (need, overhead) = if alone {
+        (amounts(&shard.checked_add(executor)?)?, Amounts::new())
+    } else {
+        (amounts(shard)?, amounts(executor)?)
+    };
+    let set = world.offered.demands.number(&shards.job.constraints)?;
+    Some(Shape { need, overhead, kind: kind(shards.app_uid, shards.revision), alone, set })
 }
 
 /// What an executor is an instance of, in numbers.
@@ -189,26 +224,45 @@ pub(crate) fn need_of(world: &World, run: &Run) -> Option<Need> {
     let shards = shards_of(world, run)?;
     let all_at_once = shards.job.launch == Launch::AllAtOnce && !run.has_started();
     let together = all_at_once.then(|| run.counts().pending);
-    Some(Need { shape: Arc::new(shape_of(world, &shards)?), together })
+    let shape = Arc::new(shape_of(world, &shards, run.waits_alone())?);
+    Some(Need { shape, together })
 }
 
-/// The live shards of a run by host.
-fn hosts_of(world: &mut World, run: RunId) -> BTreeMap<u32, u32> {
-    let mut hosts = BTreeMap::new();
-    let live = world.runs.get(&run).into_iter().flat_map(Run::live);
-    for task in live.filter_map(|(_, live)| world.tasks.get(&live.task)) {
-        *hosts.entry(world.offered.host(&task.hostname)).or_default() += 1;
+/// Over what a run is to be spread, and where its live shards are.
+fn spreading(world: &World, run: &Run, spread: &Spread) -> Option<Spreading> {
+    let name = match spread {
+        Spread::None => return None,
+        Spread::Host => HOSTNAME,
+        Spread::Attribute(name) => name,
+    };
+    let mut there = BTreeMap::new();
+    for task in run.live().filter_map(|(_, live)| world.tasks.get(&live.task)) {
+        let agent = world.agents.get(&task.agent);
+        let value = match spread {
+            Spread::Attribute(name) => agent.and_then(|agent| agent.attributes.get(&**name)),
+            _ => Some(&task.hostname),
+        };
+        let value = value.map_or(0, |value| world.offered.value(value));
+        *there.entry(value).or_default() += 1;
     }
-    hosts
+    Some(Spreading { over: world.offered.attribute(name), there })
 }
 
 impl World {
     /// Puts a run into the line of what it needs now.
-    fn line_up_anew(&mut self, id: RunId) {
+    pub(crate) fn line_up(&mut self, id: RunId) {
+        self.learn_constraints(id);
         let Some(run) = self.runs.get(&id) else { return };
         let (place, need) = (self.place_of(run), need_of(self, run));
-        self.queue.leave(&place);
         self.queue.enter(place, need);
+    }
+
+    /// Puts a run into the line of what it needs now, out of the one that it stands in.
+    fn line_up_anew(&mut self, id: RunId) {
+        let Some(run) = self.runs.get(&id) else { return };
+        let place = self.place_of(run);
+        self.queue.leave(&place);
+        self.line_up(id);
     }
 
     /// Takes a run out of its line, for nothing can be launched of it until something changes.
@@ -231,5 +285,7 @@ impl World {
         for run in self.queue.of_app(app.as_uuid().as_u128()) {
             self.line_up_anew(run);
         }
+        // How many of its tasks may run acts at once.
+        self.queue.unpark(Limited::App(app.as_uuid().as_u128()));
     }
 }

@@ -9,6 +9,7 @@ use muster_api::{
 
 use crate::{
     cx::Cx,
+    explain,
     query::{Answer, LiveFire, Query, TaskPlace},
     render::bare_shard,
     run::{Run, Shard},
@@ -34,6 +35,11 @@ pub(crate) fn answer(cx: &Cx<'_>, query: Query) -> Answer {
             )
         }
         Query::Fires { job } => Answer::Fires(fires(world, &job)),
+        Query::Explain { run } => Answer::Explain(explain::run(world, cx.now, run).map(Box::new)),
+        Query::ExplainJob { job } => {
+            Answer::ExplainJob(explain::job(world, cx.now, &job).map(Box::new))
+        }
+        Query::Offers { .. } => Answer::Offers(Vec::new()),
         // The driver asks the master; the engine knows no agents but through their offers.
         Query::Agents => Answer::Agents(Vec::new()),
         Query::Held => Answer::Held(world.held().map(|since| HeldView { since })),
@@ -131,13 +137,8 @@ fn fires(world: &World, job: &JobName) -> Vec<LiveFire> {
 fn queue_row(world: &World, reasons: &mut Reasons<'_>, id: RunId) -> Option<QueueView> {
     let run = world.runs.get(&id)?;
     let (record, counts) = (run.record(), run.counts());
-    let (reason, detail) = if world.held().is_some() {
-        (WaitReason::Held, "held after a restore; `muster resume` lets it go on".to_owned())
-    } else if world.settling {
-        let detail = "resumed a moment ago: what runs and is not in the restored store ends first";
-        (WaitReason::Held, detail.to_owned())
-    } else if let Some(former) = world.at_turn(&record.job_uid).filter(|first| *first != id) {
-        (WaitReason::FormerRun, format!("run {former} of the same job goes on"))
+    let (reason, detail) = if let Some(known) = explain::not_for_room(world, run) {
+        known
     } else if counts.pending == 0 {
         let detail = format!("{} shard(s) wait out their back-off", counts.backing_off);
         (WaitReason::BackingOff, detail)

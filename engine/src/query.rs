@@ -2,7 +2,8 @@
 
 use muster_api::{
     AgentId, ExecutorId, JobName, RunId, TaskId, Timestamp,
-    views::{AgentView, HeldView, QueueView, RunView, ShardState, ShardView},
+    explain::{JobExplanation, RunExplanation},
+    views::{AgentView, HeldView, OfferView, QueueView, RunView, ShardState, ShardView},
 };
 
 /// A question about live state.
@@ -50,8 +51,25 @@ pub enum Query {
         /// Which job.
         job: JobName,
     },
+    /// Why a run that is not over is as it is.
+    Explain {
+        /// Which run.
+        run: RunId,
+    },
+    /// Why a job does what it does.
+    ExplainJob {
+        /// Which job.
+        job: JobName,
+    },
     /// The executor hosts (answered by the master).
     Agents,
+    /// What is offered, and to whom (answered by the master).
+    Offers {
+        /// How many to pass over.
+        skip: usize,
+        /// How many at most.
+        limit: usize,
+    },
     /// Whether this is a restored store that is held.
     Held,
 }
@@ -72,6 +90,12 @@ pub enum Answer {
     Queue(Vec<QueueView>),
     /// To [`Query::Fires`].
     Fires(Vec<LiveFire>),
+    /// To [`Query::Explain`]; nothing when the run is over or never was.
+    Explain(Option<Box<RunExplanation>>),
+    /// To [`Query::ExplainJob`]; nothing when there is no such job.
+    ExplainJob(Option<Box<JobExplanation>>),
+    /// To [`Query::Offers`].
+    Offers(Vec<OfferView>),
     /// To [`Query::Agents`].
     Agents(Vec<AgentView>),
     /// To [`Query::Held`]; nothing when it is not held.

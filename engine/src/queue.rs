@@ -13,7 +13,7 @@ use std::{
 
 use muster_api::{JobName, RunId, Timestamp};
 
-use crate::placement::{Growth, Rooms, Shape, Version};
+use crate::placement::{Growth, Rooms, SetId, Shape, Version};
 
 /// The place of a run in the queue: priority, planned time, name, id.
 pub(crate) type Place = (Reverse<u8>, Timestamp, JobName, RunId);
@@ -38,6 +38,15 @@ struct Line {
     since: Option<Version>,
 }
 
+/// Whose tasks are as many as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Limited {
+    /// Those of all apps.
+    All,
+    /// Those of one.
+    App(u128),
+}
+
 /// Runs at their turn with shards that wait for room.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
@@ -47,6 +56,12 @@ pub(crate) struct Queue {
     /// The lines to be tried, by their first place.
     awake: BTreeMap<Place, Need>,
     asleep: BTreeSet<Need>,
+    /// The same lines, by their first place.
+    dozing: BTreeMap<Place, Need>,
+    /// Up to this place runs may be placed where others may not.
+    preferred: Option<Place>,
+    /// The lines that are at a limit of tasks, by whose it is: no room helps them.
+    parked: BTreeMap<Limited, BTreeSet<Need>>,
     /// The runs without a line.
     stranded: BTreeSet<Place>,
     /// The changes of rooms that all lines know of.
@@ -57,6 +72,18 @@ impl Queue {
     /// Whether a run waits here.
     pub(crate) fn contains(&self, run: &RunId) -> bool {
         self.runs.contains_key(run)
+    }
+
+    /// Whether a run stands in a line of shards that have executors of their own.
+    pub(crate) fn is_alone(&self, run: &RunId) -> bool {
+        let need = self.runs.get(run).and_then(Option::as_ref);
+        need.is_some_and(|need| need.shape.alone)
+    }
+
+    /// Whether the line of a run is to be tried.
+    pub(crate) fn is_to_be_tried(&self, run: &RunId) -> bool {
+        let need = self.runs.get(run).and_then(Option::as_ref);
+        need.and_then(|need| self.lines.get(need)).is_some_and(|line| !line.asleep)
     }
 
     /// Whether there is a line to be tried.
@@ -76,9 +103,20 @@ impl Queue {
         let former = line.places.first().cloned();
         let first = former.as_ref().is_none_or(|former| place < *former);
         line.places.insert(place.clone());
-        if first && !line.asleep {
-            former.map(|former| self.awake.remove(&former));
-            self.awake.insert(place, need);
+        if !first {
+            return;
+        }
+        let index = match line.asleep {
+            false => &mut self.awake,
+            true if self.asleep.contains(&need) => &mut self.dozing,
+            true => return,
+        };
+        former.map(|former| index.remove(&former));
+        let preferred = self.preferred.as_ref().is_some_and(|preferred| place <= *preferred);
+        index.insert(place, need.clone());
+        if preferred && self.asleep.contains(&need) {
+            // It may find room where those that sleep with it may not look.
+            self.wake_line(&need, None);
         }
     }
 
@@ -90,17 +128,43 @@ impl Queue {
             return;
         };
         self.awake.remove(place);
+        self.dozing.remove(place);
         let Some(line) = self.lines.get_mut(&need) else { return };
         line.places.remove(place);
         match line.places.first().cloned() {
             None => {
                 self.lines.remove(&need);
                 self.asleep.remove(&need);
+                self.forget_parked(&need);
             }
             Some(next) if !line.asleep => {
                 self.awake.insert(next, need);
             }
+            Some(next) if self.asleep.contains(&need) => {
+                self.dozing.insert(next, need);
+            }
             Some(_) => {}
+        }
+    }
+
+    /// The place of the first run of those that found no room.
+    pub(crate) fn first_asleep(&self) -> Option<&Place> {
+        self.dozing.first_key_value().map(|(place, _)| place)
+    }
+
+    /// The first run of each line that found no room, in order, with what it needs.
+    pub(crate) fn asleep_in_order(&self) -> impl Iterator<Item = (&Place, &Need)> {
+        self.dozing.iter()
+    }
+
+    /// Has runs up to this place be placed where others may not, so that those that sleep are tried
+    /// again.
+    pub(crate) fn prefer(&mut self, preferred: Option<Place>) {
+        self.preferred = preferred;
+        let Some(last) = &self.preferred else { return };
+        let before = self.dozing.range(..=last).map(|(_, need)| need.clone());
+        for need in before.collect::<Vec<_>>() {
+            self.wake_line(&need, None);
         }
     }
 
@@ -118,9 +182,42 @@ impl Queue {
         // There may be room for some of those that must start at once.
         line.since = need.together.is_none().then_some(version);
         let first = line.places.first().inspect(|first| drop(self.awake.remove(first)));
+        if let Some(first) = first {
+            self.dozing.insert(first.clone(), need.clone());
+        }
         let first = first.map(|first| first.3);
         self.asleep.insert(need.clone());
         std::mem::replace(&mut line.blocked, first) != first
+    }
+
+    /// Lets a line sleep that is at a limit, until [`Queue::unpark`]. Whether that is news, as for
+    /// [`Queue::sleep`].
+    pub(crate) fn park(&mut self, need: &Need, limited: Limited) -> bool {
+        let Some(line) = self.lines.get_mut(need) else { return false };
+        line.asleep = true;
+        let first = line.places.first().inspect(|first| drop(self.awake.remove(first)));
+        let first = first.map(|first| first.3);
+        self.parked.entry(limited).or_default().insert(need.clone());
+        std::mem::replace(&mut line.blocked, first) != first
+    }
+
+    /// Wakes the lines that were at a limit.
+    pub(crate) fn unpark(&mut self, limited: Limited) {
+        for need in self.parked.remove(&limited).unwrap_or_default() {
+            // Whatever changed while it was parked was not looked at.
+            self.wake_line(&need, None);
+        }
+    }
+
+    fn forget_parked(&mut self, need: &Need) {
+        for limited in [Limited::All, Limited::App(need.shape.kind.app)] {
+            if let Some(parked) = self.parked.get_mut(&limited) {
+                parked.remove(need);
+                if parked.is_empty() {
+                    self.parked.remove(&limited);
+                }
+            }
+        }
     }
 
     /// Wakes the lines that may fit now, for what has changed of the rooms.
@@ -156,6 +253,11 @@ impl Queue {
         places.map(|place| place.3).collect()
     }
 
+    /// The sets of constraints of those that wait.
+    pub(crate) fn sets(&self) -> BTreeSet<SetId> {
+        self.lines.keys().map(|need| need.shape.set).collect()
+    }
+
     /// Every run, with what it needs.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Place, Option<&Need>)> {
         let lines = self.lines.iter();
@@ -175,6 +277,7 @@ impl Queue {
         line.asleep = false;
         line.since = line.since.and(since);
         if let Some(first) = line.places.first() {
+            self.dozing.remove(first);
             self.awake.insert(first.clone(), need.clone());
         }
     }

@@ -4,17 +4,15 @@
 //! meaning; history begins with `h/`. A value is a version byte and JSON. Readers accept every
 //! version that was ever written, and fields that they do not know.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use muster_api::{
     AgentId, AppName, AppUid, ExecutorId, JobName, JobUid, RunId, TaskId, Timestamp,
     spec::{AppSpec, JobSpec, ScheduleSpec},
     step::Write,
-    views::{Cause, FireOutcome, RerunRequest, RunState, RunView, ShardState, TriggerRequest},
+    views::{FireOutcome, RerunRequest, RunView, ShardState, TriggerRequest},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-
-use crate::items::Items;
 
 mod history_keys;
 mod runs;
@@ -242,6 +240,9 @@ pub enum ExecutorState {
     Starting,
     /// Something was heard of it.
     Alive,
+    /// A task there does not end: nothing is launched there again, and it ends with its last task
+    /// or by itself.
+    Closed,
     /// It is told to end; nothing is launched there again.
     Stopping,
     /// It has ended, and what became of some of its tasks has not been said yet.
@@ -253,7 +254,7 @@ impl ExecutorState {
     pub fn takes_tasks(self) -> bool {
         match self {
             Self::Starting | Self::Alive => true,
-            Self::Stopping | Self::Gone => false,
+            Self::Closed | Self::Stopping | Self::Gone => false,
         }
     }
 }

@@ -5,14 +5,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_api::{AppName, IdStream, JobName, JobUid, Now, RunId, TaskId, limits};
 
 use crate::{
+    blocker::Blocker,
     cx::Cx,
+    deadlines,
     engine::RestoreError,
     executors, fires,
+    ledger::Growing,
     load::{Loader, packed},
     offered::Offered,
     queue::Queue,
+    reconcile::Reconciliation,
     records::{self, CursorRecord},
+    revisions::RevisionUses,
     run::{Run, Shard},
+    running::Running,
     runs, sweeps,
     tables::Table,
     task::{KillCause, Phase, Task},
@@ -46,24 +52,39 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         lanes: BTreeMap::new(),
         queue: Queue::default(),
         waiting: BTreeSet::new(),
+        expiries: BTreeSet::new(),
         fires_by_time: BTreeMap::new(),
         jobs_of_app: BTreeMap::new(),
         sweeping: BTreeSet::new(),
+        growing: Growing::default(),
+        zombies: BTreeMap::new(),
         strangers: BTreeMap::new(),
         settling: false,
+        revision_uses: RevisionUses::default(),
         agents: BTreeMap::new(),
         keys_by_time,
         offers: BTreeMap::new(),
         offered: Offered::default(),
+        running: Running::default(),
+        blocker: Blocker::default(),
+        blocker_looked: None,
+        reconcile: Reconciliation::default(),
         timers: BTreeSet::new(),
         ids: IdStream::new(seed, 1),
     };
     share_specs(&mut world);
     index_jobs(&mut world, now);
+    count_revision_uses(&mut world);
     place_executors(&mut world, now);
     place_tasks(&mut world, now)?;
     line_up(&mut world);
     Ok(world)
+}
+
+fn count_revision_uses(world: &mut World) {
+    let uses = &mut world.revision_uses;
+    world.runs.iter().for_each(|(_, run)| uses.run_begins(run.record()));
+    world.executors.iter().for_each(|(_, executor)| uses.executor_begins(&executor.record));
 }
 
 /// Executors belong to agents, all of which are silent until the master says otherwise.
@@ -94,6 +115,7 @@ fn place_tasks(world: &mut World, now: Now) -> Result<(), RestoreError> {
         agent.tasks.insert(id);
         if let Some(executor) = world.executors.memory(&executor) {
             executor.tasks.insert(id);
+            world.running.begins(executor.record.app_uid);
         }
         let run = world.runs.memory(&run).ok_or_else(|| RestoreError::Missing {
             key: format!("{}{id}", records::TASKS),
@@ -209,6 +231,12 @@ pub(crate) fn recover(cx: &mut Cx<'_>) {
             executors::watch_idle(cx, id);
         }
         executors::shutdown_again(cx, id);
+    }
+    let begun = |run: &Run| run.has_started() && !run.is_stopping();
+    let begun: Vec<RunId> =
+        cx.world.runs.iter().filter(|(_, run)| begun(run)).map(|(id, _)| *id).collect();
+    for id in begun {
+        deadlines::watch_end(cx, id);
     }
     for id in stopping {
         let live: Vec<TaskId> = match cx.world.runs.get(&id) {

@@ -28,9 +28,12 @@ pub(crate) struct Run {
     live: BTreeMap<u32, Live>,
     over: Over,
     counts: ShardCounts,
-    /// Memory only: of the range of instants that were merged into it last, the first, and the
-    /// version of the job whose schedule has them.
-    pub(crate) merged: Option<(Timestamp, u64)>,
+    /// Those that wait for room and have executors of their own.
+    alone: u32,
+    /// Memory only: when it expires if nothing of it was launched by then.
+    pub(crate) expires_at: Option<Timestamp>,
+    /// Memory only: when it has taken too long.
+    pub(crate) timeout_at: Option<Mono>,
 }
 
 /// A shard that waits for another start: for room, or first for its back-off to be over.
@@ -101,7 +104,9 @@ impl Run {
             live: BTreeMap::new(),
             over: Over::default(),
             counts: ShardCounts { pending: items.len(), ..ShardCounts::default() },
-            merged: None,
+            alone: 0,
+            expires_at: None,
+            timeout_at: None,
         }
     }
 
@@ -161,6 +166,12 @@ impl Run {
         again.chain(self.fresh.iter().map(|item| (item, None)))
     }
 
+    /// Whether those of its shards that wait for room all have executors of their own. Others go
+    /// first: where one of them has no room, none that needs a whole executor beside has any.
+    pub(crate) fn waits_alone(&self) -> bool {
+        self.alone > 0 && self.alone == self.counts.pending
+    }
+
     /// The shards that wait out their back-off.
     pub(crate) fn backing_off(&self) -> impl Iterator<Item = (u32, Mono)> {
         self.again.iter().filter_map(|(item, again)| Some((*item, again.until?)))
@@ -187,6 +198,7 @@ impl Run {
         match shard {
             Shard::Pending(tries) if tries == Tries::default() => self.fresh.insert(item),
             Shard::Pending(tries) => {
+                self.alone += u32::from(tries.alone);
                 self.again.insert(item, Again { tries, until: None });
             }
             Shard::BackingOff { tries, until } => {
@@ -201,9 +213,13 @@ impl Run {
 
     fn take_out(&mut self, item: u32, shard: &Shard) {
         match shard {
-            Shard::Pending(_) | Shard::BackingOff { .. } => {
+            Shard::Pending(tries) => {
+                self.alone -= u32::from(tries.alone);
                 self.again.remove(&item);
                 self.fresh.remove(item);
+            }
+            Shard::BackingOff { .. } => {
+                self.again.remove(&item);
             }
             Shard::Live { .. } => {
                 self.live.remove(&item);
@@ -214,20 +230,22 @@ impl Run {
         }
     }
 
-    /// Gives up every shard that waits; says how many.
-    pub(crate) fn cancel_waiting(&mut self) -> u32 {
+    /// Gives up every shard that waits, which is over in this state then; says how many.
+    pub(crate) fn give_up_waiting(&mut self, state: ShardState) -> u32 {
         let again = std::mem::take(&mut self.again).into_keys();
         let fresh = std::mem::take(&mut self.fresh);
-        if self.over.cancelled.is_empty() {
-            self.over.cancelled = fresh;
+        let over = self.over.of(state);
+        if over.is_empty() {
+            *over = fresh;
         } else {
-            fresh.iter().for_each(|item| self.over.cancelled.insert(item));
+            fresh.iter().for_each(|item| over.insert(item));
         }
-        again.for_each(|item| self.over.cancelled.insert(item));
+        again.for_each(|item| over.insert(item));
         let counts = &mut self.counts;
         let waiting = counts.pending + counts.backing_off;
-        counts.cancelled += waiting;
+        *counts.of(state) += waiting;
         (counts.pending, counts.backing_off) = (0, 0);
+        self.alone = 0;
         waiting
     }
 

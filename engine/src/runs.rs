@@ -2,23 +2,26 @@
 
 use muster_api::{
     JobUid, RunId, Timestamp,
-    views::{Cause, RunState},
+    views::{Cause, RunState, ShardState},
 };
 
 use crate::{
     cx::Cx,
     effect::{Effect, Note},
-    executors,
     items::Items,
-    records::{self, JobRecord, RunRecord, ShardsRecord},
+    ledger,
+    records::{self, JobRecord, RunRecord, ShardsRecord, StoppedFor},
+    revisions,
     run::Run,
     task::KillCause,
     tasks,
+    world::Timer,
 };
 
 /// What a new run is to be.
 pub(crate) struct NewRun {
     pub(crate) cause: Cause,
+    pub(crate) rerun_of: Option<RunId>,
     pub(crate) planned_at: Timestamp,
     pub(crate) planned_until: Timestamp,
     pub(crate) fires: Option<u64>,
@@ -38,9 +41,11 @@ pub(crate) fn create(cx: &mut Cx<'_>, job: &JobRecord, new: NewRun) -> RunId {
         version: None,
         revision: None,
         cause: new.cause,
-        rerun_of: None,
+        rerun_of: new.rerun_of,
         state: RunState::Pending,
         reason: None,
+        stopped_for: None,
+        merged_into: None,
         planned_at: new.planned_at,
         planned_until: new.planned_until,
         fires: new.fires,
@@ -87,16 +92,30 @@ pub(crate) fn lane(cx: &Cx<'_>, job: JobUid) -> Vec<RunId> {
     cx.world.lanes.get(&job).map(|lane| lane.iter().copied().collect()).unwrap_or_default()
 }
 
-/// Ends a run: what waits is cancelled, what lives is killed.
+/// Ends a run because somebody wants it so: what waits is cancelled, what lives is killed.
 pub(crate) fn stop(cx: &mut Cx<'_>, id: RunId, reason: &str) {
+    end_early(cx, id, None, reason);
+}
+
+/// Ends a run that has taken too long: all that is not over by then is timed out.
+pub(crate) fn time_out(cx: &mut Cx<'_>, id: RunId, reason: &str) {
+    end_early(cx, id, Some(StoppedFor::Timeout), reason);
+}
+
+/// Ends a run by a rule, or because somebody wants it so. One that is being stopped already is
+/// stopped for what it was, whoever asks then.
+fn end_early(cx: &mut Cx<'_>, id: RunId, rule: Option<StoppedFor>, reason: &str) {
     cx.world.out_of_queue(id);
     let Some(run) = cx.world.runs.change(&id) else { return };
     if !run.is_stopping() {
         let record = run.record_mut();
         record.state = RunState::Stopping;
+        record.stopped_for = rule;
         record.reason = Some(reason.to_owned());
     }
-    cx.out.tally.shards_over.cancelled += run.cancel_waiting();
+    if let Some(state) = run.record().stopped_as() {
+        *cx.out.tally.shards_over.of(state) += run.give_up_waiting(state);
+    }
     let live: Vec<_> = run.live().map(|(_, live)| live.task).collect();
     for task in live {
         tasks::kill(cx, task, KillCause::Asked);
@@ -113,8 +132,34 @@ pub(crate) fn proceed(cx: &mut Cx<'_>, id: RunId) {
 fn end(cx: &mut Cx<'_>, id: RunId) {
     cx.world.out_of_queue(id);
     let Some(mut run) = cx.world.runs.remove(&id) else { return };
+    if let Some(at) = run.timeout_at {
+        cx.world.timers.remove(&(at, Timer::RunTimeout(id)));
+    }
+    let state = final_state(&run);
+    let record = run.record_mut();
+    if state == RunState::Succeeded {
+        // It was about to be stopped, and every shard was faster.
+        (record.reason, record.stopped_for) = (None, None);
+    }
+    record.state = state;
+    record.ended_at = Some(cx.now.wall);
+    let (uid, stored) = (record.job_uid, run.to_record(cx.now));
+    cx.out.writes.extend(records::past_run_writes(&stored));
+    ledger::is_over(cx, &stored);
+    cx.note(Note::RunEnded { run: id, state });
+    cx.effect(Effect::RunOver(id));
+    cx.world.revision_uses.run_ends(&stored);
+    let app = cx.world.apps.get(&stored.app).map(|app| app.uid);
+    if let (Some(app), Some(revision)) = (app, stored.revision) {
+        revisions::forget_unused(cx, &stored.app, app, revision);
+    }
+    leave_lane(cx, uid, id);
+}
+
+fn final_state(run: &Run) -> RunState {
     let counts = run.counts();
-    let state = if run.is_stopping() || !run.has_started() {
+    let cancelled = run.record().stopped_as() == Some(ShardState::Cancelled);
+    if cancelled || !run.has_started() {
         RunState::Cancelled
     } else if counts.failed > 0 {
         RunState::Failed
@@ -122,19 +167,7 @@ fn end(cx: &mut Cx<'_>, id: RunId) {
         RunState::TimedOut
     } else {
         RunState::Succeeded
-    };
-    let record = run.record_mut();
-    record.state = state;
-    record.ended_at = Some(cx.now.wall);
-    let (uid, stored) = (record.job_uid, run.to_record(cx.now));
-    cx.out.writes.extend(records::past_run_writes(&stored));
-    cx.note(Note::RunEnded { run: id, state });
-    cx.effect(Effect::RunOver(id));
-    let app = cx.world.apps.get(&stored.app).map(|app| app.uid);
-    if let (Some(app), Some(revision)) = (app, stored.revision) {
-        executors::forget_revision(cx, &stored.app, app, revision);
     }
-    leave_lane(cx, uid, id);
 }
 
 /// Takes a run out of its lane, so that the next one has its turn.

@@ -4,6 +4,7 @@ use muster_api::{AgentId, ExecutorId, Mono, RunId, Timestamp, limits};
 
 use crate::{
     event::Signal,
+    placement::Chosen,
     records::{EndedFor, TaskRecord, Tries},
 };
 
@@ -28,6 +29,10 @@ pub(crate) struct Task {
     pub(crate) overdue_at: Option<Mono>,
     /// Memory only: how often it was told to end, which paces the next time.
     pub(crate) kills: u32,
+    /// Memory only: when it was told to end for the first time.
+    pub(crate) told_at: Option<Mono>,
+    /// Memory only: why it is where it is.
+    pub(crate) chosen: Option<Chosen>,
 }
 
 /// What a task is doing, as far as the engine knows.
@@ -76,8 +81,12 @@ pub(crate) enum Ending {
     Cancelled,
     /// It never started.
     NeverStarted,
-    /// It died with its executor or its host.
+    /// It died with its host, or by somebody's doing.
     Died,
+    /// It died with its executor, which nobody has ended.
+    DiedWithExecutor,
+    /// It died with its executor, by the doing of another task there.
+    Neighbour,
     /// It died by the end of its lease, which is nobody's fault.
     Fenced,
     /// Its description was refused.
@@ -98,6 +107,10 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         // A task that is being killed and that we did not tell to end was told so before a
         // restart, or by somebody else: what that means is seen when it has ended.
         (P::Launching | P::Running, S::Killing) => Goes(P::Killing(K::Asked)),
+        (P::Launching | P::Running, S::Stuck { timed_out }) => {
+            Goes(P::Killing(if timed_out { K::Timeout } else { K::Asked }))
+        }
+        (P::Killing(cause), S::Stuck { .. }) => Goes(P::Killing(cause)),
         // It did start after all, and the kill is on its way: that counts as a death.
         (P::Killing(K::Launching), S::Running) => Goes(P::Running),
         (P::Killing(cause @ (K::Asked | K::Timeout)), S::Running) => Goes(P::Killing(cause)),
@@ -114,13 +127,16 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         // Its code was seen to run, so whatever is said now, it may have had effects.
         (P::Running, S::NeverStarted) => Over(E::Died),
         (P::Launching | P::Running, S::Killed | S::Died) => Over(E::Died),
+        (P::Launching | P::Running, S::DiedWithExecutor) => Over(E::DiedWithExecutor),
+        (P::Launching | P::Running, S::Neighbour) => Over(E::Neighbour),
         (P::Launching | P::Running, S::Fenced) => Over(E::Fenced),
 
-        (
-            P::Killing(K::Asked),
-            S::CodeFailed | S::CannotStart | S::NeverStarted | S::Killed | S::Died | S::Fenced,
-        ) => Over(E::Cancelled),
-        (P::Killing(K::Timeout), S::CodeFailed | S::Killed | S::Died | S::Fenced) => {
+        (P::Killing(K::Asked), S::CodeFailed | S::CannotStart | S::NeverStarted | S::Killed)
+        | (P::Killing(K::Asked), S::Died | S::DiedWithExecutor | S::Neighbour | S::Fenced) => {
+            Over(E::Cancelled)
+        }
+        (P::Killing(K::Timeout), S::CodeFailed | S::Killed | S::Fenced)
+        | (P::Killing(K::Timeout), S::Died | S::DiedWithExecutor | S::Neighbour) => {
             Over(E::TimedOut)
         }
         (P::Killing(K::Timeout), S::CannotStart) => Over(E::CannotStart),
@@ -129,6 +145,8 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         (P::Killing(K::Launching), S::CannotStart) => Over(E::CannotStart),
         (P::Killing(K::Launching), S::NeverStarted | S::Killed) => Over(E::NeverStarted),
         (P::Killing(K::Launching), S::Died) => Over(E::Died),
+        (P::Killing(K::Launching), S::DiedWithExecutor) => Over(E::DiedWithExecutor),
+        (P::Killing(K::Launching), S::Neighbour) => Over(E::Neighbour),
         (P::Killing(K::Launching), S::Fenced) => Over(E::Fenced),
     }
 }
@@ -155,6 +173,8 @@ impl Task {
             launching_until: now + limits::LAUNCHING_MAX,
             overdue_at: None,
             kills: 0,
+            told_at: None,
+            chosen: None,
         }
     }
 
@@ -201,10 +221,17 @@ mod tests {
             S::Fenced,
             S::PerhapsAlive,
             S::Invalid,
+            S::Stuck { timed_out: false },
+            S::Stuck { timed_out: true },
+            S::DiedWithExecutor,
+            S::Neighbour,
         ];
         let short = |phase, signal| match next(phase, signal) {
             Next::Goes(Phase::Launching) => "launching",
             Next::Goes(Phase::Running) => "running",
+            Next::Goes(Phase::Killing(K::Timeout)) if phase != Phase::Killing(K::Timeout) => {
+                "timing-out"
+            }
             Next::Goes(Phase::Killing(_)) => "killing",
             Next::Over(Ending::Succeeded) => "SUCCEEDED",
             Next::Over(Ending::CodeFailed) => "FAILED",
@@ -213,6 +240,8 @@ mod tests {
             Next::Over(Ending::Cancelled) => "CANCELLED",
             Next::Over(Ending::NeverStarted) => "NEVER_STARTED",
             Next::Over(Ending::Died) => "DIED",
+            Next::Over(Ending::DiedWithExecutor) => "DIED_WITH_EXECUTOR",
+            Next::Over(Ending::Neighbour) => "NEIGHBOUR",
             Next::Over(Ending::Fenced) => "FENCED",
             Next::Over(Ending::Invalid) => "INVALID",
         };
@@ -220,27 +249,32 @@ mod tests {
         assert_eq!(
             row(Phase::Launching),
             "launching running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START DIED \
-             NEVER_STARTED DIED FENCED launching INVALID"
+             NEVER_STARTED DIED FENCED launching INVALID \
+             killing timing-out DIED_WITH_EXECUTOR NEIGHBOUR"
         );
         assert_eq!(
             row(Phase::Running),
             "running running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START DIED \
-             DIED DIED FENCED running INVALID"
+             DIED DIED FENCED running INVALID \
+             killing timing-out DIED_WITH_EXECUTOR NEIGHBOUR"
         );
         assert_eq!(
             row(Phase::Killing(K::Asked)),
             "killing killing killing SUCCEEDED CANCELLED TIMED_OUT CANCELLED CANCELLED \
-             CANCELLED CANCELLED CANCELLED killing INVALID"
+             CANCELLED CANCELLED CANCELLED killing INVALID \
+             killing killing CANCELLED CANCELLED"
         );
         assert_eq!(
             row(Phase::Killing(K::Timeout)),
             "killing killing killing SUCCEEDED TIMED_OUT TIMED_OUT CANNOT_START TIMED_OUT \
-             NEVER_STARTED TIMED_OUT TIMED_OUT killing INVALID"
+             NEVER_STARTED TIMED_OUT TIMED_OUT killing INVALID \
+             killing killing TIMED_OUT TIMED_OUT"
         );
         assert_eq!(
             row(Phase::Killing(K::Launching)),
             "killing running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START NEVER_STARTED \
-             NEVER_STARTED DIED FENCED killing INVALID"
+             NEVER_STARTED DIED FENCED killing INVALID \
+             killing killing DIED_WITH_EXECUTOR NEIGHBOUR"
         );
     }
 }

@@ -1,17 +1,19 @@
 //! Tasks: what is said of them, what that means for their shard, and how they are ended.
 
-use muster_api::{RunId, Span, TaskId, limits, spec::JobSpec, task::TaskReport, views::ShardState};
+use muster_api::{AgentId, RunId, Span, TaskId, limits, task::TaskReport, views::ShardState};
 
 use crate::{
+    aftermath::Aftermath,
     cx::Cx,
     effect::{Effect, Note},
     event::{Signal, TaskUpdate},
     executors,
-    records::{self, PastTaskRecord, Tries},
+    records::{self, PastTaskRecord},
     run::Shard,
     runs,
     task::{Ending, KillCause, Next, Phase, Task, next},
     world::Timer,
+    zombies,
 };
 
 /// Takes in what is said of a task.
@@ -20,19 +22,31 @@ pub(crate) fn update(cx: &mut Cx<'_>, update: &TaskUpdate) {
         // Whatever it means, it is taken: leaving with the other effects, once all is stored.
         cx.effect(Effect::Acknowledge { task: update.task, agent, uuid });
     }
-    let Some(task) = cx.world.tasks.get(&update.task) else { return zombie(cx, update) };
+    cx.world.reconcile.heard(&update.task);
+    let Some(task) = cx.world.tasks.get(&update.task) else { return zombies::heard(cx, update) };
     if update.agent.as_ref().is_some_and(|agent| *agent != task.agent) {
         return;
     }
-    match update.signal {
-        Signal::Starting | Signal::Running | Signal::Killing | Signal::Finished => {
-            executors::seen_alive(cx, task.executor);
-        }
+    let (executor, mut signal) = (task.executor, update.signal);
+    match signal {
+        Signal::Starting
+        | Signal::Running
+        | Signal::Killing
+        | Signal::Stuck { .. }
+        | Signal::Finished => executors::seen_alive(cx, executor),
+        Signal::DiedWithExecutor | Signal::Neighbour => executors::gone(cx, executor),
+        // It was to be launched in an executor that had just ended, with room for the task alone.
+        Signal::Invalid if executors::is_gone(cx, executor) => signal = Signal::NeverStarted,
         _ => {}
     }
     let Some(task) = cx.world.tasks.get(&update.task) else { return };
-    match next(task.phase, update.signal) {
-        Next::Goes(phase) => goes(cx, update, phase),
+    match next(task.phase, signal) {
+        Next::Goes(phase) => {
+            goes(cx, update, phase);
+            if let Signal::Stuck { timed_out } = signal {
+                does_not_end(cx, update.task, timed_out);
+            }
+        }
         Next::Over(ending) => {
             over(cx, update.task, ending, &update.message, &update.report);
         }
@@ -47,12 +61,13 @@ pub(crate) fn found(cx: &mut Cx<'_>, id: TaskId, signal: Signal, message: &str) 
     }
 }
 
-/// A task that is over, or was never ours, seems to live: it changes nothing and is ended.
-fn zombie(cx: &mut Cx<'_>, update: &TaskUpdate) {
-    let lives = matches!(update.signal, Signal::Starting | Signal::Running | Signal::Killing);
-    if let (true, Some(agent)) = (lives, update.agent.clone()) {
-        cx.note(Note::Zombie { task: update.task });
-        cx.effect(Effect::Kill { task: update.task, agent, grace: Span::ZERO });
+/// A task was asked to end and does not, so its executor ends. One that has reached its time-out is
+/// killed by the engine too, so that its agent sees to it should the executor freeze.
+fn does_not_end(cx: &mut Cx<'_>, id: TaskId, timed_out: bool) {
+    let Some(task) = cx.world.tasks.get(&id) else { return };
+    executors::close(cx, task.executor);
+    if timed_out {
+        kill(cx, id, KillCause::Timeout);
     }
 }
 
@@ -132,11 +147,23 @@ pub(crate) fn kill_again(cx: &mut Cx<'_>, id: TaskId) {
     }
     let wait = limits::KILL_REPEAT_FIRST.saturating_mul(1 << task.kills.min(16));
     task.kills += 1;
-    let (agent, run) = (task.agent.clone(), task.run);
+    let told_at = *task.told_at.get_or_insert(cx.now.mono);
+    let (agent, run, executor) = (task.agent.clone(), task.run, task.executor);
     let spec = cx.world.runs.get(&run).and_then(|run| cx.world.spec_of(run));
     let grace = spec.map_or(Span::ZERO, |spec| spec.kill_grace);
+    let late = told_at + grace.duration() + limits::KILL_LATE <= cx.now.mono;
+    if late && is_heard(cx, &agent) {
+        // Its executor should have said by now that it does not end.
+        executors::close(cx, executor);
+    }
     cx.effect(Effect::Kill { task: id, agent, grace });
     cx.world.wake_at(cx.now.mono + wait.min(limits::KILL_REPEAT_MAX), Timer::KillAgain(id));
+}
+
+/// Whether orders reach an agent.
+fn is_heard(cx: &Cx<'_>, agent: &AgentId) -> bool {
+    let there = cx.world.agents.get(agent);
+    cx.world.held().is_none() && there.is_some_and(|agent| agent.silent_since.is_none())
 }
 
 /// A task that never left for its executor is ended and counts as never started.
@@ -164,8 +191,8 @@ fn over(cx: &mut Cx<'_>, id: TaskId, ending: Ending, message: &str, report: &Tas
     forget_timers(cx, &task, id);
     let run = cx.world.runs.get(&task.run);
     let newest = run.and_then(|run| cx.world.newest_spec_of(run));
-    let stopping = run.is_none_or(|run| run.is_stopping());
-    let after = Aftermath::of(&task, id, ending, message, newest.as_deref(), stopping);
+    let stopped_as = run.map_or(Some(ShardState::Cancelled), |run| run.record().stopped_as());
+    let after = Aftermath::of(&task, id, ending, message, newest.as_deref(), stopped_as);
     cx.note(Note::TaskEnded { task: id, how: after.how.clone() });
     write_history(cx, &task, id, &after, report);
 
@@ -205,110 +232,6 @@ pub(crate) fn check_backoff(cx: &mut Cx<'_>, run: RunId, item: u32) {
         stored.set(item, Shard::Pending(tries));
         cx.world.requeue(run);
     }
-}
-
-/// What the end of a task means for its shard.
-struct Aftermath {
-    /// The state of the shard.
-    state: ShardState,
-    /// What it carries into another try, and how long that waits.
-    again: Option<(Tries, std::time::Duration)>,
-    /// Why, in words.
-    how: String,
-}
-
-impl Aftermath {
-    fn of(
-        task: &Task,
-        id: TaskId,
-        ending: Ending,
-        message: &str,
-        spec: Option<&JobSpec>,
-        stopping: bool,
-    ) -> Self {
-        let words = |what: &str| match message {
-            "" => what.to_owned(),
-            message => format!("{what}: {message}"),
-        };
-        let over = |state, what: &str| Self { state, again: None, how: words(what) };
-        let mut tries = Tries { replaces: Some(id), ..task.tries.clone() };
-        let again = |mut tries: Tries, wait: std::time::Duration, what: &str| {
-            let how = words(what);
-            tries.reason = Some(shortened(&how));
-            let state = if wait.is_zero() { ShardState::Pending } else { ShardState::BackingOff };
-            Self { state, again: Some((tries, wait)), how }
-        };
-        // Only a run that is stopping has its tasks killed on request; whoever else ended this one,
-        // it is a death like any other.
-        let killed_by_nobody = ending == Ending::Cancelled && !stopping;
-        let ending = if killed_by_nobody { Ending::Died } else { ending };
-        let (failed, state) = match ending {
-            Ending::Succeeded => return over(ShardState::Succeeded, "succeeded"),
-            Ending::Cancelled => return over(ShardState::Cancelled, "ended as asked"),
-            Ending::Invalid => return over(ShardState::Failed, "its description was refused"),
-            _ if stopping => return over(ShardState::Cancelled, "ended while its run is stopping"),
-            Ending::NeverStarted => {
-                tries.attempt = tries.attempt.saturating_sub(1);
-                tries.replaces = task.tries.replaces;
-                tries.never_started += 1;
-                tries.avoid = Some(task.agent.clone());
-                let wait = spec.map_or(std::time::Duration::ZERO, |spec| {
-                    let beyond = tries.never_started.checked_sub(limits::NEVER_STARTED_FREE);
-                    beyond.map_or(std::time::Duration::ZERO, |n| spec.failover.backoff.wait(n))
-                });
-                return again(tries, wait, "never started");
-            }
-            Ending::Died | Ending::Fenced => {
-                tries.never_started = 0;
-                tries.avoid = Some(task.agent.clone());
-                return Self::of_death(tries, ending, spec, over, again);
-            }
-            Ending::CodeFailed => ("its code failed", ShardState::Failed),
-            Ending::CannotStart => ("its executor could not be started", ShardState::Failed),
-            Ending::TimedOut => ("it took longer than its timeout", ShardState::TimedOut),
-        };
-        tries.never_started = 0;
-        match spec.map(|spec| &spec.retry).filter(|retry| tries.failures < retry.max_attempts) {
-            Some(retry) => {
-                let wait = retry.backoff.wait(tries.failures);
-                tries.failures += 1;
-                again(tries, wait, failed)
-            }
-            None => over(state, failed),
-        }
-    }
-
-    fn of_death(
-        mut tries: Tries,
-        ending: Ending,
-        spec: Option<&JobSpec>,
-        over: impl Fn(ShardState, &str) -> Self,
-        again: impl Fn(Tries, std::time::Duration, &str) -> Self,
-    ) -> Self {
-        let failover = spec.map(|spec| spec.failover.clone()).unwrap_or_default();
-        let fenced = ending == Ending::Fenced;
-        let what = if fenced { "its lease ended" } else { "it died" };
-        if !failover.enabled {
-            return over(ShardState::Failed, &format!("{what}, and failover is off"));
-        }
-        if fenced {
-            return again(tries, std::time::Duration::ZERO, what);
-        }
-        if tries.deaths >= failover.max_attempts {
-            let deaths = tries.deaths + 1;
-            return over(ShardState::Failed, &format!("{what}, {deaths} times in all"));
-        }
-        let wait = failover.backoff.wait(tries.deaths);
-        tries.deaths += 1;
-        again(tries, wait, what)
-    }
-}
-
-/// The first words of a reason: every waiting shard keeps them in the record of its run, and the
-/// history of its task has all of them.
-fn shortened(how: &str) -> String {
-    const CHARS: usize = 120;
-    how.chars().take(CHARS).collect()
 }
 
 fn write_history(cx: &mut Cx<'_>, task: &Task, id: TaskId, after: &Aftermath, report: &TaskReport) {

@@ -1,14 +1,15 @@
 //! Runs that users start and end.
 
 use muster_api::{
-    JobName, JobUid, RunId, limits,
+    JobName, RunId, limits,
     views::{Cause, RunState, RunView, TriggerRequest},
 };
 
 use crate::{
     cx::Cx,
     event::{Accepted, CommandReply, Rejected},
-    records::{IdempotencyRecord, JobRecord},
+    idempotency::{self, Asked},
+    records::JobRecord,
     runs::{self, NewRun},
 };
 
@@ -21,95 +22,73 @@ pub(crate) fn trigger(
 ) -> CommandReply {
     let not_found = || Rejected::NotFound { kind: "job", name: name.to_string() };
     let job = cx.world.jobs.get(name).cloned().ok_or_else(not_found)?;
-    if let Some(key) = &key
-        && let Some(reply) = answered_before(cx, job.uid, key, &request)
-    {
+    let asked = Asked::Trigger(request.clone());
+    if let Some(reply) = idempotency::answered_before(cx, job.uid, key.as_deref(), &asked) {
         return reply;
     }
-    if !cx.world.is_enabled(&job) {
-        let detail = format!("job `{name}` or its app is disabled; enable it first");
-        return Err(Rejected::Conflict { detail });
-    }
+    check_enabled(cx, &job)?;
     let faults = job.spec.check_trigger(&request);
     if !faults.is_empty() {
         return Err(Rejected::Invalid { faults });
     }
-    let waiting = waiting_triggers(cx, job.uid);
-    if waiting >= limits::WAITING_TRIGGERS_PER_JOB {
-        return Err(Rejected::TooManyWaiting { job: name.clone(), waiting });
-    }
-    let view = start(cx, &job, &request)?;
-    if let Some(key) = key {
-        forget_old_keys(cx);
-        cx.world.keys_by_time.insert((cx.now.wall, job.uid, key.clone()));
-        let record = IdempotencyRecord { request, answer: view.clone(), at: cx.now.wall };
-        cx.world.idempotency.insert((job.uid, key), record);
-    }
-    Ok(Accepted::Run(Box::new(view)))
-}
-
-fn start(cx: &mut Cx<'_>, job: &JobRecord, request: &TriggerRequest) -> Result<RunView, Rejected> {
+    check_room(cx, &job)?;
     let new = NewRun {
         cause: Cause::Trigger,
+        rerun_of: None,
         planned_at: cx.now.wall,
         planned_until: cx.now.wall,
         fires: Some(1),
-        parameter: request.parameter.clone(),
-        only: request.items.as_ref().map(|items| items.iter().copied().collect()),
+        parameter: request.parameter,
+        only: request.items.map(|items| items.into_iter().collect()),
     };
+    start(cx, &job, new, key, asked)
+}
+
+/// Makes a run that a user asked for, and keeps the answer if the request has a key.
+pub(crate) fn start(
+    cx: &mut Cx<'_>,
+    job: &JobRecord,
+    new: NewRun,
+    key: Option<String>,
+    asked: Asked,
+) -> CommandReply {
     let id = runs::create(cx, job, new);
-    view(cx, id)
+    let view = view(cx, id)?;
+    idempotency::remember(cx, job.uid, key, asked, &view);
+    Ok(Accepted::Run(Box::new(view)))
+}
+
+/// Nothing is started of a job that is disabled.
+pub(crate) fn check_enabled(cx: &Cx<'_>, job: &JobRecord) -> Result<(), Rejected> {
+    if cx.world.is_enabled(job) {
+        return Ok(());
+    }
+    let name = &job.spec.name;
+    let detail = format!("job `{name}` or its app is disabled; enable it first");
+    Err(Rejected::Conflict { detail })
+}
+
+/// Runs that users start wait in bounded numbers.
+pub(crate) fn check_room(cx: &Cx<'_>, job: &JobRecord) -> Result<(), Rejected> {
+    let waits = |id: &&RunId| {
+        cx.world.runs.get(id).is_some_and(|run| {
+            run.record().cause != Cause::Schedule && run.record().state == RunState::Pending
+        })
+    };
+    let waiting = cx.world.lanes.get(&job.uid).into_iter().flatten().filter(waits).count();
+    if waiting >= limits::WAITING_TRIGGERS_PER_JOB {
+        return Err(Rejected::TooManyWaiting { job: job.spec.name.clone(), waiting });
+    }
+    if cx.room_for_runs() == 0 {
+        return Err(Rejected::QueueFull { waiting: cx.world.waiting.len() });
+    }
+    Ok(())
 }
 
 fn view(cx: &Cx<'_>, id: RunId) -> Result<RunView, Rejected> {
     let run = cx.world.runs.get(&id);
     let not_found = || Rejected::NotFound { kind: "run", name: id.to_string() };
     run.map(|run| run.record().view_with(run.counts())).ok_or_else(not_found)
-}
-
-fn waiting_triggers(cx: &Cx<'_>, job: JobUid) -> usize {
-    let lane = runs::lane(cx, job);
-    let waits = |id: &&RunId| {
-        cx.world.runs.get(id).is_some_and(|run| {
-            run.record().cause == Cause::Trigger && run.record().state == RunState::Pending
-        })
-    };
-    lane.iter().filter(waits).count()
-}
-
-/// The same key within a day is the same trigger: the first answer, or a conflict if it asks for
-/// something else.
-fn answered_before(
-    cx: &Cx<'_>,
-    job: JobUid,
-    key: &str,
-    request: &TriggerRequest,
-) -> Option<CommandReply> {
-    let record = cx.world.idempotency.get(&(job, key.to_owned()))?;
-    if cx.now.wall.since(record.at) > limits::IDEMPOTENCY_KEPT {
-        return None;
-    }
-    if record.request == *request {
-        return Some(Ok(Accepted::Run(Box::new(record.answer.clone()))));
-    }
-    let detail = format!("the idempotency key `{key}` was used for another trigger of this job");
-    Some(Err(Rejected::Conflict { detail }))
-}
-
-/// Forgets a few keys that are over a day old, of whichever job; each new key pays for them.
-fn forget_old_keys(cx: &mut Cx<'_>) {
-    const AT_ONCE: usize = 10;
-    for _ in 0..AT_ONCE {
-        match cx.world.keys_by_time.first() {
-            Some((at, ..)) if cx.now.wall.since(*at) > limits::IDEMPOTENCY_KEPT => {}
-            _ => return,
-        }
-        if let Some((at, job, key)) = cx.world.keys_by_time.pop_first()
-            && cx.world.idempotency.get(&(job, key.clone())).is_some_and(|kept| kept.at == at)
-        {
-            cx.world.idempotency.remove(&(job, key));
-        }
-    }
 }
 
 /// Ends a run on request.

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::{AgentId, Amount, Resources, views::WaitReason};
+use muster_api::{
+    AgentId, Amount, Resources,
+    spec::{Constraint, Rule},
+    views::WaitReason,
+};
 
 use crate::{
-    place,
+    demands,
+    place::{self, Shards},
     placement::{Amounts, Kind},
+    queue::Limited,
     run::Run,
     world::{Agent, World},
 };
@@ -18,8 +24,35 @@ type Shortage = (usize, u64);
 pub(crate) struct Reasons<'a> {
     world: &'a World,
     hosts: Vec<(&'a AgentId, &'a Agent)>,
+    /// What was found out about constraints so far: many runs have the same, or none.
+    known: BTreeMap<Vec<Constraint>, Allowed<'a>>,
+}
+
+/// The hosts that some constraints allow.
+struct Allowed<'a> {
+    hosts: Vec<(&'a AgentId, &'a Agent)>,
+    /// For each constraint: how many hosts it excludes.
+    excluded: Vec<usize>,
     /// The best hosts found so far, by what was needed: many runs need the same.
-    known: BTreeMap<Amounts, Option<(Shortage, &'a AgentId)>>,
+    best: BTreeMap<Amounts, Option<(Shortage, &'a AgentId)>>,
+}
+
+/// What a run is short of on the host that is short of the least.
+pub(crate) struct Best<'a> {
+    pub(crate) id: &'a AgentId,
+    pub(crate) agent: &'a Agent,
+    /// What must fit.
+    pub(crate) need: Resources,
+    /// Whether the executor lives there already.
+    pub(crate) at_home: bool,
+    fits: bool,
+}
+
+impl Best<'_> {
+    /// What is missing there.
+    pub(crate) fn missing(&self) -> Resources {
+        missing(&self.need, &self.agent.free())
+    }
 }
 
 impl<'a> Reasons<'a> {
@@ -36,28 +69,108 @@ impl<'a> Reasons<'a> {
             let detail = "no executor host is there; start one with `muster agent`".to_owned();
             return Some((WaitReason::NoAgents, detail));
         }
-        if let Some(room) = self.room_for_some(run) {
-            return Some((WaitReason::NoRoom, room));
+        if let Some(detail) = self.limit(run, &shards) {
+            return Some((WaitReason::Limit, detail));
         }
+        let constraints = &shards.job.constraints;
+        let hosts = self.hosts.len();
+        let allowed = self.allowed(constraints);
+        let excluding = excluding(constraints, allowed, hosts);
+        if allowed.hosts.is_empty() {
+            let detail = format!("no host is what its constraints ask for: {excluding}");
+            return Some((WaitReason::Constrained, detail));
+        }
+        if let Some(detail) = self.held_for_another(run) {
+            return Some((WaitReason::Blocked, detail));
+        }
+        let (reason, mut detail) = self.room(run, &shards);
+        if !excluding.is_empty() && reason == WaitReason::NoRoom {
+            detail = format!("{detail}; {excluding}");
+        }
+        Some((reason, detail))
+    }
+
+    /// How many hosts a run holds, if it does.
+    fn held_for_itself(&self, run: &Run) -> String {
+        match self.world.blocker.holding() {
+            Some(holding) if holding.place.3 == run.record().id => {
+                format!("; {} host(s) are held for it", holding.rooms.len())
+            }
+            _ => String::new(),
+        }
+    }
+
+    /// The hosts that have room and are held for a run before this one, if there are some.
+    fn held_for_another(&self, run: &Run) -> Option<String> {
+        let holding = self.world.blocker.holding()?;
+        let place = self.world.place_of(run);
+        let need = place::need_of(self.world, run).filter(|_| place > holding.place)?;
+        let rooms = holding.rooms.iter().map(|room| (room, self.world.offered.rooms.get(*room)));
+        let with_room = rooms.filter(|(_, room)| room.fits(&need.shape) > 0);
+        let hosts = with_room
+            .map(|(room, _)| self.world.agents[self.world.offered.agent(*room)].hostname.as_str());
+        let hosts: Vec<_> = hosts.collect();
+        let first = hosts.first()?;
+        let (run, job) = (holding.place.3, &holding.place.2);
+        let others = match hosts.len() {
+            1 => String::new(),
+            all => format!(" and {} more hosts", all - 1),
+        };
+        let held = "which others overtook for too long";
+        Some(format!("{first}{others} with room is held for run {run} of job `{job}`, {held}"))
+    }
+
+    fn room(&mut self, run: &Run, shards: &Shards) -> (WaitReason, String) {
+        if let Some(room) = self.room_for_some(run) {
+            return (WaitReason::NoRoom, room);
+        }
+        let Some(best) = self.best(run, shards) else {
+            return (WaitReason::NoRoom, "it needs more than any host can have".to_owned());
+        };
+        if best.fits {
+            return (WaitReason::NotTried, "it is next".to_owned());
+        }
+        let whom = if best.at_home { "a shard" } else { "a shard and its executor" };
+        let words = shortage_words(&best.need, &best.agent.free());
+        let (host, id) = (&best.agent.hostname, best.id);
+        let held = self.held_for_itself(run);
+        let detail = format!("no host has room for {whom}: the best, {host} ({id}), {words}{held}");
+        (WaitReason::NoRoom, detail)
+    }
+
+    /// The host that is short of the least.
+    pub(crate) fn best(&mut self, run: &Run, shards: &Shards) -> Option<Best<'a>> {
         let (shard, app) = (&shards.job.resources, &shards.app.resources);
-        let Some(both) = shard.checked_add(app) else {
-            let detail = "it needs more than any host can have".to_owned();
-            return Some((WaitReason::NoRoom, detail));
+        let both = shard.checked_add(app)?;
+        let kind = place::kind(shards.app_uid, shards.revision);
+        let anywhere = self.best_host(&shards.job.constraints, &both);
+        let at_home = Some(kind).filter(|_| !run.waits_alone());
+        let at_home = at_home.and_then(|kind| self.best_home(&shards.job.constraints, shard, kind));
+        let (((short, _), id), need, at_home) = match (anywhere, at_home) {
+            (Some(best), Some(home)) if home.0 <= best.0 => (home, shard.clone(), true),
+            (None, Some(home)) => (home, shard.clone(), true),
+            (Some(best), _) => (best, both, false),
+            (None, None) => return None,
         };
-        let anywhere = self.best_host(&both);
-        let at_home = self.best_home(shard, place::kind(shards.app_uid, shards.revision));
-        let (best, need, whom) = match (anywhere, at_home) {
-            (Some(best), Some(home)) if home.0 <= best.0 => (Some(home), shard, "a shard"),
-            (best, _) => (best, &both, "a shard and its executor"),
+        Some(Best { id, agent: &self.world.agents[id], need, at_home, fits: short == 0 })
+    }
+
+    /// The limit that a run is at, in words.
+    fn limit(&self, run: &Run, shards: &Shards) -> Option<String> {
+        let all = place::need_of(self.world, run).and_then(|need| need.together);
+        let count = all.unwrap_or(1);
+        let limit = self.world.limit_for(&shards.app, shards.app_uid, count as usize)?;
+        let (running, of) = match limit.whose {
+            Limited::App(_) => {
+                let app = format!("app `{}` (max_tasks)", shards.app.name);
+                (self.world.running.of_app(shards.app_uid) as usize, app)
+            }
+            Limited::All => (self.world.tasks.len(), "all apps (--max-tasks)".to_owned()),
         };
-        let Some((_, id)) = best.filter(|((dimensions, _), _)| *dimensions > 0) else {
-            return Some((WaitReason::NotTried, "it is next".to_owned()));
-        };
-        let agent = &self.world.agents[id];
-        let words = shortage_words(need, &agent.free());
-        let hostname = &agent.hostname;
-        let detail = format!("no host has room for {whom}: the best, {hostname} ({id}), {words}");
-        Some((WaitReason::NoRoom, detail))
+        let most = limit.most;
+        let together =
+            all.map(|all| format!(", and all {all} shards start at once")).unwrap_or_default();
+        Some(format!("{running} tasks of {of} run, of {most} that may{together}"))
     }
 
     /// For a run that starts all at once: how many of its shards have room, if not all have.
@@ -71,11 +184,42 @@ impl<'a> Reasons<'a> {
             .then(|| format!("all {wanted} shards start at once, and there is room for {fit} now"))
     }
 
+    /// The hosts that some constraints allow, and what excludes the others.
+    fn allowed(&mut self, constraints: &[Constraint]) -> &mut Allowed<'a> {
+        if !self.known.contains_key(constraints) {
+            let rules: Vec<_> = constraints.iter().map(Rule::new).collect();
+            let mut excluded = vec![0; rules.len()];
+            let mut hosts = Vec::new();
+            for (id, agent) in &self.hosts {
+                let before: usize = excluded.iter().sum();
+                for (rule, excluded) in rules.iter().zip(&mut excluded) {
+                    *excluded += usize::from(!demands::holds(rule, agent));
+                }
+                if excluded.iter().sum::<usize>() == before {
+                    hosts.push((*id, *agent));
+                }
+            }
+            let allowed = Allowed { hosts, excluded, best: BTreeMap::new() };
+            self.known.insert(constraints.to_vec(), allowed);
+        }
+        self.known.get_mut(constraints).expect("it was put there a moment ago")
+    }
+
+    /// The hosts that the constraints of a run allow.
+    pub(crate) fn allowed_hosts(&mut self, shards: &Shards) -> &[(&'a AgentId, &'a Agent)] {
+        &self.allowed(&shards.job.constraints).hosts
+    }
+
     /// The host that is short of the least.
-    fn best_host(&mut self, need: &Resources) -> Option<(Shortage, &'a AgentId)> {
-        let (need, missing) = self.world.offered.known_amounts(need);
-        let (world, hosts) = (self.world, &self.hosts);
-        let best = self.known.entry(need).or_insert_with_key(|need| {
+    fn best_host(
+        &mut self,
+        constraints: &[Constraint],
+        need: &Resources,
+    ) -> Option<(Shortage, &'a AgentId)> {
+        let world = self.world;
+        let (need, missing) = world.offered.known_amounts(need);
+        let Allowed { hosts, best, .. } = self.allowed(constraints);
+        let best = best.entry(need).or_insert_with_key(|need| {
             let shortages = hosts.iter().map(|(id, agent)| (shortage(world, need, agent), *id));
             shortages.min()
         });
@@ -83,17 +227,34 @@ impl<'a> Reasons<'a> {
     }
 
     /// The same of those where the executor lives.
-    fn best_home(&self, need: &Resources, kind: Kind) -> Option<(Shortage, &'a AgentId)> {
-        let (need, missing) = self.world.offered.known_amounts(need);
-        let homes = self.world.offered.rooms.homes(kind);
-        let homes = homes.filter_map(|room| {
-            let id = self.world.offered.agent(room);
-            let agent = self.world.agents.get(id).filter(|a| a.silent_since.is_none())?;
-            let (dimensions, sum) = shortage(self.world, &need, agent);
+    fn best_home(
+        &mut self,
+        constraints: &[Constraint],
+        need: &Resources,
+        kind: Kind,
+    ) -> Option<(Shortage, &'a AgentId)> {
+        let world = self.world;
+        let (need, missing) = world.offered.known_amounts(need);
+        let rules: Vec<_> = constraints.iter().map(Rule::new).collect();
+        let homes = world.offered.rooms.homes(kind).filter_map(|room| {
+            let id = world.offered.agent(room);
+            let agent = world.agents.get(id).filter(|agent| agent.silent_since.is_none())?;
+            if !rules.iter().all(|rule| demands::holds(rule, agent)) {
+                return None;
+            }
+            let (dimensions, sum) = shortage(world, &need, agent);
             Some(((dimensions + missing.0, sum + missing.1), id))
         });
         homes.min()
     }
+}
+
+/// Which constraints exclude how many of the hosts.
+fn excluding(constraints: &[Constraint], allowed: &Allowed<'_>, hosts: usize) -> String {
+    let excluding = constraints.iter().zip(&allowed.excluded).filter(|(_, count)| **count > 0);
+    let words = excluding
+        .map(|(constraint, count)| format!("`{constraint}` excludes {count} of {hosts} hosts"));
+    words.collect::<Vec<_>>().join(", ")
 }
 
 fn shortage(world: &World, need: &Amounts, agent: &Agent) -> Shortage {
@@ -105,12 +266,20 @@ fn shortage(world: &World, need: &Amounts, agent: &Agent) -> Shortage {
     short.fold((0, 0), |(n, sum), short| (n + 1, sum + short))
 }
 
+/// What of a need is not there.
+fn missing(need: &Resources, free: &Resources) -> Resources {
+    let short = need.iter().filter_map(|(name, amount)| {
+        let short = amount.thousandths().checked_sub(free.get(name).thousandths())?;
+        (short > 0).then(|| (name.to_owned(), Amount::from_thousandths(short)))
+    });
+    short.collect()
+}
+
 fn shortage_words(need: &Resources, free: &Resources) -> String {
-    let words = need.iter().filter_map(|(name, amount)| {
-        let has = free.get(name);
-        let short = amount.thousandths().checked_sub(has.thousandths()).filter(|n| *n > 0)?;
-        let short = Amount::from_thousandths(short);
-        Some(format!("is short of {short} {name} ({amount} needed, {has} free)"))
+    let short = missing(need, free);
+    let words = short.iter().map(|(name, short)| {
+        let (amount, has) = (need.get(name), free.get(name));
+        format!("is short of {short} {name} ({amount} needed, {has} free)")
     });
     words.collect::<Vec<_>>().join(" and ")
 }

@@ -13,16 +13,21 @@ use muster_api::{
 };
 
 use crate::{
+    blocker::Blocker,
+    ledger::Growing,
     offered::Offered,
-    place,
     queue::{Place, Queue},
+    reconcile::Reconciliation,
     records::{
         AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord, IdempotencyRecord,
         JobRecord, ResumedRecord, ZonesRecord,
     },
+    revisions::RevisionUses,
     run::Run,
+    running::Running,
     tables::Table,
     task::Task,
+    zombies::Zombie,
 };
 
 /// All that the engine knows. Tables are stored; the rest is derived from them, or brought by the
@@ -50,16 +55,24 @@ pub(crate) struct World {
     /// Runs with shards that wait for anything, at their turn or not, in the order in which they are
     /// served.
     pub(crate) waiting: BTreeSet<Place>,
+    /// The runs that expire if nothing of them is launched by then.
+    pub(crate) expiries: BTreeSet<(Timestamp, RunId)>,
     /// The jobs that fire, by when that is due: the next instant of each cursor, plus the jitter.
     pub(crate) fires_by_time: BTreeMap<(Timestamp, JobUid), JobName>,
     /// The jobs of each app that has any.
     pub(crate) jobs_of_app: BTreeMap<AppName, BTreeSet<JobName>>,
     /// The apps with a change that not all of their jobs have taken over yet.
     pub(crate) sweeping: BTreeSet<AppName>,
+    /// The newest range of the fire ledger of each job, as long as it may grow.
+    pub(crate) growing: Growing,
+    /// Tasks that are over and live.
+    pub(crate) zombies: BTreeMap<TaskId, Zombie>,
     /// Executors that live and are none of ours, met while the store is held; they are ended then.
     pub(crate) strangers: BTreeMap<ExecutorId, AgentId>,
     /// Whether what a resumed store does not know is being ended, so that nothing may be launched.
     pub(crate) settling: bool,
+    /// How many runs and executors use each revision of an app.
+    pub(crate) revision_uses: RevisionUses,
     /// The agents that have registered, or that tasks and executors were launched on.
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     /// Idempotency keys, the oldest first.
@@ -68,6 +81,14 @@ pub(crate) struct World {
     pub(crate) offers: BTreeMap<OfferId, AgentId>,
     /// The same offers, as placement sees them.
     pub(crate) offered: Offered,
+    /// How many tasks there are and may be.
+    pub(crate) running: Running,
+    /// What the master is being asked.
+    pub(crate) reconcile: Reconciliation,
+    /// Who may hold hosts because it was overtaken.
+    pub(crate) blocker: Blocker,
+    /// When it makes sense to look again who is overtaken.
+    pub(crate) blocker_looked: Option<Mono>,
     /// What is to be done at some time, if it still makes sense then.
     pub(crate) timers: BTreeSet<(Mono, Timer)>,
     /// The newest epoch given out.
@@ -97,6 +118,10 @@ impl Executor {
 #[derive(Debug, Default)]
 pub(crate) struct Agent {
     pub(crate) hostname: String,
+    /// What it says of itself.
+    pub(crate) attributes: BTreeMap<String, String>,
+    /// All that it has, when somebody said so.
+    pub(crate) total: Option<Resources>,
     pub(crate) offers: BTreeMap<OfferId, Resources>,
     pub(crate) executors: BTreeSet<ExecutorId>,
     pub(crate) tasks: BTreeSet<TaskId>,
@@ -129,10 +154,18 @@ pub(crate) enum Timer {
     KillAgain(TaskId),
     /// An executor may be idle.
     Idle(ExecutorId),
+    /// A task that is over may live and not have ended.
+    KillZombie(TaskId),
     /// An executor that was told to end may not have ended.
     ShutdownAgain(ExecutorId),
     /// The lease of an executor on a silent agent may be over.
     Fence(ExecutorId),
+    /// A run may have taken too long.
+    RunTimeout(RunId),
+    /// The master is to be asked something.
+    Reconcile,
+    /// A run may have been overtaken for too long, or hold hosts for too long.
+    Blocker,
     /// What a resumed store did not know has ended by now.
     Settled,
 }
@@ -184,6 +217,7 @@ impl World {
 
     /// Puts a run into the queue or takes it out, as its shards and its turn say.
     pub(crate) fn requeue(&mut self, id: RunId) {
+        self.watch_start(id);
         let Some(run) = self.runs.get(&id) else { return };
         let (place, counts) = (self.place_of(run), run.counts());
         let goes_on = !run.is_stopping();
@@ -195,14 +229,20 @@ impl World {
         }
         if !(goes_on && counts.pending > 0 && at_turn) {
             self.queue.leave(&place);
-        } else if !self.queue.contains(&id) {
-            let need = place::need_of(self, run);
-            self.queue.enter(place, need);
+        } else {
+            let waits_elsewhere = self.queue.is_alone(&id) != run.waits_alone();
+            if self.queue.contains(&id) && waits_elsewhere {
+                self.queue.leave(&place);
+            }
+            if !self.queue.contains(&id) {
+                self.line_up(id);
+            }
         }
     }
 
     /// Takes a run out of the queue before its priority or planned time changes, or it ends.
     pub(crate) fn out_of_queue(&mut self, id: RunId) {
+        self.forget_start(id);
         if let Some(run) = self.runs.get(&id) {
             let place = self.place_of(run);
             self.queue.leave(&place);
@@ -230,7 +270,19 @@ impl World {
 
     /// Whether a round of placement has something to do.
     pub(crate) fn can_place(&self) -> bool {
-        self.queue.is_awake() && !self.offers.is_empty() && !self.keeps_launches()
+        self.queue.is_awake() && self.can_place_some()
+    }
+
+    /// Whether there are offers that may be used.
+    pub(crate) fn can_place_some(&self) -> bool {
+        !self.offers.is_empty() && !self.keeps_launches() && self.tasks_left() > 0
+    }
+
+    /// Whether another task may be launched in an executor.
+    pub(crate) fn takes_more(&self, executor: &Executor) -> bool {
+        // One that is alone is the only one there.
+        let first = executor.tasks.first().and_then(|task| self.tasks.get(task));
+        executor.record.state.takes_tasks() && first.is_none_or(|task| !task.tries.alone)
     }
 
     /// Whether nothing may be launched: a restored store is held, or was resumed a moment ago.

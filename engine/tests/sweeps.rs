@@ -12,12 +12,12 @@ use muster_api::{
 use muster_engine::{
     Engine, EngineConfig,
     effect::{Effect, Step},
-    event::{Command, CommandReply, Event, Expect, RequestId},
+    event::{Command, CommandReply, Event, Expect, Offer, RequestId},
     records::{self, AppRecord, CursorRecord},
 };
 use serde_json::json;
 
-const CONFIG: EngineConfig = EngineConfig { describe_executor: |_, _| Vec::new() };
+const CONFIG: EngineConfig = EngineConfig::new(|_, _| Vec::new());
 
 /// More than two steps can change.
 const JOBS: usize = 1_200;
@@ -30,6 +30,11 @@ struct World {
 
 impl World {
     fn with_jobs() -> Self {
+        Self::with(&json!({"every": "1m", "from": "2026-01-01T00:00:00Z"}))
+    }
+
+    /// With many jobs of this schedule.
+    fn with(schedule: &serde_json::Value) -> Self {
         let wall: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let now = Now { wall, mono: Mono::from_millis(1_000) };
         let (engine, _) = Engine::restore(CONFIG, 1, &Records::new(), now).unwrap();
@@ -41,7 +46,7 @@ impl World {
             let job = json!({
                 "name": format!("j{number:04}"), "app": "a", "type": "script",
                 "script": {"command": ":"}, "sharding": {"count": 1}, "resources": resources,
-                "schedule": {"every": "1m", "from": "2026-01-01T00:00:00Z"},
+                "schedule": schedule, "start_within": "2m",
             });
             let spec = JobSpec::parse(job).unwrap().spec;
             world.ask(Command::PutJob { spec, expect: Expect::Nothing }).unwrap();
@@ -187,4 +192,47 @@ fn a_job_that_is_changed_before_its_turn_has_followed_its_app() {
     let mine = runs.values().filter(|run| run.job_uid == last.uid);
     assert_eq!(mine.map(|run| run.fires).collect::<Vec<_>>(), [Some(1)]);
     assert_eq!(runs.len(), JOBS);
+}
+
+#[test]
+fn a_run_of_a_disabled_app_does_not_expire_before_its_job_has_followed() {
+    let mut world = World::with_jobs();
+    world.wait(Duration::from_secs(90));
+    world.settle();
+    world.wait(Duration::from_secs(80));
+    world.switch(true).unwrap();
+    let waiting: BTreeMap<_, records::RunRecord> = world.rows(records::RUNS);
+    assert!(!waiting.is_empty(), "not all jobs have followed");
+    // By now every run of which nothing was launched has expired.
+    world.wait(Duration::from_secs(300));
+    world.settle();
+    let runs: BTreeMap<_, records::RunRecord> = world.rows(records::PAST_RUNS);
+    assert_eq!(runs.len(), JOBS);
+    let disabled = |run: &&records::RunRecord| run.reason.as_deref() == Some("disabled");
+    assert_eq!(runs.values().filter(disabled).count(), JOBS);
+}
+
+#[test]
+fn many_runs_expire_in_bounded_steps_and_none_starts_meanwhile() {
+    let mut world = World::with(&json!({"at": "2026-01-01T00:01:00Z"}));
+    world.wait(Duration::from_secs(60));
+    world.settle();
+    assert_eq!(world.rows::<records::RunRecord>(records::RUNS).len(), JOBS);
+    // The scheduler is away while all of them expire, and room for all comes with its return.
+    world.wait(Duration::from_secs(120));
+    world.restart();
+    let step = world.step(Event::Offers(vec![Offer {
+        id: "offer".parse().unwrap(),
+        agent: "agent".parse().unwrap(),
+        hostname: "host".to_owned(),
+        attributes: BTreeMap::new(),
+        resources: "cpus:9000;mem:9000000".parse().unwrap(),
+    }]));
+    assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::Launch(_))));
+    assert!(!world.rows::<records::RunRecord>(records::RUNS).is_empty(), "all at once");
+    world.settle();
+    let runs: BTreeMap<_, records::RunRecord> = world.rows(records::PAST_RUNS);
+    assert_eq!(runs.len(), JOBS);
+    let reason = "not started within 2m of its planned time";
+    assert!(runs.values().all(|run| run.reason.as_deref() == Some(reason)));
 }

@@ -193,7 +193,7 @@ fn an_agent_registers_with_the_real_core_and_each_proves_itself_to_the_other() {
         let Some(MasterBody::Welcome(welcome)) = client.receive().await else { panic!() };
         let input = agent::master_proof_input(&client.master_nonce, &[9; 32]);
         assert_eq!(welcome.proof, mac(TOKEN, &input));
-        assert_eq!(welcome.agent_id.unwrap().value, master.agents()[0].id.as_str());
+        assert_eq!(welcome.agent_id.unwrap().value, master.agents(now)[0].id.as_str());
         let answer = MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 1 });
         assert_eq!(client.receive().await, Some(answer));
 
@@ -335,11 +335,25 @@ fn what_was_sent_before_a_close_arrives() {
     within(async {
         let mut served = Served::new().await;
         let (mut client, connection) = served.welcomed("a").await;
-        let refused = Refused { message: "go away".into(), retry: true };
+        let refused = Refused { message: "go away".into(), retry: true, ..Refused::default() };
         served.connections.send(connection, MasterBody::Refused(refused.clone()));
         served.connections.close(connection);
         assert_eq!(client.refused().await, refused);
         assert_eq!(served.events.recv().await, Some(Event::Disconnected { connection }));
+    });
+}
+
+/// Who hears that it is gone ends all that it runs, so only the master may say that.
+#[test]
+fn a_refusal_of_a_gone_agent_has_the_masters_proof() {
+    within(async {
+        let mut served = Served::new().await;
+        let (mut client, connection) = served.welcomed("a").await;
+        let refused = Refused { message: "you are gone".into(), gone: true, ..Refused::default() };
+        served.connections.send(connection, MasterBody::Refused(refused));
+        served.connections.close(connection);
+        let input = agent::master_proof_input(&client.master_nonce, &[9; 32]);
+        assert_eq!(client.refused().await.proof, mac(TOKEN, &input));
     });
 }
 

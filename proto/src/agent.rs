@@ -14,6 +14,10 @@
 //! `"muster agent 1" ‖ master nonce ‖ agent nonce`, the master's over
 //! `"muster master 1" ‖ agent nonce ‖ master nonce`. The token itself is never sent.
 //!
+//! An agent that an operator has declared gone is refused with that word, and with the master's
+//! proof. It ends all its executors, forgets its id, and registers as another agent once nothing of
+//! its former life is left.
+//!
 //! Every message carries the master's term. An agent refuses messages of a term lower than the
 //! highest that it has seen. Unknown fields are ignored; a message whose body is of an unknown
 //! kind is answered with [`Unsupported`].
@@ -270,6 +274,13 @@ pub struct Refused {
     /// Whether dialling again can help.
     #[prost(bool, tag = "2")]
     pub retry: bool,
+    /// Whether an operator has declared this agent gone: what it runs counts as dead and may run
+    /// elsewhere. It ends all of it, forgets its id and registers anew, as another agent.
+    #[prost(bool, tag = "3")]
+    pub gone: bool,
+    /// The master's proof, as in a [`Welcome`], if it is gone: nobody else may say that.
+    #[prost(bytes = "vec", tag = "4")]
+    pub proof: Vec<u8>,
 }
 
 /// The answer to a heartbeat.

@@ -4,6 +4,7 @@
 //! that is durable do the effects leave. It has a thread of its own, because a commit blocks.
 
 mod pending;
+mod wall;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -16,7 +17,8 @@ use muster_master::{core::Event as MasterEvent, server::Connections};
 use muster_turn::{Core, Effect, Event, Turn};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use self::pending::Pending;
+pub(crate) use self::wall::Jump;
+use self::{pending::Pending, wall::WallClock};
 use crate::{
     handle::{Request, RunsOver, Waiting},
     metrics::Metrics,
@@ -94,9 +96,14 @@ impl Driver {
         let mut asked = Asked::default();
         let mut pending = Pending::default();
         let mut sequence = 0;
+        let mut wall_clock = WallClock::default();
         pending.add(first, &self.metrics);
         loop {
             let begun = clock::mono();
+            if let Some(jump) = wall_clock.look(begun, clock::now()) {
+                jump.log();
+                self.metrics.clock_jumped(jump);
+            }
             while !pending.is_full(self.core.unwritten())
                 && clock::mono().since(begun) < BATCH_TIME
                 && let Some(task) = self.ready(&mut asked)

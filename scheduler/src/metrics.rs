@@ -7,7 +7,7 @@ use muster_api::{
     step::Write,
     views::{RunState, ShardCounts},
 };
-use muster_engine::effect::{Note, Tally};
+use muster_engine::effect::{FireCounts, Note, Tally};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -19,7 +19,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::tables::table_of;
+use crate::{driver::Jump, tables::table_of};
 
 /// What kind of record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +31,12 @@ struct Table {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
+}
+
+/// Which way the wall clock was set.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Direction {
+    direction: &'static str,
 }
 
 /// All of them, and the registry that shows them.
@@ -49,13 +55,17 @@ pub struct Metrics {
     shards_over: Family<Outcome, Counter>,
     runs_created: Counter,
     runs_over: Family<Outcome, Counter>,
-    fires_missed: Counter,
+    fires: Family<Outcome, Counter>,
+    fires_uncounted: Counter,
+    fire_lateness: Histogram,
     zombies: Counter,
+    executors_closed: Counter,
     leases_ended: Counter,
     history_runs: Gauge,
     history_jobs: Gauge,
     history_forgotten: Counter,
     held: Gauge,
+    clock_jumps: Family<Direction, Counter>,
 }
 
 impl Metrics {
@@ -79,13 +89,17 @@ impl Metrics {
             shards_over: Family::default(),
             runs_created: Counter::default(),
             runs_over: Family::default(),
-            fires_missed: Counter::default(),
+            fires: Family::default(),
+            fires_uncounted: Counter::default(),
+            fire_lateness: Histogram::new(exponential_buckets(0.001, 4.0, 15)),
             zombies: Counter::default(),
+            executors_closed: Counter::default(),
             leases_ended: Counter::default(),
             history_runs: Gauge::default(),
             history_jobs: Gauge::default(),
             history_forgotten: Counter::default(),
             held: Gauge::default(),
+            clock_jumps: Family::default(),
         };
         metrics.register_commits();
         metrics.register_work();
@@ -121,14 +135,21 @@ impl Metrics {
         of.register("shards_over", "Shards that are over, by outcome", self.shards_over.clone());
         of.register("runs_created", "Runs accepted or fired", self.runs_created.clone());
         of.register("runs_over", "Runs that are over, by outcome", self.runs_over.clone());
-        let help = "Times that planned instants were merged or passed over, each for any number";
-        of.register("fires_missed", help, self.fires_missed.clone());
-        let help = "Times that a task that is over seemed to live, and was killed";
+        of.register("fires", "Planned instants, by outcome", self.fires.clone());
+        let help = "Ranges of planned instants that are not in `fires`, for nobody counted them";
+        of.register("fires_uncounted", help, self.fires_uncounted.clone());
+        let help = "From when an instant was due to the first launch of its run";
+        of.register_with_unit("fire_lateness", help, Unit::Seconds, self.fire_lateness.clone());
+        let help = "Tasks that were over and lived, and were killed until they ended";
         of.register("zombies", help, self.zombies.clone());
+        let help = "Executors that end with all their tasks, for one did not end when it had to";
+        of.register("executors_closed", help, self.executors_closed.clone());
         let help = "Executors whose lease ended on a silent host";
         of.register("leases_ended", help, self.leases_ended.clone());
         let help = "1 while the scheduler is held after a restore, else 0";
         of.register("held", help, self.held.clone());
+        let help = "Times that the wall clock was set by more than 5 s, by direction";
+        of.register("clock_jumps", help, self.clock_jumps.clone());
     }
 
     fn register_history(&mut self) {
@@ -168,7 +189,7 @@ impl Metrics {
 
     /// What a turn did.
     pub(crate) fn did(&self, tally: Tally) {
-        let Tally { launches, shards_over } = tally;
+        let Tally { launches, shards_over, fires, lateness } = tally;
         self.launches.inc_by(launches.into());
         let ShardCounts { succeeded, failed, timed_out, cancelled, .. } = shards_over;
         let over = [
@@ -180,6 +201,20 @@ impl Metrics {
         for (outcome, count) in over.into_iter().filter(|(_, count)| *count > 0) {
             self.shards_over.get_or_create(&Outcome { outcome }).inc_by(count.into());
         }
+        self.fired(fires);
+        for late in lateness {
+            self.fire_lateness.observe(late.as_secs_f64());
+        }
+    }
+
+    fn fired(&self, fires: FireCounts) {
+        let FireCounts { ran, coalesced, skipped, dropped, uncounted_ranges } = fires;
+        let outcomes =
+            [("ran", ran), ("coalesced", coalesced), ("skipped", skipped), ("dropped", dropped)];
+        for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
+            self.fires.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
+        self.fires_uncounted.inc_by(uncounted_ranges);
     }
 
     /// The engine noted something.
@@ -189,11 +224,11 @@ impl Metrics {
                 self.runs_created.inc();
             }
             Note::RunEnded { state, .. } => self.run_over(*state),
-            Note::FiresMissed { .. } => {
-                self.fires_missed.inc();
-            }
             Note::Zombie { .. } => {
                 self.zombies.inc();
+            }
+            Note::ExecutorClosed { .. } => {
+                self.executors_closed.inc();
             }
             Note::Fenced { .. } => {
                 self.leases_ended.inc();
@@ -211,6 +246,12 @@ impl Metrics {
         self.history_runs.set(runs.cast_signed());
         self.history_jobs.set(jobs.cast_signed());
         self.history_forgotten.inc_by(forgotten_records);
+    }
+
+    /// Somebody has set the wall clock.
+    pub(crate) fn clock_jumped(&self, jump: Jump) {
+        let direction = if jump.is_back() { "back" } else { "forward" };
+        self.clock_jumps.get_or_create(&Direction { direction }).inc();
     }
 
     /// Whether the scheduler is held after a restore.
@@ -232,6 +273,10 @@ fn seconds(nanos: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use muster_api::views::FireOutcome;
+
     use super::*;
 
     #[test]
@@ -242,13 +287,22 @@ mod tests {
         metrics.committed(&writes, 3, 2_000_000);
         metrics.waited(150_000);
         let shards_over = ShardCounts { succeeded: 2, cancelled: 1, ..ShardCounts::default() };
-        metrics.did(Tally { launches: 4, shards_over });
+        let mut fires = FireCounts { ran: 2, dropped: 7, ..FireCounts::default() };
+        fires.add_range(FireOutcome::Skipped, Some(30));
+        fires.add_range(FireOutcome::Skipped, None);
+        let lateness = vec![Duration::from_millis(500), Duration::from_secs(100)];
+        metrics.did(Tally { launches: 4, shards_over, fires, lateness });
         metrics.noted(&Note::RunEnded {
             run: muster_api::RunId::from_uuid(uuid::Uuid::nil()),
             state: RunState::TimedOut,
         });
+        let nil = uuid::Uuid::nil();
+        metrics.noted(&Note::Zombie { task: muster_api::TaskId::from_uuid(nil) });
+        let executor = muster_api::ExecutorId::from_uuid(nil);
+        metrics.noted(&Note::ExecutorClosed { executor });
         metrics.history_swept(5, 2, 9);
         metrics.set_held(true);
+        metrics.clock_jumped(Jump { millis: -6000 });
         let text = metrics.text();
         for line in [
             "muster_commits_total 1",
@@ -262,13 +316,22 @@ mod tests {
             r#"muster_written_bytes_total{table="tasks"} 26"#,
             "muster_driver_queue_seconds_count 1",
             "muster_launches_total 4",
+            r#"muster_fires_total{outcome="ran"} 2"#,
+            r#"muster_fires_total{outcome="skipped"} 30"#,
+            r#"muster_fires_total{outcome="dropped"} 7"#,
+            "muster_fires_uncounted_total 1",
+            "muster_fire_lateness_seconds_sum 100.5",
+            "muster_fire_lateness_seconds_count 2",
             r#"muster_shards_over_total{outcome="succeeded"} 2"#,
             r#"muster_shards_over_total{outcome="cancelled"} 1"#,
             r#"muster_runs_over_total{outcome="timed_out"} 1"#,
+            "muster_zombies_total 1",
+            "muster_executors_closed_total 1",
             "muster_history_runs 5",
             "muster_history_jobs 2",
             "muster_history_forgotten_total 9",
             "muster_held 1",
+            r#"muster_clock_jumps_total{direction="back"} 1"#,
             "muster_process_start_time_seconds 1700000000",
             "# EOF",
         ] {

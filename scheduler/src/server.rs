@@ -1,6 +1,14 @@
 //! The scheduler process: opens what it needs, wires it up, and serves until it is told to stop.
 
-use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    fs::DirBuilder,
+    future::Future,
+    net::SocketAddr,
+    num::NonZeroU32,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Context, bail};
 use muster_api::clock;
@@ -43,6 +51,8 @@ pub struct Config {
     pub master_listen: SocketAddr,
     /// Whether agents may connect without TLS from beyond loopback.
     pub plaintext: bool,
+    /// How many tasks may run at one time, of all apps; none is no bound.
+    pub max_tasks: Option<NonZeroU32>,
     /// How much history is kept.
     pub history: HistoryLimits,
 }
@@ -51,8 +61,7 @@ pub struct Config {
 pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
     check_addresses(&config)?;
     config.history.check()?;
-    std::fs::create_dir_all(&config.data_dir)
-        .with_context(|| format!("cannot make the data folder `{}`", config.data_dir.display()))?;
+    make_folder(&config.data_dir)?;
     let (store, core, first) = open(&config)?;
     let admin_token = secrets::open_token(&config.data_dir, secrets::ADMIN_TOKEN)?;
     let join_token = secrets::open_token(&config.data_dir, secrets::JOIN_TOKEN)?;
@@ -122,6 +131,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
     result
 }
 
+/// Makes the data folder, which holds tokens and what jobs are told, for nobody but its owner. One
+/// that is there already keeps its rights.
+fn make_folder(path: &Path) -> anyhow::Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.with_context(|| format!("cannot make the data folder `{}`", path.display()))
+}
+
 /// Opens the store, brings it to the layout of this version, and restores the cores from it.
 fn open(config: &Config) -> anyhow::Result<(Tapped, Core, Turn)> {
     let mut store = DiskStore::open(&config.data_dir.join(STORE), config.store)?;
@@ -130,7 +146,8 @@ fn open(config: &Config) -> anyhow::Result<(Tapped, Core, Turn)> {
     upgrade(&mut store)?;
     let loader = load::load(&store)?;
     let records = loader.taken();
-    let (core, first) = loader.finish(seed()?, clock::now())?;
+    let (mut core, first) = loader.finish(seed()?, clock::now())?;
+    core.limit_tasks(config.max_tasks);
     tracing::info!(records, term = core.term(), "state restored");
     if let Some(since) = core.held() {
         tracing::warn!(%since, "this restored store is held: nothing fires, is launched or is \

@@ -82,6 +82,17 @@ fn small() -> Vec<u8> {
     taken(&Tapped::new(Box::new(store), "memory").unwrap().backups())
 }
 
+/// Records that make a backup of many pages, before and behind all others.
+fn ballast() -> Vec<Write> {
+    let records = (0..5 * limits::BACKUP_PAGE_BYTES / 10_000).flat_map(|n| {
+        ["a", "z"].map(|place| Write::Put {
+            key: format!("{place}/{n:04}").into(),
+            value: vec![n as u8; 10_000],
+        })
+    });
+    records.collect()
+}
+
 #[test]
 fn a_backup_under_load_is_the_store_at_its_last_commit() {
     let (sled, redb) = (StoreKind::Sled, StoreKind::Redb);
@@ -91,6 +102,8 @@ fn a_backup_under_load_is_the_store_at_its_last_commit() {
             None => Box::new(MemoryStore::open(&MemoryDisk::default())),
             kind => Box::new(DiskStore::open(&folder.path().join("store"), kind).unwrap()),
         };
+        let first = Commit { term: 0, sequence: 1, writes: &ballast() };
+        store.commit(&first).unwrap();
         for n in 1..=400 {
             commit(&mut *store, n).unwrap();
         }
@@ -130,11 +143,51 @@ fn a_backup_under_load_is_the_store_at_its_last_commit() {
         let store = DiskStore::open(&path, None).unwrap();
         assert_eq!((store.kind(), store.last().unwrap()), (to, Some(last)));
         let mut expected = Model::new().after(last.sequence);
-        let Write::Put { key, value } = held_write(now()) else { panic!("it is marked") };
-        expected.push((key, value));
+        for write in ballast().into_iter().chain([held_write(now())]) {
+            let Write::Put { key, value } = write else { panic!("it is put") };
+            expected.push((key, value));
+        }
         expected.sort();
         assert!(all(&store) == expected, "{from:?} to {to}: not what was stored");
     }
+}
+
+/// Commits wait for a page at most, so a page of long records has few of them.
+#[test]
+fn a_page_of_a_backup_is_bounded_by_its_bytes() {
+    const RECORD_BYTES: usize = 100_000;
+    const RECORDS: usize = 100;
+    let mut store = MemoryStore::open(&MemoryDisk::default());
+    let long = |n| Write::Put { key: format!("a/{n:03}").into(), value: vec![1; RECORD_BYTES] };
+    let writes: Vec<_> = (0..RECORDS).map(long).collect();
+    store.commit(&Commit { term: 1, sequence: 1, writes: &writes }).unwrap();
+    let mut store = Tapped::new(Box::new(store), "memory").unwrap();
+    let backup = store.backups().begin().unwrap();
+    let (mut bytes, mut sequence) = (Vec::new(), 1);
+    let written = backup.write(&mut |part| {
+        bytes.extend_from_slice(&part);
+        // What is committed now stands before the next page.
+        sequence += 1;
+        let mark = [Write::Put { key: b"mark".into(), value: Vec::new() }];
+        store.commit(&Commit { term: 1, sequence, writes: &mark }).unwrap();
+        Ok(())
+    });
+    written.unwrap();
+    let (mut pages, mut records) = (vec![0], 0);
+    for item in parsed(&bytes, usize::MAX).unwrap() {
+        let Item::Writes(writes) = item else { continue };
+        for write in writes {
+            let Write::Put { key, value } = write else { panic!("nothing was deleted") };
+            match key.as_slice() {
+                b"mark" => pages.push(0),
+                _ => *pages.last_mut().unwrap() += key.len() + value.len(),
+            }
+            records += usize::from(key != b"mark");
+        }
+    }
+    assert_eq!(records, RECORDS);
+    let most = limits::BACKUP_PAGE_BYTES + 8 * (RECORD_BYTES + 10);
+    assert!(pages.iter().all(|page| *page < most), "{pages:?}");
 }
 
 fn wait_until(holds: impl Fn() -> bool) {

@@ -30,6 +30,7 @@ fn config(folder: &Path, history: HistoryLimits) -> Config {
         http: any,
         master_listen: any,
         plaintext: false,
+        max_tasks: None,
         history,
     }
 }

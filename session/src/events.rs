@@ -1,5 +1,7 @@
 //! What the master says, as events of the engine.
 
+use std::collections::BTreeMap;
+
 use muster_api::{AgentId, Amount, OfferId, Resources, TaskId, Timestamp, task::TaskReport};
 use muster_engine::event::{Event, Offer, TaskUpdate};
 use muster_proto as mesos;
@@ -25,8 +27,13 @@ pub(crate) fn offer(offer: &mesos::Offer) -> Result<Offer, InvalidMessage> {
         id: id.ok_or_else(|| invalid("the id of an offer"))?,
         agent: agent.ok_or_else(|| invalid("the agent of an offer"))?,
         hostname: offer.hostname.clone(),
+        attributes: attributes(&offer.attributes),
         resources: resources(&offer.resources)?,
     })
+}
+
+fn attributes(all: &[mesos::Attribute]) -> BTreeMap<String, String> {
+    all.iter().map(|attribute| (attribute.name.clone(), attribute.value_text())).collect()
 }
 
 fn resources(all: &[mesos::Resource]) -> Result<Resources, InvalidMessage> {
@@ -62,4 +69,35 @@ pub(crate) fn update(status: &mesos::TaskStatus) -> Result<Event, InvalidMessage
         report,
         uuid,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes_are_texts_as_mesos_prints_them() {
+        let bare = |name: &str| mesos::Attribute { name: name.into(), ..Default::default() };
+        let set = mesos::Set { item: vec!["a".into(), "b".into()] };
+        let ranges = [(1, 3), (7, 7)].map(|(begin, end)| mesos::Range { begin, end });
+        let message = mesos::Offer {
+            id: Some(mesos::OfferId::new("o1")),
+            agent_id: Some(mesos::AgentId::new("agent-1")),
+            hostname: "h".into(),
+            attributes: vec![
+                mesos::Attribute::text("rack", "r1"),
+                mesos::Attribute { scalar: Some(mesos::Scalar { value: 1.5 }), ..bare("load") },
+                mesos::Attribute { set: Some(set), ..bare("zones") },
+                mesos::Attribute {
+                    ranges: Some(mesos::Ranges { range: ranges.to_vec() }),
+                    ..bare("slots")
+                },
+            ],
+            ..mesos::Offer::default()
+        };
+        let attributes = offer(&message).expect("it is a good offer").attributes;
+        let texts: Vec<_> =
+            attributes.iter().map(|(name, text)| format!("{name}:{text}")).collect();
+        assert_eq!(texts, ["load:1.5", "rack:r1", "slots:[1-3,7-7]", "zones:{a,b}"]);
+    }
 }

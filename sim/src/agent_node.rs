@@ -17,6 +17,7 @@ use self::process::Process;
 use crate::{
     disk::Disk,
     executor_node::ExecutorNode,
+    frozen::Who,
     happening::Happening,
     network::{Packet, Side, WireId},
     oracles::Violation,
@@ -24,6 +25,19 @@ use crate::{
 };
 
 pub(crate) use self::process::AtWrite;
+
+/// What of a host is frozen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freezing {
+    /// The agent's process.
+    Agent,
+    /// One of the supervisors.
+    Supervisor,
+    /// The process of one of the executors.
+    Executor,
+    /// All of it.
+    Host,
+}
 
 /// A host, with all that outlives the agent's process.
 #[derive(Debug)]
@@ -138,7 +152,33 @@ impl AgentNode {
         for wire in process.sessions.into_values() {
             stage.close(wire, Side::Listener);
         }
-        self.executors.values_mut().for_each(|node| node.agent_is_gone(stage));
+        self.executors.values_mut().for_each(ExecutorNode::agent_is_gone);
+        stage.thaw(&Who::Agent(self.host));
+    }
+
+    /// The agent is stopped, or one of the supervisors or executors here, or all that lives here.
+    pub(crate) fn freeze(&mut self, stage: &mut Stage, whom: Freezing, until: u64) -> bool {
+        let host = self.host;
+        let who = match whom {
+            Freezing::Agent => self.process.as_ref().map(|_| Who::Agent(host)),
+            Freezing::Host => Some(Who::Host(host)),
+            Freezing::Supervisor => {
+                self.one_of(stage, ExecutorNode::is_supervised).map(|id| Who::Supervisor(host, id))
+            }
+            Freezing::Executor => {
+                self.one_of(stage, ExecutorNode::runs).map(|id| Who::Executor(host, id))
+            }
+        };
+        let Some(who) = who else { return false };
+        stage.log(format_args!("{who} is frozen"));
+        let frozen = stage.freeze(who, until);
+        self.executors.values().for_each(|node| node.guard_may_stop(stage, self.clock));
+        frozen
+    }
+
+    /// Somebody goes on: supervisors may be among them.
+    pub(crate) fn guards_go_on(&self, stage: &mut Stage) {
+        self.executors.values().for_each(|node| node.guard_may_go_on(stage));
     }
 
     /// The host loses its power: nothing that lived here lives any more, and its clock starts anew.
@@ -147,6 +187,7 @@ impl AgentNode {
         for (_, mut executor) in std::mem::take(&mut self.executors) {
             executor.vanish(stage);
         }
+        stage.thaw(&Who::Host(self.host));
         self.boots += 1;
         self.config.boot_id = format!("boot-{}-{}", self.host, self.boots);
         self.journal.clear();
@@ -163,11 +204,17 @@ impl AgentNode {
     /// Some supervisor is killed; says whether there was one.
     pub(crate) fn kill_supervisor(&mut self, stage: &mut Stage) -> bool {
         let process = self.process.as_ref().map(|_| self.processes);
+        let clock = self.clock;
         let Some(victim) = self.some_executor(stage, ExecutorNode::is_supervised) else {
             return false;
         };
-        victim.supervisor_dies(stage, process);
+        victim.supervisor_dies(stage, clock, process);
         true
+    }
+
+    /// The supervisor that has something to say next is killed before it can.
+    pub(crate) fn supervisor_will_be_speechless(&mut self) {
+        self.executors.values_mut().for_each(ExecutorNode::speechless);
     }
 
     fn some_executor(
@@ -175,9 +222,14 @@ impl AgentNode {
         stage: &mut Stage,
         is_meant: fn(&ExecutorNode) -> bool,
     ) -> Option<&mut ExecutorNode> {
+        let id = self.one_of(stage, is_meant)?;
+        self.executors.get_mut(&id)
+    }
+
+    fn one_of(&self, stage: &mut Stage, is_meant: fn(&ExecutorNode) -> bool) -> Option<ExecutorId> {
         let meant = self.executors.iter().filter(|(_, node)| is_meant(node));
         let ids: Vec<_> = meant.map(|(id, _)| id.clone()).collect();
-        self.executors.get_mut(&stage.one_of(&ids)?)
+        stage.one_of(&ids)
     }
 
     /// A packet of an executor comes out of a wire.

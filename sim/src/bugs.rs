@@ -28,11 +28,19 @@ pub enum Bug {
     OrphansLeft,
     /// A record that a commit deletes stays on the disk.
     DeletesForgotten,
+    /// Instants that were merged into a run are written down as dropped.
+    MergedAsDropped,
+    /// At each start of the scheduler the time of runs begins anew.
+    RunTimeoutLost,
+    /// The key that makes a repeated request for a rerun the same request is lost on the way.
+    RerunKeyLost,
+    /// An agent that was declared gone comes back as another one with all that lived there.
+    GoneAdopted,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 14] = [
         Self::EffectBeforeCommit,
         Self::AckBeforeWrite,
         Self::FailoverBeforeFencing,
@@ -43,6 +51,10 @@ impl Bug {
         Self::LeasesIgnored,
         Self::OrphansLeft,
         Self::DeletesForgotten,
+        Self::MergedAsDropped,
+        Self::RunTimeoutLost,
+        Self::RerunKeyLost,
+        Self::GoneAdopted,
     ];
 
     fn name(self) -> &'static str {
@@ -57,6 +69,10 @@ impl Bug {
             Self::LeasesIgnored => "leases-ignored",
             Self::OrphansLeft => "orphans-left",
             Self::DeletesForgotten => "deletes-forgotten",
+            Self::MergedAsDropped => "merged-as-dropped",
+            Self::RunTimeoutLost => "run-timeout-lost",
+            Self::RerunKeyLost => "rerun-key-lost",
+            Self::GoneAdopted => "gone-adopted",
         }
     }
 }

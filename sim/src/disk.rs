@@ -1,4 +1,4 @@
-//! The disk under a process: it may be slow for a while, or full.
+//! The disk under a process: it may be slow for a while, or full, or fail once.
 
 use crate::stage::Stage;
 
@@ -10,6 +10,7 @@ const SLOWEST: u64 = 20_000;
 pub(crate) struct Disk {
     slow_until: u64,
     full_until: u64,
+    fails_once: bool,
 }
 
 impl Disk {
@@ -23,7 +24,17 @@ impl Disk {
         self.full_until = until;
     }
 
-    /// Whether a write fails now.
+    /// The next write fails, and those after it do not.
+    pub(crate) fn fail_once(&mut self) -> bool {
+        !std::mem::replace(&mut self.fails_once, true)
+    }
+
+    /// Whether the write that is being done fails.
+    pub(crate) fn fails(&mut self, stage: &Stage) -> bool {
+        std::mem::take(&mut self.fails_once) || self.is_full(stage)
+    }
+
+    /// Whether there is no room now.
     pub(crate) fn is_full(&self, stage: &Stage) -> bool {
         stage.time() < self.full_until
     }

@@ -1,5 +1,6 @@
 //! An executor on its host: its folder, its supervisor, its process, and the user code under it.
 
+mod guard;
 mod process;
 
 use muster_agent::{
@@ -35,6 +36,8 @@ pub(crate) struct ExecutorNode {
     framework: FrameworkId,
     /// The file that a supervisor starts from: the first end of the lease.
     spec: Option<Option<Mono>>,
+    /// The end of its lease, as its supervisor knows it or would know it if it were not frozen.
+    lease_ends: Option<Mono>,
     /// The file that says how it ended.
     exit: Option<Exit>,
     supervisor: Option<Supervisor>,
@@ -49,6 +52,8 @@ pub(crate) struct ExecutorNode {
     code: UserCode,
     /// The supervisor was killed, and nobody has ended what it left behind.
     orphaned: bool,
+    /// The supervisor is killed when nothing is left under it, before it can say so.
+    speechless: bool,
 }
 
 impl ExecutorNode {
@@ -61,6 +66,7 @@ impl ExecutorNode {
             info,
             framework: FrameworkId::default(),
             spec: None,
+            lease_ends: None,
             exit: None,
             supervisor: None,
             alarm: Alarm::default(),
@@ -71,6 +77,7 @@ impl ExecutorNode {
             process: None,
             code,
             orphaned: false,
+            speechless: false,
         }
     }
 
@@ -104,6 +111,7 @@ impl ExecutorNode {
     ) {
         self.framework = framework;
         self.spec = Some(deadline);
+        self.lease_ends = deadline;
         self.follower = Some(agent);
         let (host, executor) = (self.host, self.id.clone());
         let delay = stage.between(1, 100);
@@ -111,30 +119,22 @@ impl ExecutorNode {
     }
 
     /// The agent's process is gone, and with it what it had not sent.
-    pub(crate) fn agent_is_gone(&mut self, stage: &mut Stage) {
+    pub(crate) fn agent_is_gone(&mut self) {
         self.follower = None;
         self.unheard.clear();
-        self.nobody_guards(stage);
-    }
-
-    /// The one hole in the promise of leases: with its supervisor and its agent both dead, nobody
-    /// ends what an executor has left behind. Only the epoch guards users against that.
-    fn nobody_guards(&self, stage: &mut Stage) {
-        if self.orphaned && self.follower.is_none() {
-            self.code.is_unguarded(stage);
-        }
     }
 
     /// The supervisor is killed. The executor's process dies with it, for it has asked the kernel
     /// for that; the code that it started lives until the agent has found it.
-    pub(crate) fn supervisor_dies(&mut self, stage: &mut Stage, agent: Option<u64>) {
+    pub(crate) fn supervisor_dies(&mut self, stage: &mut Stage, clock: Clock, agent: Option<u64>) {
         stage.log(format_args!("host{}: the supervisor of {} is killed", self.host, self.id));
         self.supervisor = None;
         self.alarm.clear(stage);
         self.end_process(stage);
         self.orphaned = true;
         self.follower = agent;
-        self.nobody_guards(stage);
+        self.supervisor_is_gone(stage);
+        self.guard_may_stop(stage, clock);
         if let Some(process) = agent {
             self.end_leftovers_soon(stage, process);
         }
@@ -176,7 +176,7 @@ impl ExecutorNode {
         let event = AgentEvent::Started { executor: self.id.clone() };
         self.tell_agent(stage, event);
         for event in std::mem::take(&mut self.unheard) {
-            self.tell_supervisor(stage, event);
+            self.tell_supervisor(stage, clock, event);
         }
         self.set_supervisor_alarm(stage, clock);
     }
@@ -186,7 +186,8 @@ impl ExecutorNode {
     pub(crate) fn attach(&mut self, stage: &mut Stage, agent: u64) {
         self.follower = Some(agent);
         if self.supervisor.is_some() {
-            self.tell_agent(stage, AgentEvent::Started { executor: self.id.clone() });
+            let (host, executor) = (self.host, self.id.clone());
+            stage.at_once(Happening::SupervisorGreets { host, executor });
         } else if self.orphaned {
             self.end_leftovers_soon(stage, agent);
         } else if let Some(exit) = self.exit.clone() {
@@ -194,6 +195,13 @@ impl ExecutorNode {
         } else {
             let why = if self.spec.is_some() { Why::Lost } else { Why::NeverStarted };
             self.report(stage, Exit::unknown(why));
+        }
+    }
+
+    /// The supervisor answers an agent that has found it.
+    pub(crate) fn greet(&mut self, stage: &mut Stage) {
+        if self.supervisor.is_some() {
+            self.tell_agent(stage, AgentEvent::Started { executor: self.id.clone() });
         }
     }
 
@@ -212,7 +220,13 @@ impl ExecutorNode {
     }
 
     /// The agent tells the supervisor something.
-    pub(crate) fn tell_supervisor(&mut self, stage: &mut Stage, event: Event) {
+    pub(crate) fn tell_supervisor(&mut self, stage: &mut Stage, clock: Clock, event: Event) {
+        if let (Event::Deadline { at, said }, Some(ends)) = (&event, &mut self.lease_ends)
+            && *ends > *said
+        {
+            *ends = (*at).max(*ends);
+            self.guard_may_stop(stage, clock);
+        }
         if self.supervisor.is_none() {
             return self.unheard.push(event);
         }
@@ -225,20 +239,31 @@ impl ExecutorNode {
     /// Something reaches the supervisor.
     pub(crate) fn supervise(&mut self, stage: &mut Stage, clock: Clock, event: &Event) {
         let now = clock.now(stage).mono;
-        let Some(supervisor) = &mut self.supervisor else { return };
-        match supervisor.step(now, event) {
-            None => {}
-            Some(SupervisorEffect::Terminate) => {
-                self.step(stage, clock, executor::Event::Shutdown);
+        let mut event = event;
+        while let Some(supervisor) = &mut self.supervisor {
+            match supervisor.step(now, event) {
+                None => {}
+                Some(SupervisorEffect::Terminate) => {
+                    let (host, executor) = (self.host, self.id.clone());
+                    let event = Box::new(executor::Event::Shutdown);
+                    stage.at_once(Happening::ExecutorHears { host, executor, event });
+                }
+                Some(SupervisorEffect::KillAll) => self.kill_all(stage, clock),
+                Some(SupervisorEffect::Report(exit)) => self.over(stage, clock, exit),
             }
-            Some(SupervisorEffect::KillAll) => self.kill_all(stage, now),
-            Some(SupervisorEffect::Report(exit)) => self.over(stage, exit),
+            // It looks at the clock after whatever it has heard.
+            let next = self.supervisor.as_ref().and_then(Supervisor::next_wakeup);
+            if next.is_none_or(|at| at > now) {
+                break;
+            }
+            event = &Event::Tick;
         }
         self.set_supervisor_alarm(stage, clock);
     }
 
     /// Ends the process and every descendant, and says so to the supervisor.
-    fn kill_all(&mut self, stage: &mut Stage, now: Mono) {
+    fn kill_all(&mut self, stage: &mut Stage, clock: Clock) {
+        let now = clock.now(stage).mono;
         let killed = self.process.is_some();
         self.end_process(stage);
         if stage.bug != Some(Bug::OrphansLeft) {
@@ -250,7 +275,7 @@ impl ExecutorNode {
             supervisor.step(now, &Event::Ended { status: KILLED });
         }
         if let Some(SupervisorEffect::Report(exit)) = supervisor.step(now, &Event::AllGone) {
-            self.over(stage, exit);
+            self.over(stage, clock, exit);
         }
     }
 
@@ -262,11 +287,22 @@ impl ExecutorNode {
         self.supervisor = None;
         self.orphaned = false;
         self.alarm.clear(stage);
+        self.supervisor_is_gone(stage);
     }
 
-    fn over(&mut self, stage: &mut Stage, exit: Exit) {
+    /// The supervisor is going to be killed before its last word.
+    pub(crate) fn speechless(&mut self) {
+        self.speechless = self.supervisor.is_some();
+    }
+
+    fn over(&mut self, stage: &mut Stage, clock: Clock, exit: Exit) {
+        if self.speechless {
+            let agent = self.follower;
+            return self.supervisor_dies(stage, clock, agent);
+        }
         self.supervisor = None;
         self.alarm.clear(stage);
+        self.supervisor_is_gone(stage);
         self.report(stage, exit);
     }
 

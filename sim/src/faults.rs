@@ -1,10 +1,14 @@
 //! The faults: what can go wrong, how often, and for how long.
 
-use std::{collections::BTreeMap, fmt};
+mod kind;
 
+use std::collections::BTreeMap;
+
+pub use self::kind::Fault;
 use crate::{
-    agent_node::{AgentNode, AtWrite},
+    agent_node::{AgentNode, AtWrite, Freezing},
     disk::Disk,
+    frozen::Who,
     happening::Happening,
     network::{BOTH, Between, Side, WireId},
     scheduler_node::{AtCommit, SchedulerNode},
@@ -14,84 +18,6 @@ use crate::{
 
 /// The status of a process that was ended by SIGKILL.
 const KILLED: i32 = 9;
-
-macro_rules! faults {
-    ($($(#[$doc:meta])+ $name:ident: $words:literal,)+) => {
-        /// The kinds of faults.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum Fault {
-            $($(#[$doc])+ $name,)+
-        }
-
-        impl Fault {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$name),+];
-        }
-
-        impl fmt::Display for Fault {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(match self {
-                    $(Self::$name => $words,)+
-                })
-            }
-        }
-    };
-}
-
-faults! {
-    /// The scheduler is killed, and starts again.
-    SchedulerKilled: "scheduler killed",
-    /// The scheduler is killed before its next commit is on the disk.
-    CommitLost: "scheduler killed before a commit",
-    /// The scheduler is killed after its next commit, before any effect of it.
-    CommitKept: "scheduler killed between a commit and its effects",
-    /// The scheduler's disk takes long for each commit for a while.
-    SchedulerDiskSlow: "scheduler's disk slow",
-    /// Each commit fails for a while, so that the scheduler stops again and again.
-    SchedulerDiskFull: "scheduler's disk full",
-    /// The wall clock of the scheduler's host is set, forwards or backwards.
-    SchedulerClockSet: "scheduler's wall clock set",
-    /// An agent is killed, and starts again.
-    AgentKilled: "agent killed",
-    /// An agent is killed before what it decided is in its journal.
-    EntryLost: "agent killed before a write of its journal",
-    /// An agent is killed while it writes its journal: some entries are in it, the others not.
-    EntryTorn: "agent killed within a write of its journal",
-    /// An agent is killed after a write of its journal, before anything follows from it.
-    EntryKept: "agent killed between its journal and the effects",
-    /// An agent's disk takes long for each write for a while.
-    AgentDiskSlow: "agent's disk slow",
-    /// Each write of an agent's journal fails for a while, so that it stops again and again.
-    AgentDiskFull: "agent's disk full",
-    /// The wall clock of an agent's host is set, forwards or backwards.
-    AgentClockSet: "agent's wall clock set",
-    /// A supervisor is killed, apart from everything else.
-    SupervisorKilled: "supervisor killed",
-    /// The process of an executor is killed.
-    ExecutorKilled: "executor killed",
-    /// What the next executors need cannot be fetched.
-    FetchFails: "artifacts not to be had",
-    /// The wire between an agent and the master breaks.
-    LinkBroken: "wire between agent and master broken",
-    /// What is sent one way between an agent and the master waits, longer than newer wires take.
-    LinkStalled: "wire between agent and master stalled one way",
-    /// The wire between an executor and its agent breaks.
-    StreamBroken: "wire between executor and agent broken",
-    /// Nothing gets between a host and the master for a while.
-    CutOff: "host cut off from the master",
-    /// Nothing gets from a host to the master, or from the master to it, for a while.
-    CutOffOneWay: "host cut off from the master one way",
-    /// A host loses its power, and boots anew.
-    HostRebooted: "host rebooted",
-    /// A request of a user does not arrive.
-    RequestLost: "request lost",
-    /// A request of a user arrives late, after others that were sent later.
-    RequestDelayed: "request delayed",
-    /// A request of a user arrives twice.
-    RequestRepeated: "request repeated",
-    /// The answer to a request does not arrive.
-    AnswerLost: "answer lost",
-}
 
 /// The faults of one world.
 #[derive(Debug)]
@@ -144,6 +70,8 @@ impl Faults {
             | Fault::CommitKept
             | Fault::SchedulerDiskSlow
             | Fault::SchedulerDiskFull
+            | Fault::SchedulerDiskFails
+            | Fault::SchedulerFrozen
             | Fault::SchedulerClockSet => {
                 ("scheduler".to_owned(), self.strike_scheduler(stage, scheduler, fault))
             }
@@ -166,6 +94,11 @@ impl Faults {
             Fault::CommitKept => doom(scheduler.is_up(), &mut scheduler.doomed, AtCommit::Kept),
             Fault::SchedulerDiskSlow => self.slow_down(stage, &mut scheduler.disk),
             Fault::SchedulerDiskFull => self.fill(stage, &mut scheduler.disk),
+            Fault::SchedulerDiskFails => scheduler.disk.fail_once(),
+            Fault::SchedulerFrozen => {
+                let until = self.until(stage);
+                scheduler.is_up() && stage.freeze(Who::Scheduler, until)
+            }
             Fault::SchedulerClockSet => scheduler.set_wall(stage),
             _ => kill_scheduler(stage, scheduler),
         }
@@ -178,7 +111,26 @@ impl Faults {
         host: usize,
         fault: Fault,
     ) -> bool {
+        let sleeps = stage.frozen.holds(&Who::Host(host));
         match fault {
+            Fault::HostRebooted => kill_host(stage, agent, host, AgentNode::reboot),
+            Fault::HostAway => self.take_away(stage, agent, host),
+            Fault::CutOff => self.cut_off(stage, agent, host, &BOTH),
+            Fault::CutOffOneWay => {
+                let way = if stage.percent(50) { Side::Dialler } else { Side::Listener };
+                self.cut_off(stage, agent, host, &[way])
+            }
+            // Nobody there could do anything to anybody.
+            _ if sleeps => false,
+            Fault::AgentFrozen => self.freeze(stage, agent, Freezing::Agent),
+            Fault::SupervisorFrozen => self.freeze(stage, agent, Freezing::Supervisor),
+            Fault::ExecutorFrozen => self.freeze(stage, agent, Freezing::Executor),
+            Fault::HostFrozen => self.freeze(stage, agent, Freezing::Host),
+            Fault::SupervisorSpeechless => {
+                agent.supervisor_will_be_speechless();
+                true
+            }
+            Fault::AgentDiskFails => agent.disk.fail_once(),
             Fault::EntryLost => doom(agent.is_up(), &mut agent.doomed, AtWrite::Lost),
             Fault::EntryTorn => doom(agent.is_up(), &mut agent.doomed, AtWrite::Torn),
             Fault::EntryKept => doom(agent.is_up(), &mut agent.doomed, AtWrite::Kept),
@@ -192,43 +144,57 @@ impl Faults {
             Fault::SupervisorKilled => agent.kill_supervisor(stage),
             Fault::ExecutorKilled => agent.kill_executor(stage, KILLED),
             Fault::FetchFails => {
-                agent.fetch_fails_until = (stage.time() + outage(stage)).min(self.calm_at);
+                agent.fetch_fails_until = self.until(stage);
                 true
             }
             Fault::LinkBroken => break_wire(stage, is_link),
             Fault::LinkStalled => self.stall(stage),
             Fault::StreamBroken => break_wire(stage, |between| !is_link(between)),
-            Fault::CutOff => self.cut_off(stage, agent, host, &BOTH),
-            Fault::CutOffOneWay => {
-                let way = if stage.percent(50) { Side::Dialler } else { Side::Listener };
-                self.cut_off(stage, agent, host, &[way])
-            }
-            Fault::HostRebooted => kill_host(stage, agent, host, AgentNode::reboot),
             _ => kill_host(stage, agent, host, AgentNode::crash),
         }
     }
 
+    fn take_away(&self, stage: &mut Stage, agent: &mut AgentNode, host: usize) -> bool {
+        if !agent.is_up() {
+            return false;
+        }
+        agent.reboot(stage);
+        let back = (stage.time() + stage.between(60_000, 600_000)).min(self.calm_at);
+        stage.at(back, Happening::AgentStarts { host });
+        true
+    }
+
+    /// A freeze may be shorter than a lease, or longer.
+    fn until(&self, stage: &mut Stage) -> u64 {
+        (stage.time() + outage(stage)).min(self.calm_at)
+    }
+
+    fn freeze(&self, stage: &mut Stage, agent: &mut AgentNode, whom: Freezing) -> bool {
+        let until = self.until(stage);
+        agent.freeze(stage, whom, until)
+    }
+
     fn slow_down(&self, stage: &mut Stage, disk: &mut Disk) -> bool {
-        disk.slow_down((stage.time() + outage(stage)).min(self.calm_at));
+        disk.slow_down(self.until(stage));
         true
     }
 
     fn fill(&self, stage: &mut Stage, disk: &mut Disk) -> bool {
-        disk.fill((stage.time() + outage(stage)).min(self.calm_at));
+        disk.fill(self.until(stage));
         true
     }
 
     fn stall(&self, stage: &mut Stage) -> bool {
         let Some(wire) = some_wire(stage, is_link) else { return false };
         let way = if stage.percent(50) { Side::Dialler } else { Side::Listener };
-        let until = (stage.time() + outage(stage)).min(self.calm_at);
+        let until = self.until(stage);
         stage.stall_wire(wire, way, until);
         true
     }
 
     /// What is sent to some sides of a host's wires is lost, or waits until that is over.
     fn cut_off(&self, stage: &mut Stage, agent: &mut AgentNode, host: usize, to: &[Side]) -> bool {
-        let until = (stage.time() + outage(stage)).min(self.calm_at);
+        let until = self.until(stage);
         agent.cut_off_until = until;
         let is_lost = stage.percent(50);
         for (wire, between) in stage.network.working() {

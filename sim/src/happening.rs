@@ -1,10 +1,18 @@
 //! Everything that can happen in the world.
 
 use muster_agent::{core as agent, supervise};
+use muster_api::{
+    RunId,
+    views::{AgentView, RerunRequest},
+};
 use muster_engine::event::{CommandReply, Event, RequestId};
+use muster_executor::core as executor;
 use muster_proto::{ExecutorId, TaskId};
 
-use crate::network::{Packet, Side, WireId};
+use crate::{
+    frozen::Who,
+    network::{Packet, Side, WireId},
+};
 
 /// Everything that can happen in the world.
 #[derive(Debug)]
@@ -12,8 +20,12 @@ use crate::network::{Packet, Side, WireId};
 pub(crate) enum Happening {
     /// A packet comes out of a wire.
     Arrives { wire: WireId, to: Side, packet: Packet },
+    /// A process that was frozen, or a host, goes on.
+    Thaws { who: Who, freeze: u64 },
     /// The process of the scheduler starts.
     SchedulerStarts,
+    /// The scheduler finds that an agent has dialled it.
+    SchedulerAccepts { wire: WireId },
     /// The scheduler's disk is done with a commit.
     SchedulerCommits { process: u64 },
     /// The time has come that the scheduler asked to be woken at.
@@ -38,10 +50,14 @@ pub(crate) enum Happening {
     LeftoversEnd { host: usize, process: u64, executor: ExecutorId },
     /// Something reaches a supervisor.
     SupervisorHears { host: usize, executor: ExecutorId, event: supervise::Event },
+    /// A supervisor greets an agent that has found it.
+    SupervisorGreets { host: usize, executor: ExecutorId },
     /// The time has come that a supervisor asked to be woken at.
     SupervisorWakes { host: usize, executor: ExecutorId },
     /// An executor dials its agent.
     ExecutorDials { host: usize, executor: ExecutorId },
+    /// Something of its host reaches an executor.
+    ExecutorHears { host: usize, executor: ExecutorId, event: Box<executor::Event> },
     /// The time has come that an executor asked to be woken at.
     ExecutorWakes { host: usize, executor: ExecutorId },
     /// User code of a task begins to run.
@@ -52,6 +68,10 @@ pub(crate) enum Happening {
     UsersAct,
     /// A request of a user reaches the scheduler.
     RequestArrives { event: Event },
+    /// A request to start a run once more reaches the scheduler.
+    RerunArrives { request: RequestId, run: RunId, rerun: RerunRequest, key: String },
+    /// A user sees which hosts there are.
+    UserSees { agents: Vec<AgentView> },
     /// A user reads an answer.
     UserHears { request: RequestId, reply: CommandReply },
     /// A user sends again what was not answered.

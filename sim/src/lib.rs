@@ -10,6 +10,7 @@ mod clock;
 mod disk;
 mod executor_node;
 mod faults;
+mod frozen;
 mod happening;
 mod network;
 mod oracles;

@@ -1,9 +1,13 @@
 //! What must hold, whatever happens. Each oracle is one function; it looks at the truth, which no
 //! core knows, and at what is on the scheduler's disk.
 
+mod attempts;
 mod code;
 mod convergence;
+mod deadlines;
 mod fires;
+mod gone;
+mod misfires;
 mod promises;
 mod restart;
 mod truth;
@@ -12,15 +16,19 @@ mod waits;
 use std::fmt;
 
 pub(crate) use self::{
+    attempts::{attempts_are_counted, who_is_alone_is_alone},
     code::{
-        epochs_grow, no_host_is_over_promised, no_shard_runs_twice, nothing_runs_after_its_end,
-        what_is_over_does_not_run,
+        epochs_grow, no_host_is_over_promised, no_shard_runs_twice, no_two_runs_of_a_job,
+        nothing_runs_after_its_end, what_is_over_does_not_run,
     },
     convergence::{everything_converges, nobody_gives_up, nothing_is_charged_at_rest},
+    deadlines::{no_run_starts_too_late, what_is_overdue_ends},
     fires::Fires,
+    gone::{nothing_is_left_of_the_gone, nothing_of_the_gone_comes_back},
+    misfires::{no_more_wait_than_allowed, outcomes_follow_the_policy},
     promises::{
-        each_trigger_is_one_run, nothing_accepted_is_lost, terminal_is_final,
-        what_is_acknowledged_is_stored,
+        each_rerun_is_one_run, each_trigger_is_one_run, nothing_accepted_is_lost,
+        terminal_is_final, what_is_acknowledged_is_stored,
     },
     restart::restart_equals_running,
     truth::Truth,

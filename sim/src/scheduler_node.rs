@@ -2,26 +2,23 @@
 
 mod commits;
 mod effects;
+mod requests;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use muster_api::{
-    Now,
+    Now, Timestamp, limits,
     step::{Records, Write},
-    views::AgentView,
 };
-use muster_engine::{
-    Wakeup,
-    event::{Event as EngineEvent, RequestId},
-    query::{Answer, Query},
-};
+use muster_engine::{Wakeup, event::Event as EngineEvent};
 use muster_master::core::{Connection, Event as MasterEvent};
-use muster_turn::{Core, Effect, Event, Turn};
+use muster_turn::{Core, Effect, Event, Loader, Turn};
 
 use crate::{
     bugs::Bug,
     clock::Clock,
     disk::Disk,
+    frozen::Who,
     happening::Happening,
     network::{Packet, Side, WireId},
     oracles,
@@ -47,6 +44,8 @@ pub(crate) enum AtCommit {
 pub(crate) struct SchedulerNode {
     clock: Clock,
     pub(crate) disk: Disk,
+    /// How many runs may wait.
+    waiting_runs: usize,
     /// What is on its disk.
     pub(crate) store: Records,
     process: Option<Process>,
@@ -64,6 +63,8 @@ struct Process {
     inbox: VecDeque<Event>,
     /// What is on its way to the disk, and may leave after it.
     committing: Option<Decided>,
+    /// Wires of agents that have not said hello.
+    unproven: BTreeSet<WireId>,
     wires: BTreeMap<Connection, WireId>,
     connections: u64,
 }
@@ -71,6 +72,7 @@ struct Process {
 /// What some turns have decided.
 #[derive(Debug, Default)]
 struct Decided {
+    decided_at: Timestamp,
     writes: Vec<Write>,
     effects: Vec<Effect>,
 }
@@ -78,10 +80,14 @@ struct Decided {
 impl SchedulerNode {
     pub(crate) fn new(stage: &mut Stage) -> Self {
         let clock = Clock::new(stage);
+        // In some worlds there is room for few, so that cursors must wait.
+        let few = usize::try_from(stage.between(2, 20)).unwrap_or(2);
+        let waiting_runs = if stage.percent(25) { few } else { limits::WAITING_RUNS };
         let hurried = stage.bug == Some(Bug::FailoverBeforeFencing);
         Self {
             clock: if hurried { clock.hurried(1_000_000) } else { clock },
             disk: Disk::default(),
+            waiting_runs,
             store: Records::new(),
             process: None,
             processes: 0,
@@ -103,7 +109,10 @@ impl SchedulerNode {
         self.processes += 1;
         let seed = stage.bits();
         stage.judge(oracles::nothing_accepted_is_lost(&stage.truth, &self.store));
-        let (core, first) = match Core::restore(seed, &self.store, self.clock.now(stage)) {
+        self.harm(stage);
+        let mut loader = Loader::bounded(self.waiting_runs);
+        self.store.iter().for_each(|(key, value)| loader.take(key, value));
+        let (core, first) = match loader.finish(seed, self.clock.now(stage)) {
             Ok(started) => started,
             Err(error) => {
                 return stage.judge(Err(oracles::Violation {
@@ -119,10 +128,11 @@ impl SchedulerNode {
             listens: false,
             inbox: VecDeque::new(),
             committing: None,
+            unproven: BTreeSet::new(),
             wires: BTreeMap::new(),
             connections: 0,
         });
-        let mut decided = Decided::default();
+        let mut decided = Decided { decided_at: self.clock.now(stage).wall, ..Decided::default() };
         decided.add(first, stage);
         self.commit(stage, decided);
     }
@@ -133,19 +143,20 @@ impl SchedulerNode {
         stage.log(format_args!("scheduler is killed"));
         self.alarm.clear(stage);
         self.doomed = None;
-        for wire in process.wires.into_values() {
+        for wire in process.wires.into_values().chain(process.unproven) {
             stage.close(wire, Side::Listener);
         }
+        stage.thaw(&Who::Scheduler);
     }
 
-    /// Takes a new wire of an agent, if the scheduler listens.
-    pub(crate) fn accept(&mut self, stage: &mut Stage, wire: WireId) -> bool {
-        let Some(process) = self.process.as_ref().filter(|process| process.listens) else {
-            return false;
+    /// Takes a new wire of an agent. With the process that was dialled the wire ends.
+    pub(crate) fn accept(&mut self, stage: &mut Stage, wire: WireId) {
+        let Some(process) = self.process.as_mut().filter(|process| process.listens) else {
+            return stage.close(wire, Side::Listener);
         };
+        process.unproven.insert(wire);
         let term = process.core.term();
         stage.send(wire, Side::Listener, Packet::Challenge { term });
-        true
     }
 
     /// Whether an agent can open a wire now.
@@ -156,26 +167,20 @@ impl SchedulerNode {
     /// The wall clock of its host is set.
     pub(crate) fn set_wall(&mut self, stage: &mut Stage) -> bool {
         let wrong = self.clock.set_wall(stage);
+        stage.truth.wall_was_set = true;
         stage.log(format_args!("scheduler: the wall clock is wrong by {wrong} ms now"));
         let delay = stage.between(0, LONGEST_SLEEP);
         stage.after(delay, Happening::SchedulerWakes);
         true
     }
 
-    /// A user asks for a change, or a question. Where nobody listens, the wait for an answer is as
-    /// good as a refusal.
-    pub(crate) fn ask(&mut self, stage: &mut Stage, event: EngineEvent) {
-        if self.listens() {
-            self.take(stage, Event::Engine(event));
-        }
-    }
-
     /// A packet of an agent comes out of a wire.
     pub(crate) fn hear(&mut self, stage: &mut Stage, wire: WireId, packet: Packet) {
         let Some(process) = &mut self.process else { return };
         let known = process.wires.iter().find(|(_, known)| **known == wire).map(|(c, _)| *c);
+        let unproven = process.unproven.remove(&wire);
         match (packet, known) {
-            (Packet::Hello(hello), None) => {
+            (Packet::Hello(hello), None) if unproven => {
                 process.connections += 1;
                 let connection = Connection(process.connections);
                 process.wires.insert(connection, wire);
@@ -215,21 +220,6 @@ impl SchedulerNode {
         }
     }
 
-    /// What the master says of all hosts, when it has nothing else to do.
-    pub(crate) fn agents(&mut self, stage: &Stage) -> Option<Vec<AgentView>> {
-        let now = self.clock.now(stage);
-        let process = self.process.as_mut()?;
-        if process.committing.is_some() || is_due(&process.core, now) {
-            return None;
-        }
-        let event = EngineEvent::Query { request: RequestId(0), query: Query::Agents };
-        let turn = process.core.advance(now, Event::Engine(event));
-        turn.effects.into_iter().find_map(|effect| match effect {
-            Effect::Answer { answer: Answer::Agents(agents), .. } => Some(agents),
-            _ => None,
-        })
-    }
-
     /// The time has come that the core asked to be woken at.
     pub(crate) fn wake(&mut self, stage: &mut Stage) {
         self.take(stage, Event::Tick);
@@ -243,7 +233,7 @@ impl SchedulerNode {
             if process.committing.is_some() {
                 return;
             }
-            let mut decided = Decided::default();
+            let mut decided = Decided { decided_at: now.wall, ..Decided::default() };
             for turns in 0..TURNS_PER_COMMIT {
                 // A question is alone in its commit, so that its answer is about what is stored.
                 let asks = process.inbox.front().is_some_and(is_question);

@@ -7,6 +7,7 @@ use muster_api::IdStream;
 
 use crate::{
     bugs::Bug,
+    frozen::{Frozen, Who},
     happening::Happening,
     network::Network,
     oracles::{Truth, Violation},
@@ -17,6 +18,9 @@ use crate::{
 const CHOICES: u64 = 0x73_696d;
 /// Things that may happen at one instant. More is a core that asks to be woken without end.
 const CROWD: u64 = 20_000;
+/// Where the order of what is planned begins. Before it is what happens before all else at its
+/// instant.
+const PLANNED: u64 = 1 << 32;
 
 /// A place in the order of happenings: milliseconds of the world, then order of planning.
 pub(crate) type Slot = (u64, u64);
@@ -28,7 +32,9 @@ pub(crate) struct Stage {
     chance: IdStream,
     due: BTreeMap<Slot, Happening>,
     planned: u64,
+    at_once: u64,
     crowd: u64,
+    pub(crate) frozen: Frozen,
     pub(crate) network: Network,
     pub(crate) log: Log,
     pub(crate) truth: Truth,
@@ -45,8 +51,10 @@ impl Stage {
             time: 0,
             chance: IdStream::new(seed, CHOICES),
             due: BTreeMap::new(),
-            planned: 0,
+            planned: PLANNED,
+            at_once: 0,
             crowd: 0,
+            frozen: Frozen::default(),
             network: Network::default(),
             log,
             truth: Truth::default(),
@@ -74,6 +82,37 @@ impl Stage {
         slot
     }
 
+    /// Plans something for now, before all else that is planned for now.
+    pub(crate) fn at_once(&mut self, happening: Happening) {
+        self.at_once += 1;
+        self.due.insert((self.time, self.at_once), happening);
+    }
+
+    /// Stops a process, or a whole host, for a while: what is meant for it waits.
+    pub(crate) fn freeze(&mut self, who: Who, until: u64) -> bool {
+        let Some(freeze) = self.frozen.freeze(who.clone()) else { return false };
+        self.at(until, Happening::Thaws { who, freeze });
+        true
+    }
+
+    /// A process goes on, or is dead: what waits for it comes at once, in the order in which it
+    /// came. Whether a timer rings before or after that is open, but for supervisors, which look at
+    /// the clock last (`agent/src/supervise/process.rs`).
+    pub(crate) fn thaw(&mut self, who: &Who) {
+        let Some(backlog) = self.frozen.thaw(who) else { return };
+        self.log(format_args!("{who} goes on"));
+        let timers_last = self.percent(50);
+        let is_late = |happening: &Happening| match happening {
+            Happening::SupervisorWakes { .. } => true,
+            Happening::SchedulerWakes
+            | Happening::AgentWakes { .. }
+            | Happening::ExecutorWakes { .. } => timers_last,
+            _ => false,
+        };
+        let (late, early): (Vec<_>, Vec<_>) = backlog.into_iter().partition(is_late);
+        early.into_iter().chain(late).for_each(|happening| self.at_once(happening));
+    }
+
     /// Plans something so that it happens after what was planned with the same `last` before.
     pub(crate) fn in_order(&mut self, last: &mut u64, delay: u64, happening: Happening) {
         *last = (self.time + delay).max(*last);
@@ -90,6 +129,7 @@ impl Stage {
         let ((time, _), happening) = self.due.pop_first()?;
         self.crowd = if time == self.time { self.crowd + 1 } else { 0 };
         self.time = time;
+        self.truth.time = time;
         if self.crowd > CROWD {
             self.judge(Err(Violation {
                 oracle: "time_goes_on",

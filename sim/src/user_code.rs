@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::task::{TaskPayload, TaskReport};
+use muster_api::task::{TaskPayload, TaskReport, Work};
 use muster_executor::core::End;
 use muster_proto::{ExecutorId, TaskId};
 
@@ -35,6 +35,12 @@ struct Code {
     next: Option<Slot>,
 }
 
+impl Code {
+    fn is_handler(&self) -> bool {
+        matches!(self.payload.work, Work::Simple { .. })
+    }
+}
+
 impl UserCode {
     pub(crate) fn new(host: usize, executor: ExecutorId) -> Self {
         Self { host, executor, tasks: BTreeMap::new() }
@@ -63,11 +69,19 @@ impl UserCode {
     pub(crate) fn begin(&mut self, stage: &mut Stage, task: &TaskId) {
         let Some(code) = self.tasks.get_mut(task) else { return };
         let context = &code.payload.context;
-        stage.judge(oracles::no_shard_runs_twice(&stage.truth, context));
-        stage.judge(oracles::nothing_runs_after_its_end(&stage.truth, context));
-        stage.judge(oracles::epochs_grow(&stage.truth, context));
-        stage.truth.code_begins(self.host, context);
-        stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
+        if stage.truth.is_forgiven(self.host, &self.executor) {
+            stage.log(format_args!(
+                "host{}: {task} begins, for which nothing is promised",
+                self.host
+            ));
+        } else {
+            stage.judge(oracles::no_shard_runs_twice(&stage.truth, context));
+            stage.judge(oracles::no_two_runs_of_a_job(&stage.truth, context));
+            stage.judge(oracles::nothing_runs_after_its_end(&stage.truth, context));
+            stage.judge(oracles::epochs_grow(&stage.truth, context));
+            stage.truth.code_begins(self.host, &self.executor, context);
+            stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
+        }
         let (item, attempt) = (context.shard_item, context.attempt);
         stage.log(format_args!(
             "host{}: code of {task} begins: shard {item}, attempt {attempt}",
@@ -102,6 +116,15 @@ impl UserCode {
         code.next = Some(stage.after(delay, Happening::CodeEnds { host, executor, task }));
     }
 
+    /// It ends its executor.
+    pub(crate) fn takes_along(&self, stage: &mut Stage, task: &TaskId) {
+        if let Some(code) = self.tasks.get(task)
+            && matches!(code.fate, Fate::TakesItsExecutorAlong { .. })
+        {
+            stage.truth.takes_along(code.payload.context.task);
+        }
+    }
+
     /// It comes to its end; gives what it comes to, if it was there.
     pub(crate) fn end(&mut self, stage: &mut Stage, task: &TaskId) -> Option<Fate> {
         let code = self.tasks.remove(task)?;
@@ -109,16 +132,27 @@ impl UserCode {
         Some(code.fate)
     }
 
-    /// Nobody is left who would end it in time.
-    pub(crate) fn is_unguarded(&self, stage: &mut Stage) {
-        for code in self.tasks.values().filter(|code| code.began) {
-            stage.truth.code_is_unguarded(&code.payload.context);
-        }
+    /// The executor's process is gone, and with it the code that ran in it.
+    pub(crate) fn end_handlers(&mut self, stage: &mut Stage) {
+        let (gone, left) =
+            std::mem::take(&mut self.tasks).into_iter().partition(|(_, code)| code.is_handler());
+        self.tasks = left;
+        self.end_all(stage, gone);
+    }
+
+    /// Whether a task is code within the executor's process.
+    pub(crate) fn is_handler(&self, task: &TaskId) -> bool {
+        self.tasks.get(task).is_some_and(Code::is_handler)
     }
 
     /// All of it is ended.
     pub(crate) fn kill_all(&mut self, stage: &mut Stage) {
-        for (task, code) in std::mem::take(&mut self.tasks) {
+        let all = std::mem::take(&mut self.tasks);
+        self.end_all(stage, all);
+    }
+
+    fn end_all(&self, stage: &mut Stage, tasks: BTreeMap<TaskId, Code>) {
+        for (task, code) in tasks {
             if let Some(slot) = code.next {
                 stage.cancel(slot);
             }

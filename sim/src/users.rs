@@ -8,8 +8,9 @@ mod wish;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use muster_api::{
-    RunId,
+    AgentId, RunId,
     spec::{AppSpec, JobSpec},
+    views::{AgentState, AgentView},
 };
 use muster_engine::{
     event::{Accepted, CommandReply, Event, Rejected, RequestId},
@@ -17,8 +18,11 @@ use muster_engine::{
     records,
 };
 
-pub(crate) use self::fate::{Fate, fate};
 use self::wish::Wish;
+pub(crate) use self::{
+    documents::HANDLER,
+    fate::{Fate, fate},
+};
 use crate::{
     happening::Happening,
     oracles::{Verdict, Violation},
@@ -53,6 +57,13 @@ pub(crate) struct Users {
     asked: BTreeMap<RequestId, Asked>,
     requests: u64,
     keys: u64,
+    /// Keys of reruns that were accepted, and the run that each became.
+    reruns: BTreeMap<u64, RunId>,
+    /// Keys of reruns that were refused at last, when an earlier request may have been served.
+    doubtful: BTreeSet<u64>,
+    /// Whether these users want runs once more, and operators look after hosts.
+    rerunning: bool,
+    operating: bool,
     /// Keys of triggers that were accepted, and the run that each became.
     accepted: BTreeMap<u64, RunId>,
     /// Keys of triggers of which nobody can say what they became: they were refused at last, when
@@ -86,7 +97,7 @@ impl Users {
         let app = documents::app(stage);
         let count = usize::try_from(stage.between(1, 4)).unwrap_or(1);
         let jobs: Vec<JobSpec> =
-            (0..count).map(|index| documents::job(stage, index, room)).collect();
+            (0..count).map(|index| documents::job(stage, &app, index, room)).collect();
         for job in &jobs {
             stage.truth.job(&job.name, &job.resources);
         }
@@ -99,6 +110,10 @@ impl Users {
             asked: BTreeMap::new(),
             requests: 0,
             keys: 0,
+            reruns: BTreeMap::new(),
+            doubtful: BTreeSet::new(),
+            rerunning: stage.percent(60),
+            operating: stage.percent(40),
             accepted: BTreeMap::new(),
             denied: BTreeSet::new(),
             disabling: stage.percent(60),
@@ -121,7 +136,10 @@ impl Users {
         let wish = self.wish(stage);
         self.ask(stage, wish);
         if stage.percent(15) {
-            self.look(stage);
+            self.look(stage, Query::Queue { skip: 0, limit: muster_api::limits::LIVE_ROWS });
+        }
+        if self.operating && stage.percent(30) {
+            self.look(stage, Query::Agents);
         }
         let delay = stage.between(200, 20_000);
         if stage.time() + delay < calm_at {
@@ -155,10 +173,26 @@ impl Users {
         (&self.accepted, &self.denied)
     }
 
-    /// Somebody looks at the queue.
-    fn look(&mut self, stage: &mut Stage) {
+    /// What became of reruns, by what their users were told; and how many nobody knows of.
+    pub(crate) fn reruns(&self) -> (&BTreeMap<u64, RunId>, usize) {
+        (&self.reruns, self.doubtful.len())
+    }
+
+    /// An operator sees which hosts are silent, and may give one up.
+    pub(crate) fn see(&mut self, stage: &mut Stage, agents: &[AgentView]) {
+        let silent = agents.iter().filter(|agent| agent.state == AgentState::Unreachable);
+        let silent: Vec<AgentId> = silent.map(|agent| agent.id.clone()).collect();
+        if stage.calm || !stage.percent(60) {
+            return;
+        }
+        if let Some(agent) = stage.one_of(&silent) {
+            self.ask(stage, Wish::Gone { agent });
+        }
+    }
+
+    /// Somebody looks at something.
+    fn look(&mut self, stage: &mut Stage, query: Query) {
         self.requests += 1;
-        let query = Query::Queue { skip: 0, limit: muster_api::limits::LIVE_ROWS };
         let event = Event::Query { request: RequestId(self.requests), query };
         let delay = stage.between(0, 50);
         stage.after(delay, Happening::RequestArrives { event });
@@ -175,17 +209,16 @@ impl Users {
             stage.truth.unpromised(&wish.key_prefix());
         }
         let after_deletions = self.after_deletions(stage);
-        let event = Event::Command { request, command: wish.command() };
         let delay = match trouble {
             Some(Trouble::Delayed) => stage.between(1_000, DELAY_MAX),
             _ => stage.between(0, 50),
         };
         if trouble == Some(Trouble::Repeated) {
             let again = stage.between(0, 2_000);
-            stage.after(again, Happening::RequestArrives { event: event.clone() });
+            stage.after(again, wish.arrives(request));
         }
         if trouble != Some(Trouble::Lost) {
-            stage.after(delay, Happening::RequestArrives { event });
+            stage.after(delay, wish.arrives(request));
         }
         let asked =
             Asked { wish, after_deletions, answer_is_lost: trouble == Some(Trouble::AnswerLost) };
@@ -230,6 +263,11 @@ impl Users {
                 self.accepted.insert(*key, run.id);
                 stage.truth.accepted(run.id);
             }
+            (Wish::Rerun { key, .. }, Ok(Accepted::Run(run))) => {
+                stage.log(format_args!("rerun {key} is accepted as run {}", run.id));
+                self.reruns.insert(*key, run.id);
+                stage.truth.accepted(run.id);
+            }
             (_, Ok(Accepted::App(app, _))) if is_sure => {
                 stage.truth.promised(records::app_key(&app.spec.name), app.version);
             }
@@ -239,8 +277,10 @@ impl Users {
             (_, Ok(_)) => {}
             (wish, Err(rejected)) if self.is_right(wish, &rejected) => {
                 stage.log(format_args!("{wish:?} is answered: {rejected}"));
-                if let Wish::Trigger { key, .. } = wish {
-                    self.denied.insert(*key);
+                match wish {
+                    Wish::Trigger { key, .. } => drop(self.denied.insert(*key)),
+                    Wish::Rerun { key, .. } => drop(self.doubtful.insert(*key)),
+                    _ => {}
                 }
             }
             (wish, Err(rejected)) => {
@@ -255,8 +295,14 @@ impl Users {
     /// Whether others can have done what makes this refusal right.
     fn is_right(&self, wish: &Wish, rejected: &Rejected) -> bool {
         match (wish, rejected) {
-            (Wish::Trigger { .. }, Rejected::TooManyWaiting { .. })
-            | (Wish::Cancel { .. }, Rejected::NotFound { .. }) => true,
+            (
+                Wish::Trigger { .. } | Wish::Rerun { .. },
+                Rejected::TooManyWaiting { .. } | Rejected::QueueFull { .. },
+            )
+            | (Wish::Cancel { .. } | Wish::Gone { .. }, Rejected::NotFound { .. })
+            // It goes on, or nothing of it failed; the host is there again.
+            | (Wish::Rerun { .. } | Wish::Gone { .. }, Rejected::Conflict { .. }) => true,
+            (Wish::Rerun { .. }, Rejected::NotFound { .. }) => self.deleting,
             (Wish::Trigger { .. }, Rejected::Conflict { .. }) => self.disabling,
             (_, Rejected::NotFound { .. } | Rejected::Conflict { .. }) => self.deleting,
             // There is no app.

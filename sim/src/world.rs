@@ -1,28 +1,23 @@
 //! The world of one seed: one scheduler, some hosts, users and faults, in one order of happenings.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+mod dispatch;
 
-use muster_proto::ExecutorId;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
     agent_node::AgentNode,
     bugs::Bug,
-    clock::Clock,
-    executor_node::ExecutorNode,
-    faults::{Faults, Targets},
+    faults::Faults,
     happening::Happening,
-    network::{Between, Packet, Side, WireId},
     oracles::{self, Violation},
-    report::{Log, Outcome, Shown},
+    report::{Log, Outcome},
     scheduler_node::SchedulerNode,
     stage::Stage,
-    users::{self, Users},
+    users::Users,
 };
 
 /// How long everything may take to come to rest: far longer than any of its waits.
 const CONVERGENCE: u64 = 45 * 60_000;
-/// How long after a request's arrival its answer has been decided, disks being as they should.
-const PATIENCE: u64 = 2_000;
 /// Steps of one world. More is a world that does not come to rest.
 const STEPS_MAX: u64 = 5_000_000;
 
@@ -127,7 +122,9 @@ impl World {
         let Some(happening) = self.stage.next() else {
             return Next::Broken(self.restless("nothing is under way any more"));
         };
-        self.happen(happening);
+        if let Some(happening) = self.unless_frozen(happening) {
+            self.happen(happening);
+        }
         if let Some(violation) = self.stage.violation() {
             return Next::Broken(violation);
         }
@@ -165,7 +162,9 @@ impl World {
         let (accepted, denied) = self.users.triggers();
         oracles::nothing_accepted_is_lost(&self.stage.truth, store)?;
         self.stage.truth.fires.each_planned_instant_has_one_outcome()?;
-        oracles::each_trigger_is_one_run(store, accepted, denied)
+        oracles::each_trigger_is_one_run(store, accepted, denied)?;
+        let (reruns, doubtful) = self.users.reruns();
+        oracles::each_rerun_is_one_run(store, reruns, doubtful)
     }
 
     /// What keeps the world from coming to rest.
@@ -186,137 +185,5 @@ impl World {
         }
         let verdict = oracles::everything_converges(&self.scheduler.store, &left);
         verdict.expect_err("there is at least the first word")
-    }
-
-    fn happen(&mut self, happening: Happening) {
-        let Self { stage, scheduler, agents, users, faults, .. } = self;
-        match happening {
-            Happening::Arrives { wire, to, packet } => self.arrive(wire, to, packet),
-            Happening::SchedulerStarts => scheduler.start(stage),
-            Happening::SchedulerCommits { process } => scheduler.committed(stage, process),
-            Happening::SchedulerWakes => scheduler.wake(stage),
-            Happening::AgentStarts { host } => agents[host].start(stage),
-            Happening::AgentDials { host, process } if agents[host].is(process) => {
-                if let Some(wire) = agents[host].dial(stage, scheduler.listens()) {
-                    scheduler.accept(stage, wire);
-                }
-            }
-            Happening::HandshakeOver { host, process, connection } if agents[host].is(process) => {
-                agents[host].handshake_over(stage, connection);
-            }
-            Happening::AgentWakes { host } => agents[host].wake(stage),
-            Happening::AgentWrites { host, process } if agents[host].is(process) => {
-                agents[host].written(stage);
-            }
-            Happening::AgentHears { host, process, event } if agents[host].is(process) => {
-                agents[host].step(stage, event);
-            }
-            Happening::SupervisorSought { host, process, executor } if agents[host].is(process) => {
-                agents[host].seek_supervisor(stage, &executor);
-            }
-            Happening::LeftoversEnd { host, process, executor } if agents[host].is(process) => {
-                self.with(host, &executor, |node, stage, _| node.leftovers_end(stage));
-            }
-            // Meant for a process that lives no longer.
-            Happening::AgentDials { .. }
-            | Happening::HandshakeOver { .. }
-            | Happening::AgentWrites { .. }
-            | Happening::AgentHears { .. }
-            | Happening::LeftoversEnd { .. }
-            | Happening::SupervisorSought { .. } => {}
-            Happening::UsersAct => users.act(stage, self.calm_at),
-            Happening::RequestArrives { event } => scheduler.ask(stage, event),
-            Happening::UserHears { request, reply } => users.hear(stage, request, reply),
-            Happening::UserAsksAgain { request } => users.ask_again(stage, request),
-            Happening::FaultStrikes => faults.strike(stage, Targets { scheduler, agents, users }),
-            Happening::CalmBegins => {
-                stage.log(format_args!("calm begins"));
-                scheduler.doomed = None;
-                agents.iter_mut().for_each(|agent| agent.doomed = None);
-                users.want_no_more();
-                stage.calm = true;
-                stage.after(users::DELAY_MAX + PATIENCE, Happening::UsersCalmDown);
-            }
-            Happening::UsersCalmDown => users.calm_down(stage),
-            of_an_executor => self.happen_to_executor(of_an_executor),
-        }
-    }
-
-    fn happen_to_executor(&mut self, happening: Happening) {
-        let up = |world: &Self, host: usize| world.agents[host].is_up();
-        match happening {
-            Happening::SupervisorBegins { host, executor } => {
-                self.with(host, &executor, ExecutorNode::begin);
-            }
-            Happening::SupervisorHears { host, executor, event } => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.supervise(stage, clock, &event);
-                });
-            }
-            Happening::SupervisorWakes { host, executor } => {
-                let tick = muster_agent::supervise::Event::Tick;
-                self.with(host, &executor, |node, stage, clock| {
-                    node.supervise(stage, clock, &tick);
-                });
-            }
-            Happening::ExecutorDials { host, executor } => {
-                let up = up(self, host);
-                self.with(host, &executor, |node, stage, clock| node.dial(stage, clock, up));
-            }
-            Happening::ExecutorWakes { host, executor } => {
-                self.with(host, &executor, ExecutorNode::wake);
-            }
-            Happening::CodeBegins { host, executor, task } => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.code_begins(stage, clock, &task);
-                });
-            }
-            Happening::CodeEnds { host, executor, task } => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.code_ends(stage, clock, &task);
-                });
-            }
-            other => unreachable!("{other:?} is of no executor"),
-        }
-    }
-
-    fn with(
-        &mut self,
-        host: usize,
-        executor: &ExecutorId,
-        act: impl FnOnce(&mut ExecutorNode, &mut Stage, Clock),
-    ) {
-        let agent = &mut self.agents[host];
-        let clock = agent.clock;
-        if let Some(node) = agent.executors.get_mut(executor) {
-            act(node, &mut self.stage, clock);
-        }
-    }
-
-    /// A packet comes out of a wire, if anybody listens there.
-    fn arrive(&mut self, wire: WireId, to: Side, packet: Packet) {
-        let stage = &mut self.stage;
-        let Some(between) = stage.network.listening(wire, to).cloned() else { return };
-        if !stage.network.carries(wire, to) && !matches!(packet, Packet::Closed) {
-            return;
-        }
-        let shown = Shown { wire, between: &between, to, packet: &packet };
-        stage.log(format_args!("{shown}"));
-        match (between, to) {
-            (Between::AgentAndMaster { .. }, Side::Listener) => {
-                self.scheduler.hear(stage, wire, packet);
-            }
-            (Between::AgentAndMaster { host, connection }, Side::Dialler) => {
-                self.agents[host].hear_master(stage, connection, packet);
-            }
-            (Between::ExecutorAndAgent { host, executor }, Side::Listener) => {
-                self.agents[host].hear_executor(stage, wire, &executor, packet);
-            }
-            (Between::ExecutorAndAgent { host, executor }, Side::Dialler) => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.hear(stage, clock, wire, packet);
-                });
-            }
-        }
     }
 }

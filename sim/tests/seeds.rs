@@ -75,4 +75,12 @@ planted! {
         by ["what_is_over_does_not_run", "no_shard_runs_twice"];
     deletes_that_are_forgotten: DeletesForgotten
         by ["what_is_acknowledged_is_stored", "restart_equals_running"];
+    merged_instants_that_are_called_dropped: MergedAsDropped
+        by ["outcomes_follow_the_policy"];
+    run_timeouts_that_a_restart_forgets: RunTimeoutLost
+        by ["what_is_overdue_ends"];
+    reruns_that_are_done_twice: RerunKeyLost
+        by ["each_rerun_is_one_run"];
+    gone_agents_that_bring_what_they_had: GoneAdopted
+        by ["nothing_of_the_gone_comes_back"];
 }

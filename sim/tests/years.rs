@@ -11,17 +11,22 @@ const OCTOBER: Life = Life { from: date(2026, 10, 2), until: date(2026, 10, 6), 
 /// From before the overlap of Berlin until after that of New York.
 const AUTUMN: Life = Life { from: date(2026, 10, 23), until: date(2026, 11, 3), seed: 3 };
 
+/// Each of them has jobs with every misfire policy, and users who change it.
 #[test]
 fn every_planned_instant_has_one_outcome() {
-    let (mut starts, mut coalesced) = (0, 0);
+    let (mut starts, mut coalesced, mut skipped, mut dropped) = (0, 0, 0, 0);
     for life in [SPRING, OCTOBER, AUTUMN] {
         let outcome = live(life);
         assert_eq!(outcome.violation, None, "{outcome}");
         assert!(outcome.tally.planned > 100 && outcome.tasks > 50, "{outcome}");
         starts += outcome.starts;
         coalesced += outcome.tally.coalesced;
+        skipped += outcome.tally.skipped;
+        dropped += outcome.tally.dropped;
     }
-    assert!(starts > 5 && coalesced > 0, "{starts} starts and {coalesced} coalesced are too few");
+    assert!(starts > 5, "{starts} starts are too few");
+    let outcomes = [coalesced, skipped, dropped];
+    assert!(outcomes.iter().all(|count| *count > 0), "there are none of some of {outcomes:?}");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Loading: stored records come one by one and go to the core that they belong to.
 
 use muster_api::{Now, step::Records};
+use muster_engine::EngineConfig;
 
 use crate::turn::{Core, RestoreError, Turn};
 
@@ -12,9 +13,16 @@ pub struct Loader {
     pub(crate) others: Records,
     taken: u64,
     failed: Option<muster_engine::RestoreError>,
+    /// How many runs may wait, where that is not what is usual.
+    pub(crate) waiting_runs: Option<usize>,
 }
 
 impl Loader {
+    /// Bounds how many runs may wait, for worlds in which that many do.
+    pub fn bounded(waiting_runs: usize) -> Self {
+        Self { waiting_runs: Some(waiting_runs), ..Self::default() }
+    }
+
     /// Takes in one record. What is wrong with it is said by [`Loader::finish`].
     pub fn take(&mut self, key: &[u8], value: &[u8]) {
         if self.failed.is_some() {
@@ -37,9 +45,11 @@ impl Loader {
 
     /// The scheduler as it was when these records were written. `seed` is fresh entropy.
     pub fn finish(self, seed: u64, now: Now) -> Result<(Core, Turn), RestoreError> {
+        let mut config = EngineConfig::new(muster_session::describe_executor);
+        config.waiting_runs = self.waiting_runs.unwrap_or(config.waiting_runs);
         match self.failed {
             Some(error) => Err(error.into()),
-            None => Core::loaded(seed, self.engine, &self.others, now),
+            None => Core::loaded(config, seed, self.engine, &self.others, now),
         }
     }
 }

@@ -8,17 +8,26 @@ use muster_master::core::AgentNews;
 /// The event that some news are to the engine.
 pub(crate) fn event(news: AgentNews) -> Event {
     match news {
-        AgentNews::Registered { agent, hostname, rebooted, tasks, executors, .. } => {
-            Event::AgentRegistered(AgentRegistered {
-                agent,
-                hostname,
-                rebooted,
-                tasks: ours(&tasks),
-                executors: ours(&executors),
-            })
-        }
+        AgentNews::Registered {
+            agent,
+            hostname,
+            attributes,
+            resources,
+            rebooted,
+            tasks,
+            executors,
+        } => Event::AgentRegistered(AgentRegistered {
+            agent,
+            hostname,
+            attributes,
+            resources,
+            rebooted,
+            tasks: ours(&tasks),
+            executors: ours(&executors),
+        }),
         AgentNews::Silent { agent, since } => Event::AgentSilent { agent, since },
         AgentNews::Heard { agent } => Event::AgentHeard(agent),
+        AgentNews::Gone { agent } => Event::AgentGone(agent),
     }
 }
 

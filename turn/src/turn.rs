@@ -1,19 +1,19 @@
 //! Both cores in turn, until they are at rest.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, num::NonZeroU32};
 
 use muster_api::{
-    Mono, Now, OfferId, limits,
+    AgentId, Mono, Now, OfferId, limits,
     step::{Records, Write},
 };
 use muster_engine::{
     Engine, EngineConfig, Wakeup,
     effect::{Effect as EngineEffect, Note, Tally},
-    event::{CommandReply, Event as EngineEvent, Offer, RequestId},
+    event::{Accepted, Command, CommandReply, Event as EngineEvent, Offer, Rejected, RequestId},
     query::{Answer, Query},
 };
 use muster_master::core::{
-    Connection, Effect as MasterEffect, Event as MasterEvent, Master, Note as MasterNote,
+    Connection, Effect as MasterEffect, Event as MasterEvent, Master, NotGone, Note as MasterNote,
 };
 use muster_proto::{agent::MasterBody, scheduler::Call};
 use muster_session::Session;
@@ -127,12 +127,12 @@ impl Core {
 
     /// The scheduler of what a loader took in: the engine's records, and all others.
     pub(crate) fn loaded(
+        config: EngineConfig,
         seed: u64,
         stored: muster_engine::Loader,
         others: &Records,
         now: Now,
     ) -> Result<(Self, Turn), RestoreError> {
-        let config = EngineConfig { describe_executor: muster_session::describe_executor };
         let (engine, engine_step) = stored.finish(config, seed, now)?;
         let (master, master_step) = Master::restore(seed.rotate_left(32), others, now)?;
         let session = Session::restore(others)?;
@@ -182,9 +182,17 @@ impl Core {
         let mut turn = Turn::default();
         match event {
             Event::Engine(EngineEvent::Query { request, query: Query::Agents }) => {
-                let answer = Answer::Agents(self.master.agents());
+                let answer = Answer::Agents(self.master.agents(now));
                 turn.effects.push(Effect::Answer { request, answer });
             }
+            Event::Engine(EngineEvent::Query { request, query: Query::Offers { skip, limit } }) => {
+                let answer = Answer::Offers(self.master.offers(now, skip, limit));
+                turn.effects.push(Effect::Answer { request, answer });
+            }
+            Event::Engine(EngineEvent::Command {
+                request,
+                command: Command::MarkAgentGone { agent },
+            }) => return self.mark_gone(now, request, &agent),
             Event::Engine(event) => self.inbox.push_back(Inner::ToEngine(event)),
             Event::Master(event) => {
                 let step = self.master.step(now, event);
@@ -198,6 +206,33 @@ impl Core {
         }
         self.run(now, &mut turn);
         turn
+    }
+
+    /// An operator says that an agent will never come back. The answer leaves last, with all that
+    /// follows from it in the same commit.
+    fn mark_gone(&mut self, now: Now, request: RequestId, agent: &AgentId) -> Turn {
+        let mut turn = Turn::default();
+        let reply = match self.master.mark_gone(now, agent) {
+            Ok(step) => {
+                self.master_did(step, &mut turn);
+                self.run(now, &mut turn);
+                let view = self.master.agent(agent, now).expect("it was declared gone just now");
+                Ok(Accepted::Agent(Box::new(view)))
+            }
+            Err(NotGone::Unknown { agent }) => {
+                Err(Rejected::NotFound { kind: "agent", name: agent.to_string() })
+            }
+            Err(error @ NotGone::Heard { .. }) => {
+                Err(Rejected::Conflict { detail: error.to_string() })
+            }
+        };
+        turn.effects.push(Effect::Reply { request, reply });
+        turn
+    }
+
+    /// How many tasks may run at one time, of all apps; none is no bound.
+    pub fn limit_tasks(&mut self, most: Option<NonZeroU32>) {
+        self.engine.limit_tasks(most);
     }
 
     /// When something is to be done next.

@@ -118,6 +118,9 @@ impl Agent {
             Event::Refused { connection, message, retry } => {
                 self.refused(connection, message, retry, out);
             }
+            Event::Disowned { connection, term, message } => {
+                self.disowned(connection, term, message, out);
+            }
             Event::FromMaster { connection, term, body } => {
                 self.master_says(now, connection, term, body, out);
             }
@@ -178,6 +181,7 @@ impl Agent {
                 info: Some(task.info.clone()),
                 state: task.state as i32,
                 seen: task.seen().cloned().collect(),
+                stuck: task.stuck.clone(),
             };
             entries.push(Kind::Task(known).into());
             for status in task.queue() {
@@ -231,6 +235,7 @@ impl Agent {
                     executor.cause = Some(Cause::Shutdown);
                 }
             }
+            Kind::Disowned(_) => self.end_life(),
             Kind::Exited(Exited { executor_id, at }) => {
                 let id = executor_id.unwrap_or_default();
                 self.executors.remove(&id);
@@ -247,6 +252,7 @@ impl Agent {
         let mut task = Task::new(info, executor.unwrap_or_default(), self.launches);
         task.state = TaskState::try_from(known.state).unwrap_or(TaskState::Staging);
         task.delivered = true;
+        task.stuck = known.stuck;
         for uuid in known.seen {
             task.remember(uuid);
         }

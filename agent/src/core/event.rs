@@ -64,6 +64,15 @@ pub enum Event {
         /// Whether dialling again can help.
         retry: bool,
     },
+    /// The master has proven itself and says that this agent was declared gone.
+    Disowned {
+        /// The connection.
+        connection: Connection,
+        /// The master's term.
+        term: u64,
+        /// What it says, for people.
+        message: String,
+    },
     /// A registered master says something; `None` when its kind is not known here.
     FromMaster {
         /// The connection.
@@ -254,6 +263,11 @@ pub enum Note {
     },
     /// The master has not answered heartbeats; the connection is given up.
     MasterSilent,
+    /// This agent was declared gone: all that it runs is ended, and it will register as another.
+    Disowned {
+        /// What the master says.
+        message: String,
+    },
     /// A message named something that is not here, or lacked what it needs.
     Ignored {
         /// What.

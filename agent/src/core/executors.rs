@@ -144,11 +144,13 @@ impl Executor {
                 Verdict { labels, ..Verdict::new(S::Gone, R::ExecutorTerminated, words) }
             }
             (Some(Cause::NotRegistered), _) => {
-                let words = "its executor did not subscribe in time";
+                let limit = limits::EXECUTOR_REGISTRATION.as_secs();
+                let words = format!("its executor did not subscribe within {limit} s");
                 Verdict::new(S::Failed, R::ExecutorRegistrationTimeout, words)
             }
             (Some(Cause::NotReregistered), _) => {
-                let words = "its executor did not subscribe again in time";
+                let limit = limits::EXECUTOR_REREGISTRATION.as_secs();
+                let words = format!("its executor did not subscribe again within {limit} s");
                 Verdict::new(S::Gone, R::ExecutorReregistrationTimeout, words)
             }
             (Some(Cause::Unresponsive), _) => {
@@ -252,8 +254,10 @@ impl Agent {
         if verdict.state == TaskState::Failed {
             verdict.output.clone_from(&exit.output);
         }
+        let blame = self.blame(&executor, exit);
         for key in &executor.tasks {
-            self.judge(now, key, verdict.clone(), step);
+            let verdict = self.blamed(key, &blame, &verdict);
+            self.judge(now, key, verdict, step);
         }
         let at = now.wall.as_millis();
         let exited = Exited { executor_id: Some(id.clone()), at };

@@ -12,7 +12,7 @@ use prost::{Message, Oneof};
 #[derive(Clone, PartialEq, Message)]
 pub struct Entry {
     /// What it says; absent when a newer agent wrote it.
-    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(oneof = "Kind", tags = "1, 2, 3, 4, 5, 6, 7")]
     pub kind: Option<Kind>,
 }
 
@@ -38,6 +38,9 @@ pub enum Kind {
     /// An executor and all its descendants are gone.
     #[prost(message, tag = "6")]
     Exited(Exited),
+    /// The agent was declared gone: its tasks are forgotten, and all its executors end.
+    #[prost(message, tag = "7")]
+    Disowned(Disowned),
 }
 
 /// An executor that is to be started.
@@ -66,6 +69,10 @@ pub struct KnownTask {
     /// The uuids of the newest statuses that its executor has sent.
     #[prost(bytes = "vec", repeated, tag = "4")]
     pub seen: Vec<Vec<u8>>,
+    /// Why its executor gives itself up for it, if it does: a value of
+    /// [`muster_api::task::LABEL_STUCK`].
+    #[prost(string, optional, tag = "5")]
+    pub stuck: Option<String>,
 }
 
 /// Something about a task that is in the journal.
@@ -81,6 +88,10 @@ pub struct Known {
     #[prost(message, optional, tag = "3")]
     pub status: Option<TaskStatus>,
 }
+
+/// The end of all that an agent was.
+#[derive(Clone, Copy, PartialEq, Eq, Message)]
+pub struct Disowned {}
 
 /// The end of an executor.
 #[derive(Clone, PartialEq, Eq, Message)]

@@ -89,7 +89,7 @@ impl Agent {
             framework_id: Some(key.framework.clone()),
             info: Some(accepted.task.clone()),
             state: TaskState::Staging as i32,
-            seen: Vec::new(),
+            ..KnownTask::default()
         };
         step.writes.push(Write::Entry(Kind::Task(known).into()));
         self.launches += 1;

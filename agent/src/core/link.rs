@@ -93,7 +93,7 @@ impl Link {
         }
     }
 
-    fn connection(&self) -> Option<Connection> {
+    pub(super) fn connection(&self) -> Option<Connection> {
         match self {
             Self::Down => None,
             Self::Greeting { connection, .. } => Some(*connection),
@@ -127,7 +127,7 @@ impl Agent {
     }
 
     pub(super) fn challenged(&mut self, connection: Connection, term: u64, step: &mut Step) {
-        if self.is_old(term, step) {
+        if self.is_leaving() || self.is_old(term, step) {
             step.effects.push(Effect::Disconnect { connection });
             return;
         }
@@ -250,7 +250,7 @@ impl Agent {
         }
     }
 
-    fn is_old(&self, term: u64, step: &mut Step) -> bool {
+    pub(super) fn is_old(&self, term: u64, step: &mut Step) -> bool {
         let highest = self.identity.term;
         if term < highest {
             step.notes.push(Note::OldTerm { term, highest });

@@ -5,6 +5,8 @@
 //! simulation drives the same code.
 
 mod agent;
+mod blame;
+mod disown;
 mod event;
 mod executors;
 mod journal;

@@ -6,7 +6,10 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use muster_api::{Mono, Now, task::TaskReport};
+use muster_api::{
+    Mono, Now,
+    task::{LABEL_STUCK, TaskReport},
+};
 use muster_proto::{
     ExecutorId, KillPolicy, Labels, Reason, StatusSource, TaskInfo, TaskState, TaskStatus,
     agent::{Acknowledge, AgentBody, Status},
@@ -37,6 +40,8 @@ pub(super) struct Task {
     pub(super) kill: Option<PendingKill>,
     /// Whether it is watched that a kill ends it.
     pub(super) watched: bool,
+    /// Why its executor gives itself up for it, if it does.
+    pub(super) stuck: Option<String>,
     queue: VecDeque<TaskStatus>,
     seen: VecDeque<Vec<u8>>,
     /// When the head is sent again, and the wait after that.
@@ -76,6 +81,7 @@ impl Task {
             delivered: false,
             kill: None,
             watched: false,
+            stuck: None,
             queue: VecDeque::new(),
             seen: VecDeque::new(),
             retry: None,
@@ -106,6 +112,10 @@ impl Task {
     /// Adds a status to the queue; says whether it is the head.
     pub(super) fn push(&mut self, status: TaskStatus) -> bool {
         self.state = status.state();
+        let stuck = status.labels.as_ref().and_then(|labels| labels.get(LABEL_STUCK));
+        if let Some(why) = stuck {
+            self.stuck = Some(why.to_owned());
+        }
         self.queue.push_back(status);
         self.queue.len() == 1
     }

@@ -12,7 +12,11 @@ const WEEKDAY_RIGHT: &str = "0 to 7 (0 and 7 are Sunday) or SUN to SAT, or lists
 /// Reads the 5 fields of a line, minute hour day month weekday.
 pub(super) fn read(line: &[&str]) -> Result<CronRule, String> {
     let &[minute, hour, day, month, weekday] = line else {
-        return Err(format!("there are {} fields behind `crontab`", line.len()));
+        let found = match line.len() {
+            1 => "is 1 field".to_owned(),
+            more => format!("are {more} fields"),
+        };
+        return Err(format!("there {found} behind `crontab`, and 5 are needed"));
     };
     for (field, text) in
         [(&Field::MINUTE, minute), (&Field::HOUR, hour), (&Field::DAY, day), (&Field::MONTH, month)]

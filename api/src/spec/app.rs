@@ -28,12 +28,19 @@ pub struct AppSpec {
     /// An executor without a task for so long is stopped.
     #[serde(default = "default_idle_timeout")]
     pub idle_timeout: Span,
+    /// How many of its tasks run at most, of all jobs; zero is no bound. It acts at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub max_tasks: u32,
     /// Free labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Free text.
     #[serde(default)]
     pub description: String,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Five minutes.

@@ -6,7 +6,7 @@ use super::{AppSpec, Fault, JobSpec, JobType};
 use crate::{
     RunId, TaskId, Timestamp, limits,
     task::{ShardContext, TaskPayload, Work},
-    views::TriggerRequest,
+    views::{RerunRequest, TriggerRequest},
 };
 
 impl JobSpec {
@@ -35,20 +35,9 @@ impl JobSpec {
             }
             faults.extend(self.check_size("parameter", parameter));
         }
-        let items = request.items.as_deref().unwrap_or(&[0]);
-        if items.is_empty() {
-            faults.push(fault("items", "no shard is named; leave it out to run all".to_owned()));
-        }
-        let mut seen = BTreeSet::new();
-        for (at, item) in items.iter().enumerate() {
-            let count = self.sharding.count;
-            if *item >= count {
-                let message = format!("there is no shard {item} of {count}");
-                faults.push(fault(&format!("items[{at}]"), message));
-            } else if !seen.insert(item) {
-                faults.push(fault(&format!("items[{at}]"), format!("shard {item} stands twice")));
-            }
-        }
+        let count = self.sharding.count;
+        let beyond = |item| (item >= count).then(|| format!("there is no shard {item} of {count}"));
+        faults.extend(check_items(request.items.as_deref(), beyond));
         faults
     }
 
@@ -100,6 +89,35 @@ impl JobSpec {
         };
         payload.encode().len()
     }
+}
+
+impl RerunRequest {
+    /// What is wrong with it, whatever it is to be a rerun of.
+    pub fn check(&self) -> Vec<Fault> {
+        let mut faults = check_items(self.items.as_deref(), |_| None);
+        if self.failed && self.items.is_some() {
+            let message = "it says which shards to run, and so does `items`; leave one of them out";
+            faults.push(fault("failed", message.to_owned()));
+        }
+        faults
+    }
+}
+
+/// What is wrong with a list of shards, given what is wrong with a shard.
+fn check_items(items: Option<&[u32]>, wrong: impl Fn(u32) -> Option<String>) -> Vec<Fault> {
+    let Some(items) = items else { return Vec::new() };
+    if items.is_empty() {
+        return vec![fault("items", "no shard is named; leave it out to run all".to_owned())];
+    }
+    let mut seen = BTreeSet::new();
+    let mut faults = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let twice = || (!seen.insert(*item)).then(|| format!("shard {item} stands twice"));
+        if let Some(message) = wrong(*item).or_else(twice) {
+            faults.push(fault(&format!("items[{at}]"), message));
+        }
+    }
+    faults
 }
 
 /// The size of a text in JSON, where escapes make it longer.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::Misfire;
+use super::{Constraint, Misfire, Spread};
 use crate::{AppName, InvalidSpan, JobName, Resources, Span, Timestamp};
 
 /// A schedule, a number of shards, their resources and policies.
@@ -57,6 +57,9 @@ pub struct JobSpec {
     /// From asking a task to end to ending it.
     #[serde(default = "default_kill_grace")]
     pub kill_grace: Span,
+    /// What the hosts that it runs on must be like: all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<Constraint>,
     /// Over what its shards are spread.
     #[serde(default)]
     pub spread: Spread,
@@ -294,17 +297,6 @@ impl<'de> Deserialize<'de> for Backoff {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
     }
-}
-
-/// Over what the shards of a run are spread, before anything else is looked at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Spread {
-    /// Nothing: they are packed.
-    #[default]
-    None,
-    /// Hosts, as evenly as room allows.
-    Host,
 }
 
 impl JobSpec {

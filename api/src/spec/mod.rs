@@ -6,20 +6,27 @@
 
 mod app;
 mod check;
+mod constraint;
 mod document;
 mod job;
 mod misfire;
+mod pattern;
 mod read_app;
 mod read_job;
+mod read_placement;
 mod reader;
+mod spread;
 #[cfg(test)]
 mod tests;
 mod values;
 
 pub use app::{AppSpec, Artifact, Lease};
+pub use constraint::{Constraint, HOSTNAME, Rule, Test};
 pub use document::{Fault, InvalidDocument, Parsed, Spec};
 pub use job::{
     Backoff, Failover, Gap, JobSpec, JobType, Launch, Overlap, Retry, ScheduleSpec, ScriptSpec,
-    Sharding, Spread,
+    Sharding,
 };
 pub use misfire::{Misfire, MisfirePolicy};
+pub use pattern::{InvalidPattern, Pattern};
+pub use spread::Spread;

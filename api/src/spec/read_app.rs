@@ -6,7 +6,7 @@ use super::{
     AppSpec, Artifact, InvalidDocument, Lease, Parsed,
     document::read_document,
     reader::Fields,
-    values::{filled_text, flag, parsed, process_text, span, text, text_entry, variable},
+    values::{filled_text, flag, parsed, process_text, span, text, text_entry, variable, whole},
 };
 use crate::{Span, limits};
 
@@ -25,6 +25,7 @@ fn read_app(fields: &mut Fields<'_>) -> Option<AppSpec> {
     let resources = fields.resources();
     let lease = fields.or("lease", Lease::default(), lease);
     let idle_timeout = fields.or("idle_timeout", Span::from_secs(300), span);
+    let max_tasks = fields.or("max_tasks", 0, whole(0..=u32::MAX));
     let labels = fields.entries("labels", text_entry);
     let description = fields.or("description", String::new(), text);
     Some(AppSpec {
@@ -35,6 +36,7 @@ fn read_app(fields: &mut Fields<'_>) -> Option<AppSpec> {
         resources: resources?,
         lease: lease?,
         idle_timeout: idle_timeout?,
+        max_tasks: max_tasks?,
         labels: labels?,
         description: description?,
     })

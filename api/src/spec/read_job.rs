@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use super::{
     Backoff, Failover, Gap, InvalidDocument, JobSpec, JobType, Launch, Misfire, MisfirePolicy,
-    Overlap, Parsed, Retry, ScheduleSpec, ScriptSpec, Sharding, Spread,
+    Overlap, Parsed, Retry, ScheduleSpec, ScriptSpec, Sharding,
     document::read_document,
+    read_placement::{read_constraints, read_spread},
     reader::{Fields, show},
     values::{
         filled_text, flag, item_entry, item_texts, one_of, parsed, process_text, span, text,
@@ -49,8 +50,8 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
     let timeout = fields.or("timeout", Span::ZERO, span);
     let run_timeout = fields.or("run_timeout", Span::ZERO, span);
     let kill_grace = fields.or("kill_grace", Span::from_secs(5), span);
-    let spreads = [("none", Spread::None), ("host", Spread::Host)];
-    let spread = fields.or("spread", Spread::default(), one_of(&spreads));
+    let constraints = read_constraints(fields);
+    let spread = read_spread(fields);
     let priority = fields.or("priority", 50, whole(0..=100));
     let props = fields.entries("props", text_entry);
     let labels = fields.entries("labels", text_entry);
@@ -74,6 +75,7 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
         timeout: timeout?,
         run_timeout: run_timeout?,
         kill_grace: kill_grace?,
+        constraints: constraints?,
         spread: spread?,
         priority: priority?,
         props: props?,

@@ -61,7 +61,7 @@ fn absent_fields_have_the_values_of_the_contract() {
     assert_eq!(job.misfire.grace.to_string(), "7d");
     assert_eq!(job.failover, Failover::default());
     assert_eq!(job.retry, Retry::default());
-    assert_eq!((job.launch, job.spread), (Launch::AsFits, Spread::None));
+    assert_eq!((job.launch, &job.spread), (Launch::AsFits, &Spread::None));
     assert_eq!(job.handler_name(), "nightly");
     assert_eq!(job.shard_parameter(2), "");
 }
@@ -77,7 +77,11 @@ fn every_field_is_read() {
         "misfire": {"policy": "replay", "cap": 7, "grace": "1h"}, "start_within": "30s",
         "failover": {"enabled": false, "max_attempts": 5, "backoff": "2s..4s"},
         "retry": {"max_attempts": 2, "backoff": "100ms..1s"},
-        "timeout": "1h30m", "run_timeout": "2h", "kill_grace": "7s", "spread": "host", "priority": 0,
+        "timeout": "1h30m", "run_timeout": "2h", "kill_grace": "7s",
+        "constraints": [{"attribute": "rack", "op": "in", "value": ["r1", "r2"]},
+                        {"attribute": "hostname", "op": "matches", "value": "h[0-9]+"},
+                        {"attribute": "ssd", "op": "exists"}],
+        "spread": "rack", "priority": 0,
         "props": {"k": "v"}, "labels": {"team": "x"}, "description": "d", "disabled": true,
         "version": 7, "status": {"enabled": true},
     });
@@ -94,6 +98,7 @@ fn every_field_is_read() {
         "artifacts": [{"uri": "file:///x.tar", "sha256": "0".repeat(64), "extract": false,
                        "executable": true, "cache": false}],
         "resources": {"cpus": 1, "mem": 128}, "lease": "off", "idle_timeout": "1m",
+        "max_tasks": 7,
         "labels": {"a": "b"}, "description": "d",
     });
     let parsed = AppSpec::parse(document.clone()).unwrap();
@@ -101,8 +106,59 @@ fn every_field_is_read() {
 }
 
 #[test]
+fn faults_of_constraints_are_all_named() {
+    let found = faults(with(
+        job(),
+        json!({"constraints": [
+        {"attribute": "", "op": "equals", "value": "x"},
+        {"attribute": "rack", "op": "like", "value": "x"},
+        {"attribute": "rack", "op": "in", "value": "r1"},
+        {"attribute": "rack", "op": "not_in", "value": []},
+        {"attribute": "rack", "op": "matches", "value": "r("},
+        {"attribute": "rack", "op": "exists", "value": "r1"},
+        {"attribute": "rack", "op": "equals"},
+        {"op": "equals", "value": 1, "values": ["a"]},
+    ], "spread": "a b"}),
+    ));
+    assert_eq!(
+        fields(&found),
+        [
+            "constraints[0].attribute",
+            "constraints[1].op",
+            "constraints[2].value",
+            "constraints[3].value",
+            "constraints[4].value",
+            "constraints[5].value",
+            "constraints[6].value",
+            "constraints[7].attribute",
+            "constraints[7].value",
+            "constraints[7].values",
+            "spread",
+        ]
+    );
+    assert!(found[4].message.contains("unclosed group"), "{}", found[4].message);
+    let one = json!({"attribute": "a", "op": "exists"});
+    let many = json!({"constraints": vec![one; limits::CONSTRAINTS_MAX + 1]});
+    let (field, message) = job_fault(&many);
+    assert_eq!(field, "constraints");
+    assert!(message.contains("at most 32"), "{message}");
+}
+
+#[test]
+fn the_host_name_is_spread_over_as_hosts_are() {
+    let spread = |text: &str| {
+        let spec = JobSpec::parse(with(job(), json!({"spread": text}))).unwrap().spec;
+        (spec.spread.to_string(), spec.spread)
+    };
+    assert_eq!(spread("none").1, Spread::None);
+    assert_eq!(spread("hostname"), ("host".to_owned(), Spread::Host));
+    assert_eq!(spread("rack"), ("rack".to_owned(), Spread::Attribute("rack".into())));
+}
+
+#[test]
 fn what_get_answers_may_be_put() {
-    let changes = json!({"sharding": {"count": 2, "parameters": "0=beijing, 1=shanghai"}});
+    let changes = json!({"sharding": {"count": 2, "parameters": "0=beijing, 1=shanghai"},
+        "constraints": [{"attribute": "rack", "op": "not_in", "value": ["r1"]}], "spread": "rack"});
     let spec = JobSpec::parse(with(job(), changes)).unwrap().spec;
     assert_eq!(spec.shard_parameter(1), "shanghai");
     let status = JobStatus {

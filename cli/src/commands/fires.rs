@@ -1,24 +1,31 @@
 //! `muster fires`.
 
-use muster_api::{JobName, views::FireView};
+use muster_api::views::FireView;
 use serde_json::json;
 
 use super::{Session, rows};
 use crate::{
+    args::FiresArgs,
     client::Call,
     screen::{Rows, or_dash, word},
 };
 
 /// Shows the fire ledger of a job.
-pub(super) async fn fires(session: &Session, job: &JobName, limit: usize) -> anyhow::Result<()> {
-    let page = session.client.list(Call::get(format!("/v1/jobs/{job}/fires")), limit).await?;
+pub(super) async fn fires(session: &Session, args: &FiresArgs) -> anyhow::Result<()> {
+    let call = Call::get(format!("/v1/jobs/{}/fires", args.job));
+    let call = call.query_if("from", args.from).query_if("to", args.to);
+    let page = session.client.list(call, args.limit).await?;
+    let none = match (args.from, args.to) {
+        (None, None) => "no fires yet",
+        _ => "no fires in that time",
+    };
     session.screen.answer(&json!(page), || {
         let fires: Vec<FireView> = rows(&page.items)?;
-        Ok::<_, serde_json::Error>(render_fires(&fires))
+        Ok::<_, serde_json::Error>(render_fires(&fires, none))
     })
 }
 
-fn render_fires(fires: &[FireView]) -> String {
+fn render_fires(fires: &[FireView], none: &str) -> String {
     let mut table = Rows::new(["PLANNED", "OUTCOME", "RUN", "REASON"]);
     for fire in fires {
         table.add([
@@ -28,7 +35,7 @@ fn render_fires(fires: &[FireView]) -> String {
             fire.reason.clone().unwrap_or_default(),
         ]);
     }
-    table.render("no fires yet")
+    table.render(none)
 }
 
 #[cfg(test)]
@@ -40,9 +47,10 @@ mod tests {
         let fire = json!({"planned_at": "2026-01-31T02:00:00Z", "outcome": "skipped",
             "reason": "older than grace", "run": null});
         assert_eq!(
-            render_fires(&rows(&[fire]).unwrap()),
+            render_fires(&rows(&[fire]).unwrap(), "none"),
             "PLANNED               OUTCOME  RUN  REASON\n\
              2026-01-31T02:00:00Z  skipped  -    older than grace"
         );
+        assert_eq!(render_fires(&[], "no fires yet"), "no fires yet");
     }
 }

@@ -1,8 +1,8 @@
 //! `muster agents` and `queue`.
 
 use muster_api::{
-    limits,
-    views::{AgentView, QueueView},
+    Span, limits,
+    views::{AgentView, OfferView, QueueView},
 };
 use serde_json::json;
 
@@ -22,8 +22,16 @@ pub(super) async fn agents(session: &Session) -> anyhow::Result<()> {
 }
 
 fn render_agents(agents: &[AgentView]) -> String {
-    let mut table =
-        Rows::new(["AGENT", "HOST", "STATE", "TASKS", "EXECUTORS", "IN USE", "ATTRIBUTES"]);
+    let mut table = Rows::new([
+        "AGENT",
+        "HOST",
+        "STATE",
+        "SILENT FOR",
+        "TASKS",
+        "EXECUTORS",
+        "IN USE",
+        "ATTRIBUTES",
+    ]);
     for agent in agents {
         let amounts = agent
             .resources
@@ -34,6 +42,7 @@ fn render_agents(agents: &[AgentView]) -> String {
             agent.id.to_string(),
             agent.hostname.clone(),
             word(agent.state),
+            agent.silent_for.map(seconds).unwrap_or_default(),
             agent.tasks.to_string(),
             agent.executors.to_string(),
             amounts.collect::<Vec<_>>().join(", "),
@@ -41,6 +50,11 @@ fn render_agents(agents: &[AgentView]) -> String {
         ]);
     }
     table.render("no agents; start one with `muster agent --master HOST:5050`")
+}
+
+/// A span in whole seconds.
+fn seconds(span: Span) -> String {
+    Span::from_secs(span.duration().as_secs()).to_string()
 }
 
 /// Shows which runs wait, in the order in which they are served.
@@ -67,6 +81,31 @@ fn render_queue(waiting: &[QueueView]) -> String {
     table.render("nothing waits")
 }
 
+/// Shows what is offered, to whom and since when.
+pub(super) async fn offers(session: &Session) -> anyhow::Result<()> {
+    let page = session.client.list(Call::get("/v1/offers"), limits::LIVE_ROWS).await?;
+    session.screen.answer(&json!(page), || {
+        let offers: Vec<OfferView> = rows(&page.items)?;
+        Ok::<_, serde_json::Error>(render_offers(&offers))
+    })
+}
+
+fn render_offers(offers: &[OfferView]) -> String {
+    let mut table = Rows::new(["OFFER", "AGENT", "HOST", "RESOURCES", "HELD BY", "SINCE", "FOR"]);
+    for offer in offers {
+        table.add([
+            offer.id.to_string(),
+            offer.agent.to_string(),
+            offer.hostname.clone(),
+            offer.resources.to_string(),
+            offer.framework_name.clone(),
+            offer.since.to_string(),
+            offer.held_for.to_string(),
+        ]);
+    }
+    table.render("nothing is offered")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,10 +115,32 @@ mod tests {
         let agent = json!({"id": "agent-1", "hostname": "h", "state": "active",
             "resources": {"cpus": 4, "mem": 4096}, "used": {"cpus": 0.5},
             "attributes": {"rack": "r1"}, "tasks": 2, "executors": 1});
+        let lost = json!({"id": "agent-2", "hostname": "l", "state": "unreachable",
+            "resources": {"cpus": 1}, "used": {}, "attributes": {}, "tasks": 0, "executors": 0,
+            "silent_since": "2026-01-31T02:00:00Z", "silent_for": "1m35s250ms"});
+        let text = render_agents(&rows(&[agent, lost]).unwrap());
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         assert_eq!(
-            render_agents(&rows(&[agent]).unwrap()),
-            "AGENT    HOST  STATE   TASKS  EXECUTORS  IN USE                  ATTRIBUTES\n\
-             agent-1  h     active  2      1          cpus 0.5/4, mem 0/4096  rack:r1"
+            lines,
+            [
+                "AGENT    HOST  STATE        SILENT FOR  TASKS  EXECUTORS  IN USE                  \
+                 ATTRIBUTES",
+                "agent-1  h     active                   2      1          cpus 0.5/4, mem 0/4096  \
+                 rack:r1",
+                "agent-2  l     unreachable  1m35s       0      0          cpus 0/1",
+            ]
+        );
+    }
+
+    #[test]
+    fn offers_show_who_holds_them() {
+        let offer = json!({"id": "7-O1", "agent": "agent-1", "hostname": "h",
+            "resources": {"cpus": 1}, "framework": "f-1", "framework_name": "muster",
+            "since": "2026-01-31T02:00:00Z", "held_for": "2s"});
+        assert_eq!(
+            render_offers(&rows(&[offer]).unwrap()),
+            "OFFER  AGENT    HOST  RESOURCES  HELD BY  SINCE                 FOR\n\
+             7-O1   agent-1  h     cpus:1     muster   2026-01-31T02:00:00Z  2s"
         );
     }
 

@@ -1,8 +1,10 @@
 //! The client commands.
 
 mod apply;
+mod explain;
 mod fires;
 mod follow;
+mod gone;
 mod hold;
 mod hosts;
 mod logs;
@@ -16,7 +18,7 @@ mod why;
 use std::process::ExitCode;
 
 use crate::{
-    args::ClientCommand,
+    args::{AgentsOrder, ClientCommand},
     client::{Client, Pointer},
     client_flags::ClientFlags,
     screen::Screen,
@@ -46,6 +48,7 @@ pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::R
     match command {
         ClientCommand::Apply(args) => return apply::apply(&session, &args).await,
         ClientCommand::Run(args) => return trigger::trigger(&session, args).await,
+        ClientCommand::Rerun(args) => return trigger::rerun(&session, args).await,
         ClientCommand::Apps => subjects::apps(&session).await?,
         ClientCommand::Jobs => {
             subjects::jobs(&session).await?;
@@ -62,9 +65,21 @@ pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::R
         }
         ClientCommand::Cancel { run } => runs::cancel(&session, run).await?,
         ClientCommand::Logs(args) => logs::logs(&session, &args).await?,
-        ClientCommand::Next(args) => next::next(&session, &args).await?,
-        ClientCommand::Fires { job, limit } => fires::fires(&session, &job, limit).await?,
-        ClientCommand::Agents => hosts::agents(&session).await?,
+        ClientCommand::Next(args) => {
+            next::next(&session, &args).await?;
+            hold::note(&session).await?;
+        }
+        ClientCommand::Fires(args) => {
+            fires::fires(&session, &args).await?;
+            hold::note(&session).await?;
+        }
+        ClientCommand::Agents { order: None } => hosts::agents(&session).await?,
+        ClientCommand::Agents { order: Some(AgentsOrder::Gone { host }) } => {
+            gone::gone(&session, &host).await?;
+        }
+        ClientCommand::Reconcile => gone::reconcile(&session).await?,
+        ClientCommand::Explain { what } => explain::explain(&session, &what).await?,
+        ClientCommand::Offers => hosts::offers(&session).await?,
         ClientCommand::Queue => {
             hosts::queue(&session).await?;
             hold::note(&session).await?;

@@ -98,6 +98,9 @@ fn render_run(run: &RunView, shards: &[ShardView]) -> String {
     if run.planned_until != run.planned_at {
         facts.insert(5, ("until", run.planned_until.to_string()));
     }
+    if let Some(former) = run.rerun_of {
+        facts.insert(4, ("rerun of", former.to_string()));
+    }
     if let Some(reason) = &run.reason {
         facts.insert(3, ("reason", printable(reason)));
     }
@@ -207,6 +210,13 @@ pub(super) mod tests {
         assert!(lines[11].starts_with("0     beijing    succeeded  1        h1    2026-01"));
         assert!(lines[12].ends_with("-                     7     exit code 7"), "{text}");
         assert_eq!(&lines[13..], ["", "last output of shard 1:", "  one", "  t wo"]);
+        let former = "019a0000-0000-7000-8000-000000000001";
+        let again = run(&json!({"cause": "rerun", "rerun_of": former, "reason": "x"}));
+        let text = render_run(&again, &[]);
+        assert!(
+            text.contains(&format!("\nreason   x\ncause    rerun\nrerun of {former}\n")),
+            "{text}"
+        );
         let merged = run(&json!({"planned_until": "2026-01-31T03:00:00Z", "reason": "x"}));
         let text = render_run(&merged, &[]);
         assert!(

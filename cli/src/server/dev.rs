@@ -4,6 +4,7 @@ use std::{
     fs::{self, DirBuilder},
     io,
     net::SocketAddr,
+    num::NonZeroU32,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     time::Duration,
@@ -103,6 +104,7 @@ fn start_scheduler(
         http: flags.http.unwrap_or(scheduler::HTTP),
         master_listen: flags.master_listen.unwrap_or(scheduler::MASTER),
         plaintext: false,
+        max_tasks: flags.max_tasks.and_then(NonZeroU32::new),
         history: history(flags.history_age, flags.history_runs, flags.history_runs_per_job),
     };
     tokio::spawn(muster_scheduler::run(config, async move {

@@ -39,6 +39,9 @@ pub(crate) struct DevFlags {
     #[arg(long, env = "MUSTER_RESOURCES", value_name = "RESOURCES")]
     #[serde(deserialize_with = "text")]
     pub(crate) resources: Option<Resources>,
+    /// How many tasks may run at one time, of all apps; 0 is no bound [default: 0]
+    #[arg(long, env = "MUSTER_MAX_TASKS", value_name = "N")]
+    pub(crate) max_tasks: Option<u32>,
     /// How long finished runs are kept, as in 30d [default: 30d]
     #[arg(long, env = "MUSTER_HISTORY_AGE", value_name = "TIME")]
     pub(crate) history_age: Option<Span>,
@@ -71,6 +74,9 @@ pub(crate) struct SchedulerFlags {
     #[arg(long, env = "MUSTER_PLAINTEXT", num_args = 0..=1, default_missing_value = "true",
           require_equals = true, value_name = "BOOL")]
     pub(crate) plaintext: Option<bool>,
+    /// How many tasks may run at one time, of all apps; 0 is no bound [default: 0]
+    #[arg(long, env = "MUSTER_MAX_TASKS", value_name = "N")]
+    pub(crate) max_tasks: Option<u32>,
     /// How long finished runs are kept, as in 30d [default: 30d]
     #[arg(long, env = "MUSTER_HISTORY_AGE", value_name = "TIME")]
     pub(crate) history_age: Option<Span>,
@@ -116,38 +122,25 @@ pub(crate) struct AgentFlags {
     pub(crate) plaintext: Option<bool>,
 }
 
-impl DevFlags {
-    /// These, and where they are silent those of a file.
-    pub(crate) fn or(self, file: Self) -> Self {
-        Self {
-            data_dir: self.data_dir.or(file.data_dir),
-            store: self.store.or(file.store),
-            http: self.http.or(file.http),
-            master_listen: self.master_listen.or(file.master_listen),
-            agents: self.agents.or(file.agents),
-            resources: self.resources.or(file.resources),
-            history_age: self.history_age.or(file.history_age),
-            history_runs: self.history_runs.or(file.history_runs),
-            history_runs_per_job: self.history_runs_per_job.or(file.history_runs_per_job),
+/// Gives flags a way to take from a file what they leave open themselves. Each field is named, so
+/// that none is forgotten: the compiler misses it.
+macro_rules! or_those_of_a_file {
+    ($flags:ident: $($field:ident)*) => {
+        impl $flags {
+            /// These, and where they are silent those of a file.
+            pub(crate) fn or(self, file: Self) -> Self {
+                Self { $($field: self.$field.or(file.$field)),* }
+            }
         }
-    }
+    };
 }
 
-impl SchedulerFlags {
-    /// These, and where they are silent those of a file.
-    pub(crate) fn or(self, file: Self) -> Self {
-        Self {
-            data_dir: self.data_dir.or(file.data_dir),
-            http: self.http.or(file.http),
-            master_listen: self.master_listen.or(file.master_listen),
-            store: self.store.or(file.store),
-            plaintext: self.plaintext.or(file.plaintext),
-            history_age: self.history_age.or(file.history_age),
-            history_runs: self.history_runs.or(file.history_runs),
-            history_runs_per_job: self.history_runs_per_job.or(file.history_runs_per_job),
-        }
-    }
-}
+or_those_of_a_file!(DevFlags: data_dir store http master_listen agents resources max_tasks
+    history_age history_runs history_runs_per_job);
+or_those_of_a_file!(SchedulerFlags: data_dir http master_listen store plaintext max_tasks
+    history_age history_runs history_runs_per_job);
+or_those_of_a_file!(AgentFlags: master work_dir listen resources attributes hostname
+    join_token_file plaintext);
 
 /// How much history is kept, where flags say so.
 pub(super) fn history(
@@ -160,22 +153,6 @@ pub(super) fn history(
         age: age.unwrap_or(usual.age),
         runs: runs.unwrap_or(usual.runs),
         runs_per_job: runs_per_job.unwrap_or(usual.runs_per_job),
-    }
-}
-
-impl AgentFlags {
-    /// These, and where they are silent those of a file.
-    pub(crate) fn or(self, file: Self) -> Self {
-        Self {
-            master: self.master.or(file.master),
-            work_dir: self.work_dir.or(file.work_dir),
-            listen: self.listen.or(file.listen),
-            resources: self.resources.or(file.resources),
-            attributes: self.attributes.or(file.attributes),
-            hostname: self.hostname.or(file.hostname),
-            join_token_file: self.join_token_file.or(file.join_token_file),
-            plaintext: self.plaintext.or(file.plaintext),
-        }
     }
 }
 

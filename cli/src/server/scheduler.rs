@@ -1,6 +1,6 @@
 //! `muster scheduler`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroU32};
 
 use muster_scheduler::Config;
 
@@ -19,6 +19,7 @@ pub(super) async fn run(flags: SchedulerFlags) -> anyhow::Result<()> {
         http: flags.http.unwrap_or(HTTP),
         master_listen: flags.master_listen.unwrap_or(MASTER),
         plaintext: flags.plaintext.unwrap_or(false),
+        max_tasks: flags.max_tasks.and_then(NonZeroU32::new),
         history: history(flags.history_age, flags.history_runs, flags.history_runs_per_job),
     };
     muster_scheduler::run(config, told_to_end()?).await

@@ -57,6 +57,18 @@ fn nothing_is_answered_without_the_token() {
 }
 
 #[test]
+fn a_new_data_folder_is_for_its_owner_only() {
+    let mut cluster = Cluster::not_started();
+    let data = cluster.data_dir().join("deeper/down");
+    cluster.scheduler().move_to(&data);
+    cluster.start_scheduler();
+    for folder in [&data, data.parent().unwrap(), &data.join("store")] {
+        let mode = fs::metadata(folder).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", folder.display());
+    }
+}
+
+#[test]
 fn an_agent_with_a_wrong_join_token_is_refused() {
     let mut cluster = Cluster::new();
     let token_file = cluster.data_dir().join("join.token");

@@ -9,7 +9,7 @@ use muster_api::{
 use serde_json::json;
 
 use crate::{
-    cluster::{Cluster, PRELUDE, script, wait_until, with},
+    cluster::{Cluster, PRELUDE, script, uptime, wait_until, with},
     ledger::{each_second_has_one_outcome, fires},
 };
 
@@ -38,7 +38,7 @@ impl Clocked {
         let new = self.file.with_extension("new");
         std::fs::write(&new, (seconds * 1000).to_string()).unwrap();
         std::fs::rename(new, &self.file).unwrap();
-        std::time::Duration::from_millis(clock::mono().as_millis()).as_secs_f64()
+        uptime()
     }
 
     /// A job whose code is over at once, and that is due each second.
@@ -72,6 +72,13 @@ impl Clocked {
         assert_eq!(self.cluster.executors().len(), 1, "no lease ended");
     }
 
+    /// Checks that it was seen that the clock was set, this way and once.
+    fn was_set(&self, direction: &str) {
+        let metrics = self.cluster.api().get("/metrics").expect(200..=200).text;
+        let line = format!("muster_clock_jumps_total{{direction=\"{direction}\"}} 1");
+        assert!(metrics.lines().any(|has| has == line), "`{line}` is not in {metrics}");
+    }
+
     /// Ends the schedule of a job, and waits until all its runs are over.
     fn stop(&self, job: &str) {
         self.cluster.api().post(&format!("/v1/jobs/{job}/disable"), None).expect(200..=200);
@@ -96,6 +103,7 @@ fn a_clock_set_back_fires_nothing_until_it_has_caught_up() {
     wait_until("fires after that", || starts().iter().filter(|at| **at > set + 3.0).count() >= 3);
     // What was decided before is under way for a moment; the next instant is 7 to 8 s away.
     let (before, after): (Vec<_>, Vec<_>) = starts().into_iter().partition(|at| *at < set + 1.5);
+    clocked.was_set("back");
     assert!(after[0] - set > 6.5, "it fired before its time: {before:?} {set} {after:?}");
     clocked.durations_are_untouched(&runs);
     clocked.stop("each");
@@ -114,6 +122,7 @@ fn a_clock_set_forward_is_as_a_downtime() {
     let before = witness.count("each", "start");
     clocked.set(100);
     clocked.durations_are_untouched(&runs);
+    clocked.was_set("forward");
     clocked.stop("each");
     let fires = each_second_has_one_outcome(&fires(&clocked.cluster, "each"));
     let count = |outcome| fires.values().filter(|fire| fire.outcome == outcome).count();

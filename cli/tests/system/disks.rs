@@ -5,7 +5,7 @@ use muster_api::views::RunState;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::cluster::{Cluster, LOCK, PRELUDE, script, wait_until, with};
+use crate::cluster::{Cluster, LOCK, PRELUDE, WAITS, script, wait_until, with};
 
 /// Runs of a job, by what the scheduler says.
 fn runs(cluster: &Cluster, job: &str) -> Vec<String> {
@@ -27,10 +27,7 @@ fn scheduler_on_a_full_disk(store: &str) {
     cluster.wait_for_agents(1);
     cluster.put_app("scripts", &json!({}));
     cluster.put_job(&script("brief", 2, &format!("{PRELUDE}{LOCK} note end")));
-    let go = cluster.witness().folder().join("go");
-    let wait =
-        format!("{PRELUDE}{LOCK} until [ -e '{}' ]; do sleep 0.05; done; note end", go.display());
-    cluster.put_job(&script("long", 3, &wait));
+    cluster.put_job(&script("long", 3, &format!("{PRELUDE}{LOCK}{WAITS}")));
     let long = cluster.trigger("long");
     let witness = cluster.witness();
     wait_until("the long run runs", || witness.count("long", "start") == 3);
@@ -52,7 +49,7 @@ fn scheduler_on_a_full_disk(store: &str) {
     assert!(log.contains("free space") && log.contains(data.to_str().unwrap()), "{log}");
     assert!(!log.contains("panicked"), "{log}");
     // Shards come to their end while nobody can write it down.
-    std::fs::write(&go, "").unwrap();
+    witness.let_go();
     wait_until("the long shards are over", || witness.count("long", "end") == 3);
 
     cluster.disk(&data).free();
@@ -118,19 +115,13 @@ fn agent_stops(cluster: &mut Cluster) {
     agent.wait_for_end();
 }
 
-fn let_go(cluster: &Cluster) {
-    std::fs::write(cluster.witness().folder().join("go"), "").unwrap();
-}
-
-const UNTIL_LET_GO: &str = "until [ -e \"$WITNESS/go\" ]; do sleep 0.2; done; note end";
-
 #[test]
 fn an_agent_whose_disk_is_full_stops_and_loses_no_end() {
-    let Some((mut cluster, run)) = agent_on_a_small_disk(UNTIL_LET_GO) else { return };
+    let Some((mut cluster, run)) = agent_on_a_small_disk(WAITS) else { return };
     let work_dir = cluster.work_dir("a1");
     cluster.disk(&work_dir).fill();
-    let_go(&cluster);
     let witness = cluster.witness();
+    witness.let_go();
     wait_until("all shards are over", || witness.count("many", "end") == MANY as usize);
     agent_stops(&mut cluster);
     assert_eq!(cluster.executors().len(), 1, "its executor lives on");
@@ -144,7 +135,7 @@ fn an_agent_whose_disk_is_full_stops_and_loses_no_end() {
 
 #[test]
 fn an_executor_that_dies_on_a_full_disk_is_known_to_have_died() {
-    let text = format!("[ $MUSTER_ATTEMPT = 2 ] || {{ {UNTIL_LET_GO}; }}; note end");
+    let text = format!("if [ $MUSTER_ATTEMPT = 2 ]; then note end; else {WAITS}; fi");
     let Some((mut cluster, run)) = agent_on_a_small_disk(&text) else { return };
     let work_dir = cluster.work_dir("a1");
     cluster.disk(&work_dir).fill();

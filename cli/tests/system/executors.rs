@@ -4,7 +4,7 @@ use muster_api::views::RunState;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::cluster::{Cluster, PRELUDE, script, wait_until, with};
+use crate::cluster::{Cluster, PRELUDE, WAITS, script, wait_until, with};
 
 fn tasks(cluster: &Cluster) -> u64 {
     let agents = cluster.api().get("/v1/agents").body;
@@ -39,11 +39,7 @@ fn an_idle_executor_ends_and_the_next_run_does_not_mind() {
 #[test]
 fn a_changed_app_gets_new_executors_and_running_shards_keep_theirs() {
     let cluster = Cluster::with_agents(1, "cpus:2;mem:1024");
-    let go = cluster.witness().folder().join("go");
-    let wait = format!(
-        "{PRELUDE} until [ -e '{}' ]; do sleep 0.05; done; note end \"$COLOUR\"",
-        go.display()
-    );
+    let wait = format!("{PRELUDE}{WAITS} \"$COLOUR\"");
     cluster.put_app("scripts", &json!({}));
     let put_colour = |colour: &str| {
         let env = json!({"WITNESS": cluster.witness().folder(), "COLOUR": colour});
@@ -59,7 +55,7 @@ fn a_changed_app_gets_new_executors_and_running_shards_keep_theirs() {
     let second = cluster.trigger("second");
     wait_until("the second run runs", || witness.count("second", "start") == 2);
     assert_eq!(cluster.executors().len(), 2);
-    std::fs::write(go, "").unwrap();
+    witness.let_go();
     for (job, run, colour) in [("first", first, "red"), ("second", second, "blue")] {
         assert_eq!(cluster.wait_for_run(&run).state, RunState::Succeeded);
         let acts = witness.acts(job);

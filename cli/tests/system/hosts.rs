@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use muster_api::views::{RunState, RunView};
 use serde_json::json;
 
-use crate::cluster::{Cluster, PRELUDE, script, wait_until, with};
+use crate::cluster::{Cluster, PRELUDE, WAITS, script, wait_until, with};
 
 /// Room for four shards of 0.2 each, and their executor.
 const SMALL: &str = "cpus:1;mem:1024";
@@ -19,22 +19,16 @@ fn shards_by_host(run: &RunView) -> BTreeMap<String, usize> {
 }
 
 /// Shards that stay until the file `go` is there, so that none makes room for another.
-fn waiting(cluster: &Cluster, name: &str, shards: u32) -> serde_json::Value {
-    let go = cluster.witness().folder().join("go");
-    let wait = format!("{PRELUDE} until [ -e '{}' ]; do sleep 0.05; done; note end", go.display());
+fn waiting(name: &str, shards: u32) -> serde_json::Value {
     let resources = json!({"resources": {"cpus": 0.2, "mem": 16}});
-    with(script(name, shards, &wait), &resources)
-}
-
-fn let_go(cluster: &Cluster) {
-    std::fs::write(cluster.witness().folder().join("go"), "").unwrap();
+    with(script(name, shards, &format!("{PRELUDE}{WAITS}")), &resources)
 }
 
 #[test]
 fn agents_that_join_take_what_the_first_has_no_room_for() {
     let mut cluster = Cluster::with_agents(1, SMALL);
     cluster.put_app("scripts", &json!({}));
-    cluster.put_job(&waiting(&cluster, "wide", 12));
+    cluster.put_job(&waiting("wide", 12));
     let run = cluster.trigger("wide");
     let witness = cluster.witness();
     wait_until("the first agent is full", || witness.count("wide", "start") == 4);
@@ -48,7 +42,7 @@ fn agents_that_join_take_what_the_first_has_no_room_for() {
     for agent in agents["items"].as_array().unwrap() {
         assert_eq!((&agent["tasks"], &agent["executors"]), (&json!(4), &json!(1)), "{agents}");
     }
-    let_go(&cluster);
+    cluster.witness().let_go();
     let view = cluster.wait_for_run(&run);
     assert_eq!(view.state, RunState::Succeeded);
     assert_eq!(shards_by_host(&view), [("a1", 4), ("a2", 4), ("a3", 4)].map(own).into());
@@ -59,11 +53,11 @@ fn agents_that_join_take_what_the_first_has_no_room_for() {
 fn spread_by_host_is_even() {
     let cluster = Cluster::with_agents(3, "cpus:4;mem:4096");
     cluster.put_app("scripts", &json!({}));
-    cluster.put_job(&with(waiting(&cluster, "even", 9), &json!({"spread": "host"})));
+    cluster.put_job(&with(waiting("even", 9), &json!({"spread": "host"})));
     // What is close together without it shows that `spread` is what does it.
-    cluster.put_job(&waiting(&cluster, "dense", 9));
+    cluster.put_job(&waiting("dense", 9));
     let run = cluster.trigger("even");
-    let_go(&cluster);
+    cluster.witness().let_go();
     let view = cluster.wait_for_run(&run);
     assert_eq!(shards_by_host(&view), [("a1", 3), ("a2", 3), ("a3", 3)].map(own).into());
     let view = cluster.wait_for_run(&cluster.trigger("dense"));

@@ -5,7 +5,7 @@ use std::process::Output;
 use muster_api::views::{RunState, RunView, ShardState};
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, PRELUDE, script, wait_until, with};
+use crate::cluster::{Cluster, PRELUDE, Process, WAITS, script, wait_until, with};
 
 fn cluster() -> Cluster {
     let cluster = Cluster::with_agents(1, "cpus:2;mem:1024");
@@ -165,4 +165,49 @@ fn a_waiting_client_does_not_mind_a_restart() {
     let output = client.join().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
     witness.each_ran_once("long", 1);
+}
+
+/// The scheduler is killed while the run goes on, and again while it is being stopped.
+#[test]
+fn a_run_that_takes_too_long_is_ended_and_what_is_left_of_it_runs_again() {
+    let mut cluster = cluster();
+    let text = format!("{PRELUDE}[ $MUSTER_SHARD_ITEM != 0 ] || {{ note end; exit; }}\n{WAITS}");
+    let more = json!({"run_timeout": "6s", "retry": {"max_attempts": 5}, "parameter": "p"});
+    cluster.put_job(&with(script("bounded", 3, &text), &more));
+    let run = cluster.trigger("bounded");
+    let witness = cluster.witness();
+    wait_until("all shards have started", || witness.count("bounded", "start") == 3);
+    cluster.crash_scheduler();
+    wait_until("the run is stopped", || cluster.run(&run).state != RunState::Running);
+    cluster.crash_scheduler();
+    let view = cluster.wait_for_run(&run);
+    assert_eq!((view.state, view.counts.succeeded), (RunState::TimedOut, 1), "{view:?}");
+    assert_eq!(view.counts.timed_out, 2);
+    let reason = view.reason.as_ref().unwrap();
+    assert!(reason.contains("run_timeout of 6s"), "{reason}");
+    let took = view.ended_at.unwrap().since(view.started_at.unwrap());
+    assert!(took >= std::time::Duration::from_secs(6), "{took:?}");
+    assert_eq!(cluster.processes().into_iter().filter(Process::is_sleep).count(), 0);
+    assert_eq!(witness.count("bounded", "start"), 3, "nothing of it was tried again");
+
+    let waits = cluster.muster(&["rerun", &run, "--items", "0,7"]);
+    assert_eq!(waits.status.code(), Some(2), "{waits:?}");
+    assert!(String::from_utf8_lossy(&waits.stderr).contains("no shard 7"), "{waits:?}");
+    witness.let_go();
+    let again = cluster.muster(&["rerun", &run, "--failed", "--wait", "-o", "json"]);
+    assert_eq!(again.status.code(), Some(0), "{again:?}");
+    let runs = cluster.api().get("/v1/runs?job=bounded").body;
+    let newest = &runs["items"][0];
+    assert_eq!((&newest["cause"], &newest["rerun_of"]), (&json!("rerun"), &json!(run)));
+    assert_eq!(newest["planned_at"], json!(view.planned_at));
+    let mut starts: Vec<_> = witness.acts("bounded").into_iter().collect();
+    starts.retain(|act| act.word == "start");
+    let items: Vec<_> = starts.iter().map(|act| act.item).collect();
+    assert_eq!(items, [0, 1, 1, 2, 2]);
+    witness.nothing_ran_twice_at_one_time("bounded");
+    let shown = cluster.muster(&["runs", newest["id"].as_str().unwrap()]);
+    assert!(
+        String::from_utf8_lossy(&shown.stdout).contains(&format!("rerun of {run}")),
+        "{shown:?}"
+    );
 }

@@ -2,22 +2,13 @@
 
 use std::time::Duration;
 
-use muster_api::{clock, views::RunState};
+use muster_api::views::RunState;
 use serde_json::json;
 
 use crate::cluster::{
-    Cluster, LOCK, Life, Network, PRELUDE, script, wait_for_a_while, wait_until, with,
+    Cluster, LIVES, LOCK, Life, Network, PRELUDE, script, uptime, wait_for_a_while, wait_until,
+    with,
 };
-
-/// A shard that shows that it lives, and ends when it is let go.
-const LIVES: &str = r#"
-trap '' TERM
-until [ -e "$WITNESS/go" ]; do
-    note alive
-    sleep 0.1
-done
-note end
-"#;
 
 /// The agents: the one beside the scheduler is never cut off.
 const AGENTS: [&str; 3] = ["near", "briefly", "long"];
@@ -69,7 +60,7 @@ fn a_partition_moves_shards_only_when_nothing_is_left_of_them() {
         network.cut(&namespace);
         namespace
     });
-    let cut = Duration::from_millis(clock::mono().as_millis()).as_secs_f64();
+    let cut = uptime();
     wait_for_a_while(Duration::from_secs(9));
     network.mend(&briefly);
     wait_until("the shard of the host that stays away runs elsewhere", || lives("long").len() == 2);
@@ -83,7 +74,7 @@ fn a_partition_moves_shards_only_when_nothing_is_left_of_them() {
     network.mend(&long);
     cluster.wait_for_agents(AGENTS.len());
     assert!(cluster.executors_on("long").is_empty());
-    std::fs::write(witness.folder().join("go"), "").unwrap();
+    witness.let_go();
     let view = cluster.wait_for_run(&run);
     assert_eq!(view.state, RunState::Succeeded, "{view:#?}");
     witness.nothing_ran_twice_at_one_time("lives");

@@ -5,7 +5,7 @@ use std::{
     net::TcpStream,
 };
 
-use muster_api::views::RunState;
+use muster_api::{clock, limits, views::RunState};
 use serde_json::{Value, json};
 
 use crate::cluster::{Answer, Cluster, PRELUDE, app, script, wait_until, with};
@@ -59,6 +59,60 @@ fn bad_documents_are_refused_with_all_their_faults() {
     // Nothing of all this has left a trace.
     assert_eq!(cluster.api().get("/v1/apps").body["items"], json!([]));
     assert_eq!(cluster.api().get("/v1/jobs").body["items"], json!([]));
+}
+
+#[test]
+fn a_bad_value_is_named_with_what_would_be_right() {
+    let cluster = Cluster::new();
+    cluster.put_app("scripts", &json!({}));
+    for (more, field, words) in [
+        (json!({"schedule": {"cron": "0 0 25 * * ?"}}), "schedule.cron", ["`25`", "0 to 23"]),
+        (json!({"schedule": {"cron": "0 2 * * *"}}), "schedule.cron", ["5 fields", "crontab"]),
+        (
+            json!({"schedule": {"cron": "0 0 2 * * ?", "time_zone": "Europe/Berlim"}}),
+            "schedule.time_zone",
+            ["`Europe/Berlim`", "Europe/Berlin"],
+        ),
+        (json!({"timeout": "soon"}), "timeout", ["`soon`", "90s"]),
+        (json!({"timeout": "5"}), "timeout", ["`5`", "5s"]),
+        (json!({"priority": 101}), "priority", ["101", "100"]),
+        (json!({"priority": "high"}), "priority", ["high", "whole number"]),
+        (json!({"sharding": {"count": 10_001}}), "sharding.count", ["10001", "10000"]),
+        (json!({"resources": {"cpus": "many", "mem": 16}}), "resources.cpus", ["many", "number"]),
+        (json!({"launch": "now"}), "launch", ["now", "as_fits"]),
+        (json!({"app": "-x"}), "app", ["`-x`", "begins with"]),
+    ] {
+        let document = with(script("j", 1, "true"), &more);
+        let refused = cluster.api().put("/v1/jobs/j", &document);
+        let faults = refused.expect_problem(422, "invalid_document").body["faults"].clone();
+        let fault = faults.as_array().unwrap().iter().find(|fault| fault["field"] == field);
+        let fault = fault.unwrap_or_else(|| panic!("`{field}` is not named: {faults}"));
+        let message = fault["message"].as_str().unwrap();
+        assert!(words.iter().all(|word| message.contains(word)), "{words:?}: {message}");
+    }
+    assert_eq!(cluster.api().get("/v1/jobs").body["items"], json!([]));
+}
+
+/// Nothing but this client waits for it.
+#[test]
+fn a_client_that_dawdles_is_cut() {
+    let mut cluster = Cluster::new();
+    let address = cluster.scheduler().flag("--http").to_owned();
+    let heads = ["GET /v1/apps HTTP/1.1\r\n", "PUT /v1/apps/a HTTP/1.1\r\ncontent-length: 9\r\n"];
+    let slow = heads.map(|head| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    });
+    let since = clock::mono();
+    cluster.api().get("/v1/apps").expect(200..=200);
+    for mut stream in slow {
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{answer:?}");
+    }
+    assert!(clock::mono().since(since) >= limits::HTTP_READ, "they had their time");
+    cluster.api().get("/v1/apps").expect(200..=200);
 }
 
 #[test]

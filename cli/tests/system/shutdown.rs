@@ -5,16 +5,15 @@ use rustix::process::Signal;
 use serde_json::json;
 
 use crate::cluster::{
-    Api, Cluster, Folder, PRELUDE, Process, Server, app, processes_under, script, wait_until, with,
+    Api, Cluster, Folder, PRELUDE, Process, Server, WAITS, app, processes_under, script,
+    wait_until, with,
 };
 
 #[test]
 fn servers_that_are_told_to_stop_leave_executors_running() {
     let mut cluster = Cluster::with_agents(1, "cpus:1;mem:1024");
     cluster.put_app("scripts", &json!({}));
-    let go = cluster.witness().folder().join("go");
-    let wait = format!("{PRELUDE} until [ -e '{}' ]; do sleep 0.05; done; note end", go.display());
-    cluster.put_job(&script("stays", 3, &wait));
+    cluster.put_job(&script("stays", 3, &format!("{PRELUDE}{WAITS}")));
     let run = cluster.trigger("stays");
     let witness = cluster.witness();
     wait_until("all shards run", || witness.count("stays", "start") == 3);
@@ -27,7 +26,7 @@ fn servers_that_are_told_to_stop_leave_executors_running() {
     assert!(!cluster.data_dir().join("ready.json").exists());
     let after: Vec<_> = cluster.executors().iter().map(|(_, executor)| executor.pid).collect();
     assert_eq!(after, before);
-    std::fs::write(go, "").unwrap();
+    witness.let_go();
     wait_until("all shards are over", || witness.count("stays", "end") == 3);
     cluster.scheduler().start();
     cluster.agent("a1").start();

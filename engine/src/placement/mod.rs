@@ -4,6 +4,7 @@
 //! best rooms there are, in time that grows with the shards and with the rooms that changed, not
 //! with all rooms.
 
+mod bits;
 mod order;
 mod problem;
 mod rooms;
@@ -11,5 +12,8 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub use problem::{Amounts, Class, Kind, Placed, Shape, Unplaced, Version};
+pub use bits::Bits;
+pub use problem::{
+    Amounts, Chosen, Class, Kind, Placed, SetId, Shape, Spreading, Unplaced, Version,
+};
 pub use rooms::{Growth, Room, Rooms};

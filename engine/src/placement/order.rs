@@ -3,7 +3,7 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 use super::{
-    problem::{Amounts, Kind, Shape, Version, fits},
+    problem::{Amounts, Class, Kind, SetId, Version, fits},
     rooms::Room,
 };
 
@@ -12,19 +12,33 @@ use super::{
 pub(super) struct OrderKey {
     need: Amounts,
     overhead: Amounts,
+    /// Only rooms that this set allows.
+    set: SetId,
+    /// Rooms that are held too.
+    through: bool,
     /// Only rooms where this kind lives.
     warm: Option<Kind>,
 }
 
 impl OrderKey {
-    /// Of the rooms where the executor lives.
-    pub(super) fn warm(shape: &Shape) -> Self {
-        Self { need: shape.need.clone(), overhead: Amounts::new(), warm: Some(shape.kind) }
+    /// Of the rooms where the executor lives, if it takes shards of this shape.
+    pub(super) fn warm(class: &Class) -> Option<Self> {
+        let (shape, through) = (&class.shape, class.through);
+        let kind = Some(shape.kind).filter(|_| !shape.alone)?;
+        let (need, set) = (shape.need.clone(), shape.set);
+        Some(Self { need, overhead: Amounts::new(), set, through, warm: Some(kind) })
     }
 
     /// Of all rooms, with an executor to be started in each.
-    pub(super) fn cold(shape: &Shape) -> Self {
-        Self { need: shape.need.clone(), overhead: shape.overhead.clone(), warm: None }
+    pub(super) fn cold(class: &Class) -> Self {
+        let (shape, through) = (&class.shape, class.through);
+        let (need, overhead) = (shape.need.clone(), shape.overhead.clone());
+        Self { need, overhead, set: shape.set, through, warm: None }
+    }
+
+    /// What its rooms must be like.
+    pub(super) fn set(&self) -> SetId {
+        self.set
     }
 
     /// The kind whose homes it is of, if it is of those only.
@@ -35,6 +49,7 @@ impl OrderKey {
     /// How many shards fit.
     fn fits(&self, room: &Room) -> u64 {
         let wanted = self.warm.is_none_or(|kind| room.warm.contains(&kind));
+        let wanted = wanted && room.is_allowed(self.set) && room.is_open(self.through);
         if wanted { fits(&room.free, &self.need, &self.overhead) } else { 0 }
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
+    bits::Bits,
     order::{Order, OrderKey},
-    problem::{Amounts, Kind, Shape, Version, fits},
+    problem::{Amounts, Kind, SetId, Shape, Version, fits},
 };
 
 /// Entries of orders that are kept for classes to come, beside a few for every room. Beyond that all
@@ -19,8 +20,12 @@ const ORDERS_KEPT: usize = 1 << 14;
 pub struct Room {
     /// What is free; nothing at all when none of it is on offer.
     pub free: Amounts,
-    /// Its host; several agents may share one.
-    pub host: u32,
+    /// What it is like: the value of each attribute that it has, in numbers from 1.
+    pub attributes: BTreeMap<u32, u32>,
+    /// The sets of constraints that allow it, beside that which asks for nothing.
+    pub allowed_by: Bits,
+    /// Whether it is held: only classes that go through are placed there.
+    pub held: bool,
     /// The kinds of executor that live there.
     pub warm: BTreeSet<Kind>,
 }
@@ -28,13 +33,48 @@ pub struct Room {
 impl Room {
     /// How many shards of a shape fit.
     pub fn fits(&self, shape: &Shape) -> u64 {
+        if !self.is_allowed(shape.set) {
+            return 0;
+        }
         let overhead: &[u64] = if self.is_warm(shape) { &[] } else { &shape.overhead };
         fits(&self.free, &shape.need, overhead)
     }
 
-    /// Whether the executor of a shape lives there.
+    /// How many shards of a shape would fit if it had all of this to give, and no executor.
+    pub fn capacity(&self, shape: &Shape, all: &Amounts) -> u64 {
+        let overhead = &shape.overhead;
+        if self.is_allowed(shape.set) { fits(all, &shape.need, overhead) } else { 0 }
+    }
+
+    /// How much is missing for a shard of a shape, of all dimensions together.
+    pub fn short_of(&self, shape: &Shape) -> u64 {
+        let overhead: &[u64] = if self.is_warm(shape) { &[] } else { &shape.overhead };
+        let at = |amounts: &[u64], dimension| amounts.get(dimension).copied().unwrap_or(0);
+        let short = (0..shape.need.len().max(overhead.len())).map(|dimension| {
+            let need = at(&shape.need, dimension).saturating_add(at(overhead, dimension));
+            need.saturating_sub(at(&self.free, dimension))
+        });
+        short.fold(0, u64::saturating_add)
+    }
+
+    /// Whether it is open to classes that go through held rooms, or do not.
+    pub(super) fn is_open(&self, through: bool) -> bool {
+        through || !self.held
+    }
+
+    /// Whether a set of constraints allows it.
+    pub(super) fn is_allowed(&self, set: SetId) -> bool {
+        set == SetId::NONE || self.allowed_by.contains(set.0)
+    }
+
+    /// The value of one of its attributes; zero stands for none.
+    pub fn value(&self, attribute: u32) -> u32 {
+        self.attributes.get(&attribute).copied().unwrap_or(0)
+    }
+
+    /// Whether an executor lives there that takes shards of a shape.
     pub(super) fn is_warm(&self, shape: &Shape) -> bool {
-        self.warm.contains(&shape.kind)
+        !shape.alone && self.warm.contains(&shape.kind)
     }
 }
 
@@ -63,8 +103,9 @@ impl Rooms {
     /// Adds a room; its number.
     pub fn add(&mut self, room: Room) -> u32 {
         let number = self.count();
-        let Room { free, host, warm } = room;
-        self.rooms.push(Room { free, host, warm: BTreeSet::new() });
+        let mut room = room;
+        let warm = std::mem::take(&mut room.warm);
+        self.rooms.push(room);
         self.set_warm(number, warm);
         number
     }
@@ -83,11 +124,34 @@ impl Rooms {
         self.version
     }
 
-    /// Says what is free in a room, and on which host it is.
-    pub fn set_free(&mut self, room: u32, free: Amounts, host: u32) {
-        let stored = self.room_mut(room);
-        (stored.free, stored.host) = (free, host);
+    /// Says what is free in a room.
+    pub fn set_free(&mut self, room: u32, free: Amounts) {
+        self.room_mut(room).free = free;
         self.changed(room);
+    }
+
+    /// Says what a room is like.
+    pub fn set_attributes(&mut self, room: u32, attributes: BTreeMap<u32, u32>, allowed_by: Bits) {
+        let stored = self.room_mut(room);
+        (stored.attributes, stored.allowed_by) = (attributes, allowed_by);
+        self.changed(room);
+    }
+
+    /// Says whether a room is held.
+    pub fn set_held(&mut self, room: u32, held: bool) {
+        self.room_mut(room).held = held;
+        self.changed(room);
+    }
+
+    /// Says whether a set of constraints allows a room. No shape may have had that set before.
+    pub fn allow(&mut self, room: u32, set: SetId, allowed: bool) {
+        self.room_mut(room).allowed_by.set(set.0, allowed);
+    }
+
+    /// Forgets the orders of all sets of constraints but these, whose numbers may be given anew.
+    pub fn forget_orders_but_of(&mut self, used: &BTreeSet<SetId>) {
+        self.orders.retain(|key, _| key.set() == SetId::NONE || used.contains(&key.set()));
+        self.entries = self.orders.values().map(Order::len).sum();
     }
 
     /// Says which kinds of executor live in a room.
@@ -226,6 +290,7 @@ impl Changes {
 pub struct Growth {
     most: Amounts,
     warm: BTreeSet<Kind>,
+    allowed_by: Bits,
 }
 
 impl Growth {
@@ -238,6 +303,7 @@ impl Growth {
         }
         if !room.free.is_empty() {
             self.warm.extend(&room.warm);
+            self.allowed_by.add_all(&room.allowed_by);
         }
     }
 
@@ -256,6 +322,9 @@ impl Growth {
         // Most of those that sleep are settled by this, and there may be many.
         let most = self.most.iter().chain(std::iter::repeat(&0));
         if shape.need.iter().zip(most).any(|(need, most)| need > most) {
+            return false;
+        }
+        if shape.set != SetId::NONE && !self.allowed_by.contains(shape.set.0) {
             return false;
         }
         let overhead: &[u64] = if self.warm.contains(&shape.kind) { &[] } else { &shape.overhead };

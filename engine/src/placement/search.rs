@@ -1,7 +1,7 @@
 //! First come, first served: each shard of a class takes the best room that is left.
 //!
-//! Best means: not the one to be avoided, then the host with the fewest shards of the run (when
-//! it is spread), then one where the executor lives already, then the one with room for the fewest
+//! Best means: not the one to be avoided, then one of the value with the fewest shards of the run
+//! (when it is spread over an attribute, such as the host), then one where the executor lives already, then the one with room for the fewest
 //! further shards of the class (tightest fit), then the lowest number. Total, bounded and
 //! deterministic: equal rooms and classes have equal places.
 
@@ -12,65 +12,80 @@ use std::{
 
 use super::{
     order::{Entry, Order, OrderKey},
-    problem::{Class, Placed, Unplaced},
-    rooms::Rooms,
+    problem::{Chosen, Class, Placed, Unplaced},
+    rooms::{Room, Rooms},
 };
 
 /// How good a room is for the next shard of a class; the least is the best.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Score {
     pub(super) avoided: bool,
-    pub(super) on_host: u32,
+    /// How many shards of the run are where the attribute that it is spread over is the same.
+    pub(super) beside: u32,
     pub(super) cold: bool,
     /// How many further shards of the class fit after this one.
     pub(super) room_after: u64,
     pub(super) room: u32,
 }
 
+impl Score {
+    /// The same as others may know it.
+    pub(super) fn chosen(self, class: &Class) -> Chosen {
+        Chosen {
+            avoided: self.avoided,
+            beside: class.spread.as_ref().map(|_| self.beside),
+            warm: !self.cold,
+            room_after: self.room_after,
+        }
+    }
+}
+
 impl Rooms {
     /// Places as many shards of a class as fit, but at most `limit`.
     pub fn place(&mut self, class: &Class, limit: usize) -> Placed {
         if class.count > 0 && (limit == 0 || class.all_at_once && class.count > limit) {
-            return Placed { rooms: Vec::new(), unplaced: Some(Unplaced::Later) };
+            return Placed { unplaced: Some(Unplaced::Later), ..Placed::default() };
         }
         let mut search = Search::new(self, class);
-        let mut chosen = Vec::new();
-        let mut unplaced = None;
-        while chosen.len() < class.count {
-            if chosen.len() >= limit {
-                unplaced = Some(Unplaced::Later);
+        let mut placed = Placed::default();
+        while placed.rooms.len() < class.count {
+            if placed.rooms.len() >= limit {
+                placed.unplaced = Some(Unplaced::Later);
                 break;
             }
-            let Some(room) = search.best() else {
-                unplaced = Some(Unplaced::NoRoom);
+            let Some(best) = search.best() else {
+                placed.unplaced = Some(Unplaced::NoRoom);
                 break;
             };
-            search.take(room);
-            chosen.push(room);
+            search.take(best.room);
+            placed.rooms.push(best.room);
+            placed.chosen.push(best.chosen(class));
         }
-        if class.all_at_once && unplaced.is_some() {
-            search.give_back(&chosen);
-            chosen.clear();
+        if class.all_at_once && placed.unplaced.is_some() {
+            search.give_back(&placed.rooms);
+            (placed.rooms, placed.chosen) = (Vec::new(), Vec::new());
         }
         search.end();
-        Placed { rooms: chosen, unplaced }
+        placed
     }
 }
 
 /// The rooms that can take one more shard of a class, best first.
 ///
 /// Rooms come from two orders that all classes of a shape share: those where the executor lives,
-/// then all others. What the orders do not know of (hosts, the room to avoid, what this class has
+/// then all others. What the orders do not know of (attributes, the room to avoid, what this class has
 /// taken) only makes a room worse than its place in them. So it is rated when its turn comes and
 /// set aside, and one that is aside is taken once it is no worse than whatever may still come.
 struct Search<'a> {
     rooms: &'a mut Rooms,
     class: &'a Class,
-    warm: Source,
+    /// None for shards that have executors of their own.
+    warm: Option<Source>,
     cold: Source,
     /// Rooms that have come up. A score may be too good, never too bad: it is rated again.
     aside: BinaryHeap<Reverse<Score>>,
-    on_host: BTreeMap<u32, u32>,
+    /// Shards of the run by the value of the attribute that it is spread over.
+    there: BTreeMap<u32, u32>,
     /// The rooms taken that the executor did not live in.
     started: BTreeSet<u32>,
     /// All rooms taken.
@@ -91,22 +106,22 @@ impl<'a> Search<'a> {
             let order = rooms.order(&key, class.since);
             Source { key, order, used: Vec::new() }
         };
-        let warm = source(OrderKey::warm(&class.shape));
-        let cold = source(OrderKey::cold(&class.shape));
+        let warm = OrderKey::warm(class).map(&mut source);
+        let cold = source(OrderKey::cold(class));
         Self {
             rooms,
             class,
             warm,
             cold,
             aside: BinaryHeap::new(),
-            on_host: class.spread.clone().unwrap_or_default(),
+            there: class.spread.as_ref().map(|spread| spread.there.clone()).unwrap_or_default(),
             started: BTreeSet::new(),
             taken: BTreeSet::new(),
         }
     }
 
     /// The best room there is.
-    fn best(&mut self) -> Option<u32> {
+    fn best(&mut self) -> Option<Score> {
         loop {
             let upcoming = self.upcoming();
             let aside = self.aside.peek().map(|Reverse(score)| *score);
@@ -114,12 +129,13 @@ impl<'a> Search<'a> {
                 (Some(score), next) if next.is_none_or(|next| score <= next) => {
                     self.aside.pop();
                     match self.rate(score.room) {
-                        Some(now) if now == score => return Some(score.room),
+                        Some(now) if now == score => return Some(score),
                         now => self.aside.extend(now.map(Reverse)),
                     }
                 }
                 (_, Some(next)) => {
-                    let source = if next.cold { &mut self.cold } else { &mut self.warm };
+                    let warm = self.warm.as_mut().filter(|_| !next.cold);
+                    let source = warm.unwrap_or(&mut self.cold);
                     source.used.extend(source.order.pop());
                     let score = self.rate(next.room);
                     self.aside.extend(score.map(Reverse));
@@ -131,11 +147,13 @@ impl<'a> Search<'a> {
 
     /// The best score that a room which has not come up can have.
     fn upcoming(&mut self) -> Option<Score> {
-        while let Some(entry) = self.warm.order.best() {
-            if entry.holds(&self.warm.key, self.rooms.get(entry.room)) {
-                return Some(best_of(entry, false));
+        if let Some(warm) = &mut self.warm {
+            while let Some(entry) = warm.order.best() {
+                if entry.holds(&warm.key, self.rooms.get(entry.room)) {
+                    return Some(best_of(entry, false));
+                }
+                warm.order.pop();
             }
-            self.warm.order.pop();
         }
         while let Some(entry) = self.cold.order.best() {
             let room = self.rooms.get(entry.room);
@@ -152,14 +170,21 @@ impl<'a> Search<'a> {
     /// How good a room is now.
     fn rate(&self, number: u32) -> Option<Score> {
         let room = self.rooms.get(number);
-        let fits = room.fits(&self.class.shape);
+        let is_open = room.is_open(self.class.through);
+        let fits = if is_open { room.fits(&self.class.shape) } else { 0 };
         Some(Score {
             avoided: self.class.avoid == Some(number),
-            on_host: self.on_host.get(&room.host).copied().unwrap_or(0),
+            beside: self.beside(room),
             cold: !room.is_warm(&self.class.shape),
             room_after: fits.checked_sub(1)?,
             room: number,
         })
+    }
+
+    /// How many shards of the run are where the attribute that it is spread over is the same.
+    fn beside(&self, room: &Room) -> u32 {
+        let value = self.class.spread.as_ref().map(|spread| room.value(spread.over));
+        value.and_then(|value| self.there.get(&value)).copied().unwrap_or(0)
     }
 
     /// Puts a shard into a room.
@@ -167,10 +192,10 @@ impl<'a> Search<'a> {
         let shape = &self.class.shape;
         let room = self.rooms.room_mut(number);
         subtract(&mut room.free, &shape.need);
-        if self.class.spread.is_some() {
-            *self.on_host.entry(room.host).or_default() += 1;
+        if let Some(spread) = &self.class.spread {
+            *self.there.entry(room.value(spread.over)).or_default() += 1;
         }
-        if room.warm.insert(shape.kind) {
+        if !shape.alone && room.warm.insert(shape.kind) {
             subtract(&mut room.free, &shape.overhead);
             self.started.insert(number);
             self.rooms.begins(number, shape.kind);
@@ -200,7 +225,7 @@ impl<'a> Search<'a> {
         for room in self.taken {
             self.rooms.changed(room);
         }
-        for source in [self.warm, self.cold] {
+        for source in self.warm.into_iter().chain([self.cold]) {
             let Source { key, mut order, used } = source;
             used.into_iter().for_each(|entry| order.put_back(entry));
             self.rooms.keep(key, order);
@@ -210,7 +235,7 @@ impl<'a> Search<'a> {
 
 fn best_of(entry: Entry, cold: bool) -> Score {
     let room_after = entry.room_after();
-    Score { avoided: false, on_host: 0, cold, room_after, room: entry.room }
+    Score { avoided: false, beside: 0, cold, room_after, room: entry.room }
 }
 
 fn subtract(free: &mut [u64], amounts: &[u64]) {

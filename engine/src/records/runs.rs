@@ -37,6 +37,9 @@ pub struct RunRecord {
     /// The rule by which the engine stops it, unless somebody asked for that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped_for: Option<StoppedFor>,
+    /// The run that stands for its instants in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<RunId>,
     /// The first planned instant that it stands for.
     pub planned_at: Timestamp,
     /// The last one.
@@ -128,6 +131,10 @@ pub struct Tries {
     pub replaces: Option<TaskId>,
     /// The agent on which it died, to be avoided.
     pub avoid: Option<AgentId>,
+    /// Whether its tasks have executors of their own: one died with its executor, which it may have
+    /// killed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub alone: bool,
     /// Why it waits.
     pub reason: Option<String>,
 }

@@ -17,8 +17,12 @@ use serde_json::Value;
 const VERSION: u8 = 1;
 /// The samples, oldest first, with the version of their records. The first is of the layout in
 /// which past runs lay by job; the scheduler moves them before it starts.
-const SAMPLES: [(&str, u8); 3] =
-    [("state.v1.txt", 1), ("state.v1.past-runs-by-state.txt", 1), ("state.v1.marks.txt", 1)];
+const SAMPLES: [(&str, u8); 4] = [
+    ("state.v1.txt", 1),
+    ("state.v1.past-runs-by-state.txt", 1),
+    ("state.v1.marks.txt", 1),
+    ("state.v1.reruns.txt", 1),
+];
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/samples")
@@ -117,7 +121,7 @@ fn what_earlier_versions_stored_still_loads() {
         }
 
         let now = Now { wall: "2026-02-01T00:00:00Z".parse().unwrap(), mono: Mono::default() };
-        let config = EngineConfig { describe_executor: |_, _| Vec::new() };
+        let config = EngineConfig::new(|_, _| Vec::new());
         let (engine, _) = Engine::restore(config, 1, &stored, now).unwrap();
         engine.check();
     }
@@ -127,7 +131,7 @@ fn what_earlier_versions_stored_still_loads() {
 #[test]
 fn records_of_a_newer_version_are_refused_with_their_key() {
     let stored = Records::from([(b"a/x".to_vec(), b"\x02{}".to_vec())]);
-    let config = EngineConfig { describe_executor: |_, _| Vec::new() };
+    let config = EngineConfig::new(|_, _| Vec::new());
     let error = Engine::restore(config, 1, &stored, Now::default()).unwrap_err();
     assert_eq!(error.to_string(), "the stored record `a/x` cannot be read");
 }

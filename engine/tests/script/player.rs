@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use muster_api::{
     ExecutorId, Mono, Now, Span, TaskId,
+    explain::{PlacedShards, RunExplanation},
     spec::{AppSpec, JobSpec},
     step::{Records, Write},
     task::TaskReport,
-    views::TriggerRequest,
 };
 use muster_engine::{
     Engine, EngineConfig,
@@ -33,7 +33,7 @@ struct Player {
 }
 
 const CONFIG: EngineConfig =
-    EngineConfig { describe_executor: |id, app| format!("{id} of {}", app.name).into_bytes() };
+    EngineConfig::new(|id, app| format!("{id} of {}", app.name).into_bytes());
 
 /// The script with what the engine does now below each event, and what is stored after it.
 pub(crate) fn play(text: &str) -> (String, Records) {
@@ -79,6 +79,15 @@ impl Player {
             "stray" => self.stray(rest),
             "app" | "job" => put(word, rest),
             "trigger" => trigger(rest),
+            "rerun" => self.rerun(rest),
+            "clock" => {
+                // Somebody sets the wall clock; no time passes.
+                let (forward, span) = (rest.starts_with('+'), &rest[1..]);
+                let span = span.parse::<Span>().unwrap().duration();
+                let wall = self.now.wall;
+                self.now.wall = if forward { wall + span } else { wall.before(span) };
+                Event::Tick
+            }
             "cancel" => command(Command::Cancel { run: self.names.id(rest) }),
             "delete" => delete(rest),
             "disable" | "enable" => switch(word == "disable", rest),
@@ -88,6 +97,10 @@ impl Player {
             "registered" => self.registered(rest),
             "silent" => Event::AgentSilent { agent: rest.parse().unwrap(), since: self.now.mono },
             "heard" => Event::AgentHeard(rest.parse().unwrap()),
+            "gone" => Event::AgentGone(rest.parse().unwrap()),
+            "subscribed" => Event::Subscribed,
+            "unsubscribed" => Event::Unsubscribed,
+            "reconcile" => command(Command::Reconcile),
             "run" => query(Query::Run { run: self.names.id(rest) }),
             "shards" => query(Query::Shards {
                 run: self.names.id(rest),
@@ -96,6 +109,12 @@ impl Player {
                 limit: 100,
             }),
             "queue" => query(Query::Queue { skip: 0, limit: 100 }),
+            "explain" => query(Query::Explain { run: self.names.id(rest) }),
+            "explain-job" => query(Query::ExplainJob { job: rest.parse().unwrap() }),
+            "max-tasks" => {
+                self.engine.limit_tasks(rest.parse().ok());
+                Event::Tick
+            }
             other => panic!("no event is called {other}"),
         };
         self.step(event)
@@ -144,40 +163,41 @@ impl Player {
         self.show(step)
     }
 
+    /// `rerun RUN {json}`, with `key=K` before the JSON: a rerun of a run that is stored as over.
+    fn rerun(&self, rest: &str) -> Event {
+        let (name, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+        let id = self.names.id(name);
+        let stored = records::PAST_STATES.iter();
+        let mut stored = stored.filter_map(|s| self.stored.get(&records::past_run_key((*s, id))));
+        let stored = stored.next().unwrap_or_else(|| panic!("{name} is not over"));
+        let (request, idempotency_key) = request_and_key(rest);
+        let former = Box::new(records::decode(stored).unwrap());
+        command(Command::Rerun { former, request, idempotency_key })
+    }
+
     fn offer(&mut self, rest: &str) -> Event {
-        let (agent, resources) = rest.split_once(' ').unwrap();
+        let mut words = rest.split(' ');
+        let (agent, resources) = (words.next().unwrap(), words.next().unwrap());
         self.offers += 1;
         Event::Offers(vec![Offer {
             id: format!("offer{}", self.offers).parse().unwrap(),
             agent: agent.parse().unwrap(),
             hostname: format!("host-of-{agent}"),
+            attributes: words.map(attribute).collect(),
             resources: resources.parse().unwrap(),
         }])
     }
 
+    /// `task TASK SIGNAL [AGENT [WORDS]]`: what is said of a task, by whom, and in which words.
     fn task(&self, rest: &str) -> Event {
-        let mut words = rest.splitn(3, ' ');
+        let mut words = rest.splitn(4, ' ');
         let (name, signal) = (words.next().unwrap(), words.next().unwrap());
-        let signals = BTreeMap::from([
-            ("starting", Signal::Starting),
-            ("running", Signal::Running),
-            ("killing", Signal::Killing),
-            ("finished", Signal::Finished),
-            ("code-failed", Signal::CodeFailed),
-            ("timed-out", Signal::TimedOut),
-            ("cannot-start", Signal::CannotStart),
-            ("killed", Signal::Killed),
-            ("never-started", Signal::NeverStarted),
-            ("died", Signal::Died),
-            ("perhaps-alive", Signal::PerhapsAlive),
-            ("invalid", Signal::Invalid),
-        ]);
         Event::Task(TaskUpdate {
             task: self.names.id(name),
             agent: words.next().map(|agent| agent.parse().unwrap()),
-            signal: signals[signal],
+            signal: signal_of(signal),
             at: Some(self.now.wall),
-            message: String::new(),
+            message: words.next().unwrap_or_default().to_owned(),
             report: TaskReport::default(),
             uuid: Some([7; 16]),
         })
@@ -185,11 +205,11 @@ impl Player {
 
     /// A status of a task that the engine does not know.
     fn stray(&self, rest: &str) -> Event {
-        let (_, agent) = rest.split_once(' ').unwrap();
+        let (signal, agent) = rest.split_once(' ').unwrap();
         Event::Task(TaskUpdate {
             task: TaskId::from_uuid(uuid_of(99)),
             agent: Some(agent.parse().unwrap()),
-            signal: Signal::Running,
+            signal: signal_of(signal),
             at: None,
             message: String::new(),
             report: TaskReport::default(),
@@ -201,8 +221,12 @@ impl Player {
         let mut words = rest.split(' ');
         let agent = words.next().unwrap();
         let (mut tasks, mut executors, mut rebooted) = (Vec::new(), Vec::new(), false);
+        let (mut attributes, mut resources) =
+            (BTreeMap::new(), "cpus:64;mem:65536".parse().unwrap());
         for word in words {
             match word {
+                total if total.starts_with("cpus:") => resources = total.parse().unwrap(),
+                word if word.contains('=') => attributes.extend([attribute(word)]),
                 "rebooted" => rebooted = true,
                 "stranger" => executors.push(ExecutorId::from_uuid(uuid_of(98))),
                 task if task.starts_with("task") => tasks.push(self.names.id(task)),
@@ -212,6 +236,8 @@ impl Player {
         Event::AgentRegistered(AgentRegistered {
             agent: agent.parse().unwrap(),
             hostname: format!("host-of-{agent}"),
+            attributes,
+            resources,
             rebooted,
             tasks,
             executors,
@@ -278,6 +304,8 @@ impl Player {
             Ok(Accepted::Job(view, change)) => format!("REPLY {change:?} version {}", view.version),
             Ok(Accepted::Deleted) => "REPLY deleted".to_owned(),
             Ok(Accepted::Resumed) => "REPLY resumed".to_owned(),
+            Ok(Accepted::Reconciling { tasks }) => format!("REPLY asking about {tasks} task(s)"),
+            Ok(Accepted::Agent(view)) => format!("REPLY {} is {:?}", view.id, view.state),
             Ok(Accepted::Run(run)) => {
                 format!("REPLY {} is {:?}", self.names.of("run", run.id), run.state)
             }
@@ -315,12 +343,33 @@ impl Player {
                     .collect();
                 format!("ANSWER [{}]", rows.join("; "))
             }
+            Answer::Explain(None) => "ANSWER it is over".to_owned(),
+            Answer::Explain(Some(run)) => format!("ANSWER {}", self.explanation(&run)),
+            Answer::ExplainJob(None) => "ANSWER there is none".to_owned(),
+            Answer::ExplainJob(Some(job)) => {
+                let runs: Vec<_> = job.runs.iter().map(|run| self.explanation(run)).collect();
+                format!("ANSWER {} [{}] and {}", job.detail, runs.join("]["), job.more_runs)
+            }
             Answer::Held(held) => match held {
                 Some(held) => format!("ANSWER held since {}", held.since),
                 None => "ANSWER not held".to_owned(),
             },
             other => panic!("scripts do not ask for {other:?}"),
         }
+    }
+
+    fn explanation(&mut self, run: &RunExplanation) -> String {
+        let mut out = format!("{} is {:?}", self.names.of("run", run.run), run.state);
+        for group in &run.waiting {
+            let words = format!("{}; unblock: {}", group.detail, group.unblock.join(" | "));
+            let words = self.names.shorten(&words);
+            write!(out, "\n    waits {:?} ({}): {words}", group.reason, group.items).unwrap();
+        }
+        for group in &run.placed {
+            let PlacedShards { items, state, agent, because, .. } = group;
+            write!(out, "\n    {state:?} on {agent} ({items}): {because}").unwrap();
+        }
+        out
     }
 
     /// A write, with ids shortened and times left out: what changed, not when.
@@ -345,7 +394,10 @@ impl Player {
                     "planned_at",
                     "planned_until",
                     "fires",
+                    "merged_into",
                     "attempt",
+                    "rerun_of",
+                    "stopped_for",
                 ];
                 let mut fields = Map::new();
                 for (name, field) in value.as_object().into_iter().flatten() {
@@ -390,6 +442,35 @@ impl Player {
             .collect();
         parts.join("/")
     }
+}
+
+fn signal_of(word: &str) -> Signal {
+    let signals = BTreeMap::from([
+        ("starting", Signal::Starting),
+        ("running", Signal::Running),
+        ("killing", Signal::Killing),
+        ("finished", Signal::Finished),
+        ("code-failed", Signal::CodeFailed),
+        ("timed-out", Signal::TimedOut),
+        ("cannot-start", Signal::CannotStart),
+        ("killed", Signal::Killed),
+        ("never-started", Signal::NeverStarted),
+        ("died", Signal::Died),
+        ("died-with-executor", Signal::DiedWithExecutor),
+        ("neighbour", Signal::Neighbour),
+        ("fenced", Signal::Fenced),
+        ("stuck", Signal::Stuck { timed_out: false }),
+        ("stuck-timed-out", Signal::Stuck { timed_out: true }),
+        ("perhaps-alive", Signal::PerhapsAlive),
+        ("invalid", Signal::Invalid),
+    ]);
+    signals[word]
+}
+
+/// `rack=r1`, as a word behind an offer.
+fn attribute(word: &str) -> (String, String) {
+    let (name, value) = word.split_once('=').unwrap();
+    (name.to_owned(), value.to_owned())
 }
 
 /// What is left out of records: when they were written.
@@ -450,16 +531,21 @@ fn put(kind: &str, rest: &str) -> Event {
 
 /// `trigger JOB {json}`, with `key=K` before the JSON for an idempotency key.
 fn trigger(rest: &str) -> Event {
-    let mut words = rest.splitn(2, ' ');
-    let job = words.next().unwrap().parse().unwrap();
-    let (mut request, mut idempotency_key) = (TriggerRequest::default(), None);
-    for word in words.next().into_iter().flat_map(|rest| rest.split(' ')) {
+    let (job, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let (request, idempotency_key) = request_and_key(rest);
+    command(Command::Trigger { job: job.parse().unwrap(), request, idempotency_key })
+}
+
+/// What is asked for, and the idempotency key before it if there is one.
+fn request_and_key<T: Default + serde::de::DeserializeOwned>(rest: &str) -> (T, Option<String>) {
+    let (mut request, mut key) = (T::default(), None);
+    for word in rest.split(' ').filter(|word| !word.is_empty()) {
         match word.strip_prefix("key=") {
-            Some(key) => idempotency_key = Some(key.to_owned()),
+            Some(word) => key = Some(word.to_owned()),
             None => request = serde_json::from_str(word).unwrap(),
         }
     }
-    command(Command::Trigger { job, request, idempotency_key })
+    (request, key)
 }
 
 fn delete(rest: &str) -> Event {

@@ -16,20 +16,20 @@ use std::{
     time::Duration,
 };
 
+pub use muster_api::task::EXIT_STUCK;
 use muster_api::{
     IdStream, Mono, Now, Span,
-    task::{InvalidMessage, LABEL_TIMEOUT, TaskPayload, TaskReport, Work},
+    limits::STUCK_GRACE,
+    task::{
+        InvalidMessage, LABEL_STUCK, LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT, TaskPayload,
+        TaskReport, Work,
+    },
 };
 use muster_proto::{TaskId, TaskInfo, TaskState};
 
 pub use event::{Effect, End, Event, Exit, Outgoing, Step, Update};
 use outbox::Outbox;
 use task::{Act, Cause, Signal, Task};
-
-/// The exit code of an executor that gave itself up because a handler did not end when it had to.
-pub const EXIT_STUCK: u8 = 86;
-/// How long the other tasks of such an executor may go on.
-pub const STUCK_GRACE: Duration = Duration::from_secs(30);
 
 /// The state of one executor.
 #[derive(Debug)]
@@ -229,8 +229,8 @@ impl Executor {
             None => {}
             Some(Act::TellRunning) => self.report(now, id, TaskState::Running, None, None),
             Some(Act::Cancel) => step.effects.push(Effect::Cancel { task: id.clone() }),
-            Some(Act::Force) if task.in_process => self.give_up(now),
-            Some(Act::Force) => step.effects.push(Effect::Force { task: id.clone() }),
+            Some(Act::Force(cause)) if task.in_process => self.give_up(now, id, cause),
+            Some(Act::Force(_)) => step.effects.push(Effect::Force { task: id.clone() }),
             Some(Act::TellEnd(cause)) => {
                 if let Some(end) = end {
                     self.report_end(now, id, cause, end);
@@ -284,10 +284,23 @@ impl Executor {
         }
     }
 
-    /// A handler did not end at its grace.
-    fn give_up(&mut self, now: Now) {
-        if self.mode == Mode::Serving {
-            self.mode = Mode::Stuck { exit_at: now.mono + STUCK_GRACE };
+    /// A handler did not end at its grace. The agent is told which, so that it knows whose fault
+    /// the end of this process is, and the scheduler launches nothing more here.
+    fn give_up(&mut self, now: Now, id: &TaskId, cause: Cause) {
+        match self.mode {
+            Mode::Serving => self.mode = Mode::Stuck { exit_at: now.mono + STUCK_GRACE },
+            Mode::Stuck { .. } => {}
+            // It is known already that this process ends, and why.
+            Mode::ShuttingDown { .. } | Mode::Exited => return,
+        }
+        let value = match cause {
+            Cause::Killed => STUCK_KILLED,
+            Cause::TimedOut => STUCK_TIMED_OUT,
+        };
+        let message = "its handler did not end when it had to, so its executor ends".to_owned();
+        self.report(now, id, TaskState::Killing, Some(message), None);
+        if let Some(update) = self.tasks.get_mut(id).and_then(Task::last_update) {
+            update.label = Some((LABEL_STUCK, value));
         }
     }
 
@@ -306,7 +319,7 @@ impl Executor {
         let (code, exit_at, settled) = match self.mode {
             Mode::Serving | Mode::Exited => return,
             Mode::Stuck { exit_at } => {
-                (EXIT_STUCK, exit_at, self.tasks.values().all(Task::is_stuck))
+                (EXIT_STUCK, exit_at, self.tasks.values().all(Task::is_given_up))
             }
             Mode::ShuttingDown { exit_at } => (0, exit_at, self.tasks.is_empty()),
         };

@@ -76,8 +76,8 @@ pub(super) enum Act {
     TellRunning,
     /// Ask its code to end.
     Cancel,
-    /// End its code by force.
-    Force,
+    /// End its code by force: it was asked to end for this cause, and did not.
+    Force(Cause),
     /// Tell the agent that it is over.
     TellEnd(Option<Cause>),
 }
@@ -124,7 +124,7 @@ impl Phase {
                 (P::Ending { cause, force_at: Some(at.min(force_at)) }, None)
             }
             (P::Ending { cause, force_at: Some(_) }, S::Alarm) => {
-                (P::Ending { cause, force_at: None }, Some(Act::Force))
+                (P::Ending { cause, force_at: None }, Some(Act::Force(cause)))
             }
             (P::Starting | P::Running { .. }, S::Ended) => (P::Over, Some(Act::TellEnd(None))),
             (P::Ending { cause, .. }, S::Ended) => (P::Over, Some(Act::TellEnd(Some(cause)))),
@@ -205,9 +205,10 @@ impl Task {
         self.phase.is_over() && self.updates.is_empty()
     }
 
-    /// Whether its code should have ended and cannot be made to.
-    pub(super) fn is_stuck(&self) -> bool {
-        self.in_process && matches!(self.phase, Phase::Ending { force_at: None, .. })
+    /// Whether its code should have ended and cannot be made to, and the agent knows.
+    pub(super) fn is_given_up(&self) -> bool {
+        let forced = matches!(self.phase, Phase::Ending { force_at: None, .. });
+        self.in_process && forced && self.updates.is_empty()
     }
 }
 
@@ -246,7 +247,7 @@ mod tests {
             (ending, Started, ending, None),
             (ending, kill(LATER), ending, None),
             (ending, kill(NOW), sooner, None),
-            (ending, Alarm, force_killed, Some(Act::Force)),
+            (ending, Alarm, force_killed, Some(Act::Force(Killed))),
             (ending, Ended, Over, Some(Act::TellEnd(Some(Killed)))),
             (forced, Started, forced, None),
             (forced, kill(NOW), forced, None),

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use muster_api::{
     IdStream, Mono, Now, RunId, Span, TaskId as Id, Timestamp,
     spec::ScriptSpec,
-    task::{LABEL_TIMEOUT, ShardContext, TaskPayload, TaskReport, Work},
+    task::{
+        LABEL_STUCK, LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT, ShardContext, TaskPayload,
+        TaskReport, Work,
+    },
 };
 use muster_proto::{TaskId, TaskInfo, TaskState};
 
@@ -363,16 +366,37 @@ fn a_launch_that_may_not_have_been_heard_of_is_named_again() {
     assert_eq!((tasks.len(), updates.len()), (1, 0));
 }
 
+/// What is told of a task that does not end.
+fn stuck(task: &TaskId, cause: &'static str) -> (TaskId, TaskState, Option<&'static str>) {
+    (task.clone(), TaskState::Killing, Some(cause))
+}
+
+impl Desk {
+    /// The updates that are written, as [`stuck`] has them.
+    fn told(&mut self) -> Vec<(TaskId, TaskState, Option<&'static str>)> {
+        let short = |update: Update| {
+            let label = update.label.map(|(name, value)| {
+                assert_eq!(name, LABEL_STUCK);
+                value
+            });
+            (update.task, update.state, label)
+        };
+        self.updates().into_iter().map(short).collect()
+    }
+}
+
 #[test]
 fn a_handler_that_does_not_end_costs_the_executor() {
     let mut desk = Desk::new();
-    let (stuck, neighbour) = (desk.running(), desk.running());
-    desk.kill(&stuck);
+    let (first, neighbour) = (desk.running(), desk.running());
+    desk.kill(&first);
     assert_eq!(desk.after(200), [], "nothing ends a thread");
+    desk.after(10);
+    assert_eq!(desk.told(), [stuck(&first, STUCK_KILLED)]);
     let payload = desk.payload(script());
     assert_eq!(desk.launch(&payload).1, []);
     assert_eq!(desk.states(), [TaskState::Dropped]);
-    desk.after(100);
+    desk.after(90);
     desk.end(&neighbour, success());
     let updates = desk.updates();
     assert_eq!(updates[0].state, TaskState::Finished);
@@ -380,6 +404,21 @@ fn a_handler_that_does_not_end_costs_the_executor() {
     let exit = Effect::Exit(Exit { code: EXIT_STUCK, abandons: true });
     assert_eq!(desk.after(1), [exit], "its other tasks had 30 s");
     assert_eq!(desk.after(1), [], "once");
+}
+
+#[test]
+fn each_handler_that_does_not_end_is_named_with_its_cause() {
+    let mut desk = Desk::new();
+    let (slow, killed) = (desk.running(), desk.running());
+    desk.after(980);
+    desk.kill(&killed);
+    desk.after(200);
+    desk.after(10);
+    let mut told = desk.told();
+    told.sort_by(|a, b| a.0.cmp(&b.0));
+    let mut expected = [stuck(&slow, STUCK_TIMED_OUT), stuck(&killed, STUCK_KILLED)];
+    expected.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -393,10 +432,13 @@ fn a_stuck_executor_ends_as_soon_as_nobody_waits_for_it() {
     }
     desk.kill(&stuck);
     desk.after(200);
+    desk.after(10);
+    let giving_up = desk.updates();
     desk.end(&neighbour, success());
     let updates = desk.updates();
+    assert_eq!(desk.acknowledge(&updates[0]), [], "it is not known yet whose fault it is");
     let exit = Effect::Exit(Exit { code: EXIT_STUCK, abandons: true });
-    assert_eq!(desk.acknowledge(&updates[0]), [exit]);
+    assert_eq!(desk.acknowledge(&giving_up[0]), [exit]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{env, fs, os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
+use muster_api::task::{LABEL_STUCK, STUCK_KILLED};
 use muster_job::{Context, JobError, Jobs};
 use muster_proto::TaskState;
 use rustix::process::{Pid, Signal, kill_process};
@@ -74,6 +75,9 @@ async fn a_handler_that_does_not_end_costs_the_process() {
         let task = process.stream.launch(&handler(name)).await;
         process.stream.runs(&task).await;
         process.stream.kill(&task, Some(Duration::from_millis(50))).await;
+        let status = process.stream.status().await;
+        assert_eq!((status.task_id.as_ref(), status.state()), (Some(&task), TaskState::Killing));
+        assert_eq!(status.labels.unwrap().get(LABEL_STUCK), Some(STUCK_KILLED));
         let status = process.exit().await;
         assert_eq!(status.code(), Some(muster_executor::core::EXIT_STUCK.into()), "{name}");
     }

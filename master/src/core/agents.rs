@@ -24,8 +24,8 @@ impl Master {
         let arrival = match Arrival::try_from(hello) {
             Ok(arrival) => arrival,
             Err(error) => {
-                let reason = error.to_string();
-                let refused = Refused { message: reason.clone(), retry: error.may_pass() };
+                let (reason, retry) = (error.to_string(), error.may_pass());
+                let refused = Refused { message: reason.clone(), retry, ..Refused::default() };
                 step.tell_agent(on, MasterBody::Refused(refused));
                 step.effects.push(Effect::Close { connection: on });
                 step.notes.push(Note::AgentRefused { hostname, reason });
@@ -33,6 +33,9 @@ impl Master {
             }
         };
         let id = arrival.id.clone().unwrap_or_else(|| self.mint_agent_id(now));
+        if self.refuse_gone(on, &id, &hostname, step) {
+            return;
+        }
         if let Some(before) = self.unlink(&id, step).filter(|before| *before != on) {
             step.effects.push(Effect::Close { connection: before });
         }
@@ -165,8 +168,11 @@ impl Master {
     fn heartbeat(&mut self, now: Now, id: &AgentId, number: u64, step: &mut Step) {
         let Some(agent) = self.agents.get_mut(id) else { return };
         let Link::Up(up) = &mut agent.link else { return };
-        agent.heard = now.mono;
         let was_silent = up.watch.is_none();
+        if was_silent && now.mono.since(agent.heard) >= limits::fenced_after(limits::LEASE_MIN) {
+            return self.ask_anew(id, step);
+        }
+        agent.heard = now.mono;
         let newest = up.answered.map_or(number, |before| before.max(number));
         let is_first = up.answered.replace(newest).is_none();
         if let Some(before) = up.watch.replace(now.mono + limits::SILENT_AFTER) {
@@ -183,6 +189,15 @@ impl Master {
         if is_first || was_silent {
             self.changed.insert(id.clone());
         }
+    }
+
+    /// What lives on an agent may count as dead by now, so it has to say what does: its connection
+    /// is closed, and the next one begins with a hello.
+    fn ask_anew(&mut self, id: &AgentId, step: &mut Step) {
+        if let Some(connection) = self.unlink(id, step) {
+            step.effects.push(Effect::Close { connection });
+        }
+        step.notes.push(Note::AgentStale { agent: id.clone() });
     }
 
     /// A connection has ended.
@@ -220,7 +235,7 @@ impl Master {
     }
 
     /// Forgets an agent's connection and rescinds its offers.
-    fn unlink(&mut self, id: &AgentId, step: &mut Step) -> Option<Connection> {
+    pub(super) fn unlink(&mut self, id: &AgentId, step: &mut Step) -> Option<Connection> {
         self.rescind_on(id, step);
         let agent = self.agents.get_mut(id)?;
         let Link::Up(up) = mem::replace(&mut agent.link, Link::Away) else { return None };

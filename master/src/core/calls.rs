@@ -89,6 +89,7 @@ impl Master {
             .unwrap_or_else(|| FrameworkId::new(self.framework_ids.uuid(now.wall).to_string()));
         self.forget_offers_of(&id);
         self.clear_filters_of(&id);
+        self.naming.remove(&id);
         let standing = Standing::Subscribed { suppressed: false };
         let subscribed = Framework::new(&id, info, standing);
         match self.frameworks.get_mut(&id) {
@@ -166,6 +167,7 @@ impl Master {
     fn tear_down(&mut self, now: Now, id: &FrameworkId, step: &mut Step) {
         self.forget_offers_of(id);
         self.clear_filters_of(id);
+        self.naming.remove(id);
         for agent in self.agents.values() {
             let (Some(connection), Some(here)) = (agent.connection(), agent.here.get(id)) else {
                 continue;

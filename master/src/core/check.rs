@@ -49,6 +49,14 @@ impl Master {
             let framework = &self.frameworks[&offer.framework];
             assert!(framework.offers.contains(id), "offer {id} is of no framework");
         }
+        assert!(
+            self.gone.keys().all(|id| !self.agents.contains_key(id)),
+            "an agent is gone and there"
+        );
+        assert!(
+            self.naming.keys().all(|id| self.frameworks[id].is_subscribed()),
+            "a framework that is away is told of its tasks"
+        );
         let missing = self.agents.values().filter(|agent| !agent.came).count();
         assert_eq!(missing, self.missing, "the count of missing agents is wrong");
         let up = self.agents.values().filter(|agent| matches!(agent.link, Link::Up(_))).count();

@@ -101,8 +101,13 @@ pub enum AgentNews {
         /// start, that start.
         since: Mono,
     },
-    /// A silent agent is heard again, on the same connection.
+    /// A silent agent is heard again, on the same connection, before anything there counts as dead.
     Heard {
+        /// Its id.
+        agent: AgentId,
+    },
+    /// An operator says that the agent will never come back: nothing lives there.
+    Gone {
         /// Its id.
         agent: AgentId,
     },
@@ -134,6 +139,16 @@ pub enum Note {
     },
     /// A silent agent is heard again.
     AgentHeard {
+        /// Its id.
+        agent: AgentId,
+    },
+    /// An agent was silent for so long that it has to say anew what lives there.
+    AgentStale {
+        /// Its id.
+        agent: AgentId,
+    },
+    /// An operator declared an agent gone.
+    AgentGone {
         /// Its id.
         agent: AgentId,
     },
@@ -172,6 +187,10 @@ impl fmt::Display for Note {
             }
             Self::AgentSilent { agent } => write!(f, "agent {agent} is silent"),
             Self::AgentHeard { agent } => write!(f, "agent {agent} is heard again"),
+            Self::AgentStale { agent } => {
+                write!(f, "agent {agent} is heard again after long silence and must register anew")
+            }
+            Self::AgentGone { agent } => write!(f, "agent {agent} was declared gone"),
             Self::ReportIgnored { agent, reason } => {
                 write!(f, "a message of agent {agent} was ignored: {reason}")
             }

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_api::{
-    AgentId, IdStream, Mono, Now, Resources,
-    step::Records,
-    views::{AgentState, AgentView},
-};
-use muster_proto::{FrameworkId, OfferId};
+use muster_api::{AgentId, IdStream, Mono, Now, Resources, step::Records};
+use muster_proto::{FrameworkId, OfferId, TaskId};
 
 use super::{
     agent::Agent,
     event::{Connection, Event, Step},
     framework::Framework,
+    gone::Gone,
     record::{self, RestoreError},
 };
 
@@ -27,6 +24,8 @@ pub struct Master {
     pub(super) agent_ids: IdStream,
     pub(super) framework_ids: IdStream,
     pub(super) agents: BTreeMap<AgentId, Agent>,
+    /// Agents of which an operator said that they never come back; none of them is in `agents`.
+    pub(super) gone: BTreeMap<AgentId, Gone>,
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
     /// The framework that gets [`AgentNews`](super::AgentNews).
     pub(super) embedded: Option<FrameworkId>,
@@ -42,6 +41,8 @@ pub struct Master {
     pub(super) watches: BTreeSet<(Mono, AgentId)>,
     /// When filters end.
     pub(super) expiries: BTreeSet<(Mono, FrameworkId, AgentId)>,
+    /// Frameworks that are being told of all their tasks, and the last one that was named.
+    pub(super) naming: BTreeMap<FrameworkId, TaskId>,
     pub(super) steps: u64,
 }
 
@@ -51,6 +52,8 @@ pub(super) struct Offer {
     pub(super) framework: FrameworkId,
     pub(super) agent: AgentId,
     pub(super) resources: Resources,
+    /// When it was made.
+    pub(super) made: Mono,
 }
 
 impl Master {
@@ -72,6 +75,7 @@ impl Master {
             framework_ids: IdStream::new(seed, FRAMEWORK_IDS),
             missing: agents.len(),
             agents,
+            gone: stored.gone,
             frameworks: stored.frameworks,
             embedded: None,
             connections: BTreeMap::new(),
@@ -80,6 +84,7 @@ impl Master {
             changed: BTreeSet::new(),
             watches: BTreeSet::new(),
             expiries: BTreeSet::new(),
+            naming: BTreeMap::new(),
             steps: 0,
         };
         let step = Step { writes: vec![record::put_term(term)], ..Step::default() };
@@ -98,16 +103,24 @@ impl Master {
             Event::Call(call) => self.call(now, call, &mut step),
             Event::Tick => self.tick(now, &mut step),
         }
-        self.offer_changed(&mut step);
+        self.conclude(now, &mut step);
+        step
+    }
+
+    /// What ends every step: what became free is offered.
+    pub(super) fn conclude(&mut self, now: Now, step: &mut Step) {
+        self.offer_changed(now, step);
         self.steps += 1;
         if cfg!(debug_assertions) && self.check_is_due() {
             self.check();
         }
-        step
     }
 
     /// When the master wants a [`Event::Tick`].
     pub fn next_wakeup(&self) -> Option<Mono> {
+        if !self.naming.is_empty() {
+            return Some(Mono::default());
+        }
         let watch = self.watches.first().map(|(at, _)| *at);
         let expiry = self.expiries.first().map(|(at, ..)| *at);
         watch.into_iter().chain(expiry).min()
@@ -116,26 +129,5 @@ impl Master {
     /// The term of this master.
     pub fn term(&self) -> u64 {
         self.term
-    }
-
-    /// The agents that are known, by id.
-    pub fn agents(&self) -> Vec<AgentView> {
-        self.agents.iter().map(|(id, agent)| view(id, agent)).collect()
-    }
-}
-
-fn view(id: &AgentId, agent: &Agent) -> AgentView {
-    let tasks = agent.here.values().flat_map(|here| here.tasks.values());
-    let live = tasks.filter(|task| !task.state.is_terminal()).count();
-    let executors = agent.here.values().map(|here| here.executors.len()).sum::<usize>();
-    AgentView {
-        id: id.clone(),
-        hostname: agent.facts.hostname.clone(),
-        state: if agent.is_silent() { AgentState::Unreachable } else { AgentState::Active },
-        resources: agent.facts.resources.clone(),
-        used: agent.used.clone(),
-        attributes: agent.facts.attributes.clone(),
-        tasks: u32::try_from(live).unwrap_or(u32::MAX),
-        executors: u32::try_from(executors).unwrap_or(u32::MAX),
     }
 }

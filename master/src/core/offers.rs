@@ -36,11 +36,11 @@ pub(super) enum InvalidOffers {
 
 impl Master {
     /// Offers what is free on the agents that changed in this step: one event a framework.
-    pub(super) fn offer_changed(&mut self, step: &mut Step) {
+    pub(super) fn offer_changed(&mut self, now: Now, step: &mut Step) {
         let mut made = BTreeMap::<FrameworkId, Vec<proto::Offer>>::new();
         for id in mem::take(&mut self.changed) {
             let Some((framework, resources)) = self.taker(&id) else { continue };
-            let offer = self.make_offer(&framework, &id, resources);
+            let offer = self.make_offer(now, &framework, &id, resources);
             made.entry(framework).or_default().push(offer);
         }
         for (framework, offers) in made {
@@ -61,7 +61,13 @@ impl Master {
         Some((framework.clone(), free))
     }
 
-    fn make_offer(&mut self, to: &FrameworkId, on: &AgentId, resources: Resources) -> proto::Offer {
+    fn make_offer(
+        &mut self,
+        now: Now,
+        to: &FrameworkId,
+        on: &AgentId,
+        resources: Resources,
+    ) -> proto::Offer {
         self.offers_made += 1;
         let id = OfferId::new(format!("{}-O{}", self.term, self.offers_made));
         let agent = self.agents.get_mut(on).expect("only what is free on a known agent is offered");
@@ -69,7 +75,8 @@ impl Master {
         let framework = self.frameworks.get_mut(to).expect("only a known framework takes offers");
         framework.offers.insert(id.clone());
         let message = offer_message(&id, to, on, agent, &resources);
-        self.offers.insert(id, Offer { framework: to.clone(), agent: on.clone(), resources });
+        let (framework, agent, made) = (to.clone(), on.clone(), now.mono);
+        self.offers.insert(id, Offer { framework, agent, resources, made });
         message
     }
 

@@ -1,6 +1,8 @@
 //! RECONCILE and KILL: what the master knows of a task, or has to say of one that it does not know.
 
-use muster_api::{AgentId, Now};
+use std::ops::Bound;
+
+use muster_api::{AgentId, Now, limits};
 use muster_proto::{
     FrameworkId, Reason, TaskId, TaskState, TimeInfo,
     scheduler::{Kill, Reconcile},
@@ -22,24 +24,45 @@ struct Answer<'a> {
 }
 
 impl Master {
-    /// Answers for the tasks named, or for all that are known.
+    /// Answers for the tasks named, or for all that are known; where these are many, this step
+    /// names the first, and ticks that are due at once the others.
     pub(super) fn reconcile(
-        &self,
+        &mut self,
         now: Now,
         id: &FrameworkId,
         reconcile: &Reconcile,
         step: &mut Step,
     ) {
         if reconcile.tasks.is_empty() {
-            let Some(framework) = self.frameworks.get(id) else { return };
-            for task in framework.tasks.keys() {
-                self.answer(now, id, task, None, step);
-            }
+            self.naming.remove(id);
+            self.name_on(now, id, step);
         }
         for asked in &reconcile.tasks {
             let Some(task) = &asked.task_id else { continue };
             let hint = wire::agent_id_in(asked.agent_id.as_ref());
             self.answer(now, id, task, hint.as_ref(), step);
+        }
+    }
+
+    /// Goes on with what was begun: frameworks are told of their tasks.
+    pub(super) fn tick_naming(&mut self, now: Now, step: &mut Step) {
+        for id in self.naming.keys().cloned().collect::<Vec<_>>() {
+            self.name_on(now, &id, step);
+        }
+    }
+
+    /// Names the next tasks of a framework, and remembers how far it has come if there are more.
+    fn name_on(&mut self, now: Now, id: &FrameworkId, step: &mut Step) {
+        let after = self.naming.remove(id).map_or(Bound::Unbounded, Bound::Excluded);
+        let Some(framework) = self.frameworks.get(id) else { return };
+        let next = framework.tasks.range((after, Bound::Unbounded));
+        let next: Vec<TaskId> =
+            next.take(limits::RECONCILE_TASKS).map(|(task, _)| task.clone()).collect();
+        for task in &next {
+            self.answer(now, id, task, None, step);
+        }
+        if next.len() == limits::RECONCILE_TASKS {
+            self.naming.extend(next.into_iter().last().map(|last| (id.clone(), last)));
         }
     }
 
@@ -110,6 +133,7 @@ impl Master {
             return (self.missing == 0).then_some(answer);
         };
         let (state, silent) = match self.agents.get(agent_id) {
+            None if self.gone.contains_key(agent_id) => (TaskState::GoneByOperator, None),
             None => (TaskState::Unknown, None),
             Some(agent) if !agent.came => return None,
             Some(agent) if agent.is_silent() => (TaskState::Unreachable, Some(agent)),

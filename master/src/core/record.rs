@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{
     agent::Facts,
     framework::{Framework, Standing},
+    gone::Gone,
     wire::is_valid_id,
 };
 
@@ -53,6 +54,7 @@ pub enum RestoreError {
 #[derive(Debug, Default)]
 pub(super) struct Stored {
     pub(super) agents: BTreeMap<AgentId, Facts>,
+    pub(super) gone: BTreeMap<AgentId, Gone>,
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
     /// The term of the last start; 0 before the first.
     pub(super) term: u64,
@@ -64,6 +66,9 @@ struct AgentRecord {
     attributes: BTreeMap<String, String>,
     resources: Resources,
     boot_id: String,
+    /// When it was declared gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gone_at: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -90,7 +95,10 @@ pub(super) fn read(records: &Records) -> Result<Stored, RestoreError> {
         } else if let Some(id) = key.strip_prefix(AGENT) {
             let id = text(id).and_then(|id| id.parse().ok()).ok_or_else(|| bad_key(key))?;
             let record: AgentRecord = decode(key, value)?;
-            stored.agents.insert(id, record.into());
+            match record.gone_at {
+                None => drop(stored.agents.insert(id, record.into())),
+                Some(at) => drop(stored.gone.insert(id, Gone { facts: record.into(), at })),
+            }
         } else if let Some(id) = key.strip_prefix(FRAMEWORK) {
             let id = text(id).filter(|id| is_valid_id(id)).ok_or_else(|| bad_key(key))?;
             let id = FrameworkId::new(id);
@@ -103,13 +111,19 @@ pub(super) fn read(records: &Records) -> Result<Stored, RestoreError> {
 
 /// Stores an agent.
 pub(super) fn put_agent(id: &AgentId, facts: &Facts) -> Write {
-    let record = AgentRecord {
-        hostname: facts.hostname.clone(),
-        attributes: facts.attributes.clone(),
-        resources: facts.resources.clone(),
-        boot_id: facts.boot_id.clone(),
-    };
+    let record = AgentRecord::of(facts, None);
     Write::Put { key: key(AGENT, id.as_str()), value: encode(&record) }
+}
+
+/// Stores that an agent was declared gone.
+pub(super) fn put_gone(id: &AgentId, gone: &Gone) -> Write {
+    let record = AgentRecord::of(&gone.facts, Some(gone.at));
+    Write::Put { key: key(AGENT, id.as_str()), value: encode(&record) }
+}
+
+/// Forgets an agent.
+pub(super) fn delete_agent(id: &AgentId) -> Write {
+    Write::Delete { key: key(AGENT, id.as_str()) }
 }
 
 /// Stores a framework.
@@ -138,6 +152,18 @@ pub(super) fn delete_framework(id: &FrameworkId) -> Write {
 /// Stores the term.
 pub(super) fn put_term(term: u64) -> Write {
     Write::Put { key: TERM.to_vec(), value: encode(&TermRecord { term }) }
+}
+
+impl AgentRecord {
+    fn of(facts: &Facts, gone_at: Option<Timestamp>) -> Self {
+        Self {
+            hostname: facts.hostname.clone(),
+            attributes: facts.attributes.clone(),
+            resources: facts.resources.clone(),
+            boot_id: facts.boot_id.clone(),
+            gone_at,
+        }
+    }
 }
 
 impl From<AgentRecord> for Facts {

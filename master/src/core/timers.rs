@@ -1,4 +1,4 @@
-//! What the passing of time brings: agents fall silent, filters end.
+//! What the passing of time brings: agents fall silent, filters end, long answers go on.
 
 use muster_api::Now;
 
@@ -16,5 +16,6 @@ impl Master {
                 self.end_filters(now, &framework, &agent);
             }
         }
+        self.tick_naming(now, step);
     }
 }

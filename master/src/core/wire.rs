@@ -62,22 +62,7 @@ pub(super) fn resources_out(resources: &Resources) -> Vec<Resource> {
 
 /// Attributes as texts, whatever their kind.
 pub(super) fn attributes_in(list: &[Attribute]) -> BTreeMap<String, String> {
-    list.iter().map(|attribute| (attribute.name.clone(), attribute_text(attribute))).collect()
-}
-
-fn attribute_text(attribute: &Attribute) -> String {
-    if let Some(text) = &attribute.text {
-        text.value.clone()
-    } else if let Some(scalar) = attribute.scalar {
-        scalar.value.to_string()
-    } else if let Some(set) = &attribute.set {
-        format!("{{{}}}", set.item.join(","))
-    } else if let Some(ranges) = &attribute.ranges {
-        let each = ranges.range.iter().map(|range| format!("{}-{}", range.begin, range.end));
-        format!("[{}]", each.collect::<Vec<_>>().join(","))
-    } else {
-        String::new()
-    }
+    list.iter().map(|attribute| (attribute.name.clone(), attribute.value_text())).collect()
 }
 
 /// Attributes as messages.

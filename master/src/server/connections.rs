@@ -61,8 +61,8 @@ impl Connections {
         Self::default()
     }
 
-    /// Sends a message to an agent. The term is added, and to a welcome the master's proof. On a
-    /// connection that has ended it goes nowhere; the core has heard of that, or soon will.
+    /// Sends a message to an agent. The term is added, and the master's proof where it belongs.
+    /// On a connection that has ended it goes nowhere; the core has heard of that, or soon will.
     pub fn send(&self, connection: Connection, body: MasterBody) {
         let mut inner = self.inner();
         let Some(peer) = inner.peers.get_mut(&connection) else { return };
@@ -72,6 +72,10 @@ impl Connections {
                 let id = welcome.agent_id.as_ref().and_then(|id| id.value.parse().ok());
                 peer.agent.clone_from(&id);
                 MasterBody::Welcome(welcome)
+            }
+            MasterBody::Refused(mut refused) if refused.gone => {
+                refused.proof.clone_from(&peer.proof);
+                MasterBody::Refused(refused)
             }
             other => other,
         };

@@ -77,7 +77,7 @@ impl Gate {
             return Err(HandshakeError::NoHello);
         };
         if let Some((message, retry)) = self.objection(message.term, &hello, &nonce) {
-            let refused = Refused { message: message.clone(), retry };
+            let refused = Refused { message: message.clone(), retry, ..Refused::default() };
             self.send(stream, MasterBody::Refused(refused)).await?;
             stream.shutdown().await?;
             return Err(HandshakeError::Refused { message });

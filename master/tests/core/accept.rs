@@ -28,7 +28,7 @@ fn an_executor_is_charged_once() {
     assert_eq!(cluster.world.used(), "cpus:2.1;mem:160");
     cluster.launch(vec![cluster.task("t3", "e1")]);
     assert_eq!(cluster.world.used(), "cpus:3.1;mem:224");
-    let view = &cluster.world.master.agents()[0];
+    let view = &cluster.world.agents()[0];
     assert_eq!((view.tasks, view.executors), (3, 1));
 }
 

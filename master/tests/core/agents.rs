@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster_api::{limits, views::AgentState};
+use muster_api::{Span, limits, views::AgentState};
 use muster_master::core::{AgentNews, Effect, Note};
 use muster_proto::{
     TaskState,
@@ -45,7 +45,7 @@ fn a_new_agent_is_welcomed_stored_and_offered_after_its_first_heartbeat() {
 
     let step = world.beat(connection, 2);
     assert_eq!(step.effects.len(), 1, "a further heartbeat is answered and changes nothing");
-    assert_eq!(world.master.agents()[0].state, AgentState::Active);
+    assert_eq!(world.agents()[0].state, AgentState::Active);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn an_agent_keeps_its_id_and_its_record_is_written_when_it_changes() {
 
     let (_, step) = world.hello(again);
     assert!(matches!(news(&step)[..], [AgentNews::Registered { rebooted: false, .. }]));
-    assert_eq!(world.master.agents().len(), 1);
+    assert_eq!(world.agents().len(), 1);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn a_second_connection_closes_the_first_whose_messages_are_void() {
     assert!(hello.effects.contains(&Effect::Close { connection: first }));
     assert_eq!(cluster.world.beat(first, 9).effects, []);
     assert_eq!(cluster.world.disconnect(first).effects, []);
-    assert_eq!(cluster.world.master.agents()[0].state, AgentState::Active);
+    assert_eq!(cluster.world.agents()[0].state, AgentState::Active);
 }
 
 impl Cluster {
@@ -112,14 +112,14 @@ fn a_hello_that_is_not_valid_is_refused() {
     for (hello, retry) in [(nameless, false), (bad_id, false), (ports, false), (full, true)] {
         let mut world = World::new();
         let (connection, step) = world.hello(hello);
-        let [(_, MasterBody::Refused(Refused { retry: may, message }))] = &to_agent(&step)[..]
+        let [(_, MasterBody::Refused(Refused { retry: may, message, .. }))] = &to_agent(&step)[..]
         else {
             panic!("not refused: {step:?}");
         };
         assert_eq!(*may, retry, "{message}");
         assert_eq!(step.effects.last(), Some(&Effect::Close { connection }));
         assert_eq!(step.writes, []);
-        assert!(world.master.agents().is_empty());
+        assert!(world.agents().is_empty());
     }
 }
 
@@ -133,7 +133,7 @@ fn a_lost_connection_rescinds_and_tells_since_the_last_heartbeat() {
     let step = cluster.world.disconnect(cluster.connection);
     assert_eq!(rescinded(&step), [cluster.offer.id.clone().unwrap()]);
     assert_eq!(news(&step), [AgentNews::Silent { agent: cluster.agent, since: heard }]);
-    assert_eq!(cluster.world.master.agents()[0].state, AgentState::Unreachable);
+    assert_eq!(cluster.world.agents()[0].state, AgentState::Unreachable);
     assert_eq!(cluster.world.master.next_wakeup(), None);
 }
 
@@ -156,6 +156,50 @@ fn an_agent_that_falls_silent_is_rescinded_and_offered_when_it_is_heard() {
     cluster.world.wait(limits::SILENT_AFTER);
     let step = cluster.world.disconnect(cluster.connection);
     assert_eq!(news(&step), [], "that it is silent was told");
+}
+
+/// By then its executors with the shortest lease count as dead, and nobody would ask what lives.
+#[test]
+fn an_agent_that_is_heard_after_a_lease_could_end_must_register_anew() {
+    let fenced = limits::fenced_after(limits::LEASE_MIN);
+    let mut cluster = Cluster::new();
+    let (on, heard) = (cluster.connection, cluster.world.now.mono);
+    cluster.world.wait(fenced - Duration::from_millis(1));
+    let agent = cluster.agent.clone();
+    assert_eq!(news(&cluster.world.beat(on, 2)), [AgentNews::Heard { agent }]);
+
+    let last = cluster.world.now.mono;
+    assert!(last > heard);
+    cluster.world.wait(fenced);
+    let step = cluster.world.beat(on, 3);
+    assert_eq!(step.effects, [Effect::Close { connection: on }], "it is not answered");
+    assert_eq!(cluster.world.agents()[0].state, AgentState::Unreachable);
+    assert_eq!(cluster.world.beat(on, 4).effects, [], "the connection is void");
+    assert_eq!(cluster.world.disconnect(on).effects, []);
+
+    let hello = cluster.hello_again(&[("t1", TaskState::Running)], &["e1"]);
+    let (first, second) = cluster.come_back(hello);
+    let [AgentNews::Registered { tasks, executors, .. }] = &news(&first)[..] else { panic!() };
+    assert_eq!((&tasks[..], &executors[..]), (&["t1".into()][..], &["e1".into()][..]));
+    assert_eq!(offers(&second).len(), 1);
+}
+
+#[test]
+fn users_see_since_when_and_for_how_long_an_agent_is_silent() {
+    let mut cluster = Cluster::new();
+    let view = cluster.world.agents().remove(0);
+    assert_eq!((view.silent_since, view.silent_for, view.gone_at), (None, None, None));
+    let heard = cluster.world.now.wall;
+    cluster.world.wait(Duration::from_secs(30));
+    // Somebody sets the wall clock back by an hour: the length of the silence stays what it is.
+    cluster.world.now.wall = cluster.world.now.wall.before(Duration::from_secs(3600));
+    let view = cluster.world.agents().remove(0);
+    assert_eq!(view.silent_for, Some(Span::from_secs(30)));
+    assert_eq!(view.silent_since, Some(heard.before(Duration::from_secs(3600))));
+    let start = cluster.world.now.wall;
+    let world = cluster.world.restart();
+    let view = world.agents().remove(0);
+    assert_eq!(view.silent_since, Some(start), "a new master counts from its own start");
 }
 
 #[test]
@@ -214,7 +258,7 @@ fn a_task_is_where_it_was_said_to_be_last() {
     other.info.as_mut().unwrap().id = None;
     cluster.world.hello(other);
     let mut used: Vec<_> =
-        cluster.world.master.agents().iter().map(|agent| agent.used.to_string()).collect();
+        cluster.world.agents().iter().map(|agent| agent.used.to_string()).collect();
     used.sort();
     assert_eq!(used, ["cpus:0.1;mem:32", "cpus:1.1;mem:96"]);
 }

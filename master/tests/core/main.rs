@@ -6,6 +6,7 @@
 mod accept;
 mod agents;
 mod calls;
+mod gone;
 mod offers;
 mod random;
 mod reconcile;

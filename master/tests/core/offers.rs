@@ -49,6 +49,24 @@ fn one_event_carries_all_offers_of_a_step() {
 }
 
 #[test]
+fn operators_see_what_is_offered_to_whom_and_since_when() {
+    let mut world = World::new();
+    world.agent("h1", "cpus:1");
+    world.agent("h2", "cpus:2");
+    assert_eq!(world.master.offers(world.now, 0, 10), [], "nobody is there to take any");
+    let framework = world.subscribe();
+    world.wait(Duration::from_secs(3));
+    let all = world.master.offers(world.now, 0, 10);
+    let hosts: Vec<_> =
+        all.iter().map(|offer| (offer.hostname.as_str(), &offer.framework)).collect();
+    assert_eq!(hosts, [("h1", &framework.value), ("h2", &framework.value)]);
+    assert_eq!(all[0].held_for, muster_api::Span::from_secs(3));
+    assert_eq!(all[0].since + Duration::from_secs(3), world.now.wall);
+    assert_eq!(world.master.offers(world.now, 1, 10), all[1..]);
+    assert_eq!(world.master.offers(world.now, 0, 1), all[..1]);
+}
+
+#[test]
 fn a_decline_filters_what_lies_within_until_its_time_is_over() {
     let mut cluster = Cluster::new();
     let id = cluster.offer.id.clone().unwrap();

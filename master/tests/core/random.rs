@@ -82,6 +82,10 @@ enum Move {
     Wait {
         seconds: u8,
     },
+    /// An operator declares an agent gone, if that may be.
+    Gone {
+        agent: usize,
+    },
     Restart,
 }
 
@@ -123,6 +127,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
             Move::Acknowledge { framework, agent, task }
         }),
         2 => (0..15u8).prop_map(|seconds| Move::Wait { seconds }),
+        1 => (0..4usize).prop_map(|agent| Move::Gone { agent }),
         1 => Just(Move::Restart),
     ];
     prop::collection::vec(one, 1..120)
@@ -175,6 +180,9 @@ impl Game {
                 self.world = world.restart();
                 self.connections.clear();
                 return vec![];
+            }
+            Move::Gone { agent } => {
+                return self.world.mark_gone(&agent_id(*agent)).into_iter().collect();
             }
             Move::Wait { seconds } => {
                 return vec![self.world.wait(Duration::from_secs(u64::from(*seconds)))];

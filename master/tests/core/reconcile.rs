@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use muster_api::AgentId;
+use muster_api::{AgentId, Mono, limits};
+use muster_master::core::Event;
 use muster_proto::{Reason, StatusSource, TaskState, agent::MasterBody};
 
 use crate::world::*;
@@ -78,6 +79,93 @@ fn a_new_master_is_silent_about_agents_that_have_not_come() {
     assert_eq!(cluster.kill("t1", Some(&here)).effects, []);
     cluster.come_back(cluster.hello_again(&[], &[]));
     assert_eq!(cluster.reconcile(&[("t1", Some(&here)), ("t1", None)]).len(), 2);
+}
+
+/// Every case of a question about one task, in the words of Mesos: what is known of it, else what
+/// is known of the agent that is named with it.
+#[test]
+fn every_case_of_a_question() {
+    let mut cluster = Cluster::new();
+    cluster.launch(vec![cluster.task("t1", "e1"), cluster.task("t2", "e1")]);
+    cluster.status("t1", TaskState::Running);
+    cluster.status("t2", TaskState::Finished);
+    let here = cluster.agent.clone();
+    let (lost, on, _) = cluster.world.agent("lost", "cpus:1");
+    let (gone, also_on, _) = cluster.world.agent("gone", "cpus:1");
+    cluster.world.disconnect(on);
+    cluster.world.disconnect(also_on);
+    cluster.world.mark_gone(&gone).unwrap();
+    let nobody: AgentId = "nobody".parse().unwrap();
+    let ask = |cluster: &mut Cluster, task: &str, agent: Option<&AgentId>| {
+        let answers = cluster.reconcile(&[(task, agent)]);
+        answers.first().map(|answer| {
+            assert_eq!(answer.reason, Some(Reason::Reconciliation as i32));
+            assert_eq!(answer.unreachable_time.is_some(), answer.state() == TaskState::Unreachable);
+            answer.state()
+        })
+    };
+    for (what, task, agent, state) in [
+        ("known", "t1", Some(&here), TaskState::Running),
+        ("known, its agent not named", "t1", None, TaskState::Running),
+        ("known, another agent named", "t1", Some(&nobody), TaskState::Running),
+        ("over and not acknowledged", "t2", Some(&here), TaskState::Finished),
+        ("unknown on a registered agent", "who", Some(&here), TaskState::Gone),
+        ("unknown on a silent agent", "who", Some(&lost), TaskState::Unreachable),
+        ("unknown on a gone agent", "who", Some(&gone), TaskState::GoneByOperator),
+        ("unknown on an unknown agent", "who", Some(&nobody), TaskState::Unknown),
+        ("unknown, no agent named", "who", None, TaskState::Unknown),
+    ] {
+        assert_eq!(ask(&mut cluster, task, agent), Some(state), "{what}");
+    }
+    cluster.world.disconnect(cluster.connection);
+    assert_eq!(ask(&mut cluster, "t1", Some(&here)), Some(TaskState::Unreachable));
+    assert_eq!(ask(&mut cluster, "t2", Some(&here)), Some(TaskState::Finished));
+
+    cluster.world = cluster.world.restart();
+    let framework = cluster.framework.clone();
+    cluster.world.call(subscribe(Some(&framework)));
+    for (what, agent, state) in [
+        ("not back yet", Some(&here), None),
+        ("not back yet, perhaps", None, None),
+        ("gone", Some(&gone), Some(TaskState::GoneByOperator)),
+        ("unknown", Some(&nobody), Some(TaskState::Unknown)),
+    ] {
+        assert_eq!(ask(&mut cluster, "t1", agent), state, "on an agent that is {what}");
+    }
+    cluster.come_back(cluster.hello_again(&[("t1", TaskState::Running)], &["e1"]));
+    assert_eq!(ask(&mut cluster, "t1", Some(&here)), Some(TaskState::Running));
+    assert_eq!(ask(&mut cluster, "t2", Some(&here)), Some(TaskState::Gone));
+}
+
+#[test]
+fn many_tasks_are_named_a_step_at_a_time() {
+    let mut cluster = Cluster::new();
+    let many = limits::RECONCILE_TASKS * 2 + 1;
+    let ids: Vec<String> = (0..many).map(|number| format!("t{number:05}")).collect();
+    let tasks: Vec<_> = ids.iter().map(|id| (id.as_str(), TaskState::Running)).collect();
+    let mut hello = cluster.hello_again(&tasks, &["e1"]);
+    hello.info.as_mut().unwrap().resources = resources("cpus:4000;mem:400000");
+    cluster.come_back(hello);
+    let named = |answers: &[muster_proto::TaskStatus]| -> Vec<String> {
+        answers.iter().map(|answer| answer.task_id.clone().unwrap().value).collect()
+    };
+    let mut all = named(&cluster.reconcile(&[]));
+    assert_eq!(all.len(), limits::RECONCILE_TASKS);
+    // Who asks again meanwhile is answered from the beginning.
+    all = named(&cluster.reconcile(&[]));
+    for _ in 0..2 {
+        assert_eq!(cluster.world.master.next_wakeup(), Some(Mono::default()), "at once");
+        let step = cluster.world.step(Event::Tick);
+        all.extend(named(&updates(&step)));
+    }
+    assert_eq!(all, ids);
+    assert!(cluster.world.master.next_wakeup() > Some(Mono::default()), "nothing is left");
+
+    cluster.reconcile(&[]);
+    let framework = cluster.framework.clone();
+    cluster.world.call(subscribe(Some(&framework)));
+    let step = cluster.world.step(Event::Tick);
+    assert_eq!(updates(&step), [], "a new subscription asks anew");
 }
 
 #[test]

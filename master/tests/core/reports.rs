@@ -24,7 +24,7 @@ fn a_status_is_forwarded_with_its_uuid_and_its_acknowledgement_goes_to_the_agent
         uuid: uuid("t1"),
     });
     assert_eq!(to_agent(&step), [(cluster.connection, acknowledge)]);
-    assert_eq!(cluster.world.master.agents()[0].tasks, 1);
+    assert_eq!(cluster.world.agents()[0].tasks, 1);
 }
 
 #[test]

@@ -11,9 +11,13 @@ fn sample(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)
 }
 
-/// The records of a master that has met an agent, a framework, and one that was torn down.
+/// The records of a master that has met an agent, one that is gone, a framework, and one that was
+/// torn down.
 fn lived() -> World {
     let mut cluster = Cluster::new();
+    let (gone, on, _) = cluster.world.agent("h2", "cpus:1");
+    cluster.world.disconnect(on);
+    cluster.world.mark_gone(&gone).unwrap();
     let removed = cluster.world.subscribe();
     let teardown = muster_proto::scheduler::Call {
         framework_id: Some(removed),
@@ -27,11 +31,11 @@ fn lived() -> World {
 #[test]
 fn a_restart_finds_what_was_stored_and_another_term() {
     let world = lived();
-    let (before, term) = (world.master.agents(), world.master.term());
+    let (before, term) = (world.agents(), world.master.term());
     let records = world.records.clone();
     let world = world.restart();
     assert_eq!(world.master.term(), term + 1);
-    let after = world.master.agents();
+    let after = world.agents();
     assert_eq!(after[0].state, AgentState::Unreachable);
     assert_eq!((&after[0].id, &after[0].resources), (&before[0].id, &before[0].resources));
     assert_eq!(after[0].attributes, before[0].attributes);
@@ -88,12 +92,14 @@ fn samples_of_each_version_load() {
         };
         records.insert(key.into_bytes(), fs::read(&path).unwrap());
     }
-    assert!(records.len() >= 4, "an agent, two frameworks and the term");
+    assert!(records.len() >= 5, "an agent, one that is gone, two frameworks and the term");
     let world = World::restored(records, START);
-    let agent = &world.master.agents()[0];
+    let agent = &world.agents()[0];
     assert_eq!(
         (agent.hostname.as_str(), agent.resources.to_string()),
         ("h1", "cpus:4;mem:4096".into())
     );
+    let gone: Vec<_> = world.agents().into_iter().filter_map(|agent| agent.gone_at).collect();
+    assert_eq!(gone, [START.wall]);
     assert!(world.master.term() > 1_700_000_000_000);
 }

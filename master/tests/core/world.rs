@@ -5,8 +5,9 @@ use std::time::Duration;
 use muster_api::{
     AgentId, Mono, Now, Resources, Timestamp,
     step::{Records, Write},
+    views::AgentView,
 };
-use muster_master::core::{AgentNews, Connection, Effect, Event, Master, Step};
+use muster_master::core::{AgentNews, Connection, Effect, Event, Master, NotGone, Step};
 use muster_proto::{
     AgentInfo, Attribute, Capability, CapabilityType, CommandInfo, ExecutorId, ExecutorInfo,
     Filters, FrameworkId, FrameworkInfo, Launch, Offer, OfferId, Operation, OperationType, Reason,
@@ -33,7 +34,9 @@ impl World {
     }
 
     pub(crate) fn restored(records: Records, now: Now) -> Self {
-        let (master, step) = Master::restore(7, &records, now).unwrap();
+        // Each start has entropy of its own.
+        let seed = 7 + records.len() as u64;
+        let (master, step) = Master::restore(seed, &records, now).unwrap();
         let mut world = Self { master, records, now, connections: 0 };
         world.store(&step);
         world
@@ -136,9 +139,21 @@ impl World {
         )
     }
 
+    /// The agents as users see them.
+    pub(crate) fn agents(&self) -> Vec<AgentView> {
+        self.master.agents(self.now)
+    }
+
+    /// Declares an agent gone.
+    pub(crate) fn mark_gone(&mut self, id: &AgentId) -> Result<Step, NotGone> {
+        let step = self.master.mark_gone(self.now, id)?;
+        self.store(&step);
+        Ok(step)
+    }
+
     /// What the one agent uses.
     pub(crate) fn used(&self) -> String {
-        self.master.agents()[0].used.to_string()
+        self.agents()[0].used.to_string()
     }
 }
 

@@ -92,6 +92,22 @@ impl Attribute {
             ..Self::default()
         }
     }
+
+    /// Its value in words, whatever its kind, as Mesos prints it.
+    pub fn value_text(&self) -> String {
+        if let Some(text) = &self.text {
+            text.value.clone()
+        } else if let Some(scalar) = self.scalar {
+            scalar.value.to_string()
+        } else if let Some(set) = &self.set {
+            format!("{{{}}}", set.item.join(","))
+        } else if let Some(ranges) = &self.ranges {
+            let each = ranges.range.iter().map(|range| format!("{}-{}", range.begin, range.end));
+            format!("[{}]", each.collect::<Vec<_>>().join(","))
+        } else {
+            String::new()
+        }
+    }
 }
 
 /// The role that resources are offered to.

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::store::{Commit, History, Row, Stamp, State, StoreError};
 
-/// Rows of the first page of a backup. Later ones are of as many as make pages of a good size.
-const FIRST_ROWS: usize = 100;
+/// Rows that are read of the store at one time: a page is over by less than their bytes.
+const CHUNK_ROWS: usize = 8;
 
 /// A store that can be backed up while it is in use.
 pub struct Tapped {
@@ -240,14 +240,12 @@ impl Backup {
         };
         writer.send(|encoder| [encoder.begin(&header)])?;
         let mut after = None;
-        let mut limit = FIRST_ROWS;
         loop {
-            let (before, rows) = self.page(after.as_deref(), limit)?;
+            let (before, rows) = self.page(after.as_deref())?;
             writer.payloads(before)?;
             let Some((last, _)) = rows.last() else { break };
             after = Some(last.clone());
             let page = payloads(rows.iter().map(|(key, value)| (key.as_slice(), Some(&value[..]))));
-            limit = next_limit(limit, page.iter().map(|payload| payload.bytes.len()).sum());
             drop(rows);
             writer.payloads(page)?;
         }
@@ -256,16 +254,24 @@ impl Backup {
         Ok(last)
     }
 
-    /// The next rows of the store, and the commits that came before they were read.
-    fn page(
-        &self,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<(VecDeque<Payload>, Vec<Row>), BackupError> {
-        // No commit comes between the two, because commits wait for this.
+    /// The next rows of the store, and the commits that came before they were read: so many that
+    /// pages neither keep commits waiting for long nor take much memory.
+    fn page(&self, after: Option<&[u8]>) -> Result<(VecDeque<Payload>, Vec<Row>), BackupError> {
+        // No commit comes between all of these, because commits wait for this.
         let _listeners = self.tap.reading();
         let before = locked(&self.queue).take()?;
-        Ok((before, self.tap.history.scan(b"", after, false, limit)?))
+        let (mut rows, mut bytes): (Vec<Row>, usize) = (Vec::new(), 0);
+        while bytes < limits::BACKUP_PAGE_BYTES && rows.len() < limits::PAGE_ROWS {
+            let after = rows.last().map(|(key, _)| key.as_slice()).or(after);
+            let chunk = self.tap.history.scan(b"", after, false, CHUNK_ROWS)?;
+            let is_last = chunk.len() < CHUNK_ROWS;
+            bytes += chunk.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+            rows.extend(chunk);
+            if is_last {
+                break;
+            }
+        }
+        Ok((before, rows))
     }
 
     /// The commits that came after the last page, and the stamp of the newest one.
@@ -289,14 +295,5 @@ impl Writer<'_> {
     ) -> Result<(), BackupError> {
         let parts = parts(&mut self.encoder);
         parts.into_iter().try_for_each(|part| (self.out)(part)).map_err(BackupError::Reader)
-    }
-}
-
-/// How many rows the next page has, so that pages neither keep commits waiting for long nor take
-/// much memory.
-fn next_limit(limit: usize, bytes: usize) -> usize {
-    match bytes {
-        0..limits::BACKUP_PAGE_BYTES => (2 * limit).min(limits::PAGE_ROWS),
-        _ => (limit / 2).max(1),
     }
 }

@@ -1,15 +1,18 @@
 //! Executor hosts, and what waits for room on them.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::StatusCode};
 use muster_api::{
     AgentId, limits,
-    views::{AgentView, Page, QueueView},
+    views::{AgentView, OfferView, Page, QueueView, ReconcilingView},
 };
-use muster_engine::query::{Answer, Query};
+use muster_engine::{
+    event::{Accepted, Command},
+    query::{Answer, Query},
+};
 
 use super::{
     Rest,
-    input::{Named, Params},
+    input::{Named, NoParams, Params},
     page::{PageParams, decode_cursor, encode_cursor, page_of, page_rows},
     problem::Refusal,
 };
@@ -43,6 +46,31 @@ async fn all(rest: &Rest) -> Result<Vec<AgentView>, Refusal> {
     }
 }
 
+/// An operator says that a host will never come back.
+pub(super) async fn mark_gone(
+    State(rest): State<Rest>,
+    Named(agent): Named<AgentId>,
+    _: NoParams,
+) -> Result<Json<AgentView>, Refusal> {
+    match rest.driver().command(Command::MarkAgentGone { agent }).await?? {
+        Accepted::Agent(agent) => Ok(Json(*agent)),
+        _ => Err(Refusal::misunderstanding()),
+    }
+}
+
+/// Has the master asked for the truth about every task.
+pub(super) async fn reconcile(
+    State(rest): State<Rest>,
+    _: NoParams,
+) -> Result<(StatusCode, Json<ReconcilingView>), Refusal> {
+    match rest.driver().command(Command::Reconcile).await?? {
+        Accepted::Reconciling { tasks } => {
+            Ok((StatusCode::ACCEPTED, Json(ReconcilingView { tasks })))
+        }
+        _ => Err(Refusal::misunderstanding()),
+    }
+}
+
 /// What waits, in the order in which it is served. The place of a row is its number in this
 /// order, which changes as runs start.
 pub(super) async fn queue(
@@ -55,6 +83,20 @@ pub(super) async fn queue(
         return Err(Refusal::misunderstanding());
     };
     // The driver answers no row beyond `limit`, so a full page may be the last one.
+    let next = (items.len() == limit).then(|| encode_cursor(skip + limit));
+    Ok(Json(Page { items, next }))
+}
+
+/// What is offered, to whom and since when, by agent.
+pub(super) async fn offers(
+    State(rest): State<Rest>,
+    Params(params): Params<PageParams>,
+) -> Result<Json<Page<OfferView>>, Refusal> {
+    let limit = page_rows(params.limit, limits::LIVE_ROWS)?;
+    let skip = decode_cursor(params.cursor.as_deref(), |skip| skip.parse().ok())?.unwrap_or(0);
+    let Answer::Offers(items) = rest.driver().query(Query::Offers { skip, limit }).await? else {
+        return Err(Refusal::misunderstanding());
+    };
     let next = (items.len() == limit).then(|| encode_cursor(skip + limit));
     Ok(Json(Page { items, next }))
 }

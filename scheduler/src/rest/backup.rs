@@ -17,13 +17,13 @@ use tokio::{runtime::Handle, task::spawn_blocking, time::timeout};
 
 use super::{
     Rest,
-    input::Body as JsonBody,
+    input::{Body as JsonBody, NoParams},
     problem::{Code, Refusal},
 };
 use crate::backup::{Backup, BackupError};
 
 /// A copy of the store as it is at one commit, while commits go on.
-pub(super) async fn make(State(rest): State<Rest>) -> Result<Response, Refusal> {
+pub(super) async fn make(State(rest): State<Rest>, _: NoParams) -> Result<Response, Refusal> {
     let backups = rest.backups().clone();
     // It waits for a commit that goes on.
     let begun = spawn_blocking(move || backups.begin()).await;
@@ -86,6 +86,7 @@ struct Resumed {
 /// Lets a restored store fire, launch and kill again.
 pub(super) async fn resume(
     State(rest): State<Rest>,
+    _: NoParams,
     JsonBody(resuming): JsonBody<Resuming>,
 ) -> Result<Response, Refusal> {
     let Resuming { replay } = resuming;

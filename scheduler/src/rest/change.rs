@@ -46,9 +46,11 @@ pub(super) async fn apply(rest: &Rest, command: Command) -> Result<Response, Ref
     match rest.driver().command(command).await?? {
         Accepted::App(app, change) => Ok(changed(change, app.version, &*app)),
         Accepted::Job(job, change) => Ok(changed(change, job.version, &*job)),
-        Accepted::Deleted | Accepted::Run(_) | Accepted::Resumed => {
-            Err(Refusal::misunderstanding())
-        }
+        Accepted::Deleted
+        | Accepted::Run(_)
+        | Accepted::Resumed
+        | Accepted::Reconciling { .. }
+        | Accepted::Agent(_) => Err(Refusal::misunderstanding()),
     }
 }
 
@@ -56,6 +58,17 @@ pub(super) async fn apply(rest: &Rest, command: Command) -> Result<Response, Ref
 pub(super) async fn delete(rest: &Rest, command: Command) -> Result<StatusCode, Refusal> {
     match rest.driver().command(command).await?? {
         Accepted::Deleted => Ok(StatusCode::NO_CONTENT),
+        _ => Err(Refusal::misunderstanding()),
+    }
+}
+
+/// Makes a change that starts a run, and answers the run.
+pub(super) async fn start(rest: &Rest, command: Command) -> Result<Response, Refusal> {
+    match rest.driver().command(command).await?? {
+        Accepted::Run(run) => {
+            let location = [(header::LOCATION, format!("/v1/runs/{}", run.id))];
+            Ok((StatusCode::ACCEPTED, location, Json(run)).into_response())
+        }
         _ => Err(Refusal::misunderstanding()),
     }
 }

@@ -98,7 +98,7 @@ pub(super) async fn list(
     }
 }
 
-async fn live_fires(rest: &Rest, job: &JobName) -> Result<Vec<LiveFire>, Refusal> {
+pub(super) async fn live_fires(rest: &Rest, job: &JobName) -> Result<Vec<LiveFire>, Refusal> {
     match rest.driver().query(Query::Fires { job: job.clone() }).await? {
         Answer::Fires(fires) => Ok(fires),
         _ => Err(Refusal::misunderstanding()),

@@ -64,6 +64,20 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Params<
     }
 }
 
+/// That nothing stands behind a `?`.
+pub(super) struct NoParams;
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParams {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        let query = parts.uri.query().filter(|query| !query.is_empty());
+        let Some(query) = query else { return Ok(Self) };
+        let name = query.split(['=', '&']).next().unwrap_or_default();
+        Err(Refusal::request(format!("there is no parameter `{name}` here; it takes none")))
+    }
+}
+
 /// What is wrong with the parameters, in our words where those of the libraries are known.
 fn misuse(query: Option<&str>, why: &str) -> String {
     // A fault of a value stands behind the name of its parameter.

@@ -1,16 +1,12 @@
 //! Jobs.
 
-use axum::{
-    extract::State,
-    http::{StatusCode, header},
-    response::{IntoResponse, Response},
-};
+use axum::{extract::State, http::StatusCode, response::Response};
 use muster_api::{
     JobName, limits,
     spec::JobSpec,
     views::{JobView, Page, TriggerRequest},
 };
-use muster_engine::event::{Accepted, Command};
+use muster_engine::event::Command;
 
 use super::{
     Rest,
@@ -86,11 +82,5 @@ pub(super) async fn trigger(
     Body(request): Body<TriggerRequest>,
 ) -> Result<Response, Refusal> {
     let command = Command::Trigger { job, request, idempotency_key };
-    match rest.driver().command(command).await?? {
-        Accepted::Run(run) => {
-            let location = [(header::LOCATION, format!("/v1/runs/{}", run.id))];
-            Ok((StatusCode::ACCEPTED, location, axum::Json(run)).into_response())
-        }
-        _ => Err(Refusal::misunderstanding()),
-    }
+    change::start(&rest, command).await
 }

@@ -76,13 +76,20 @@ pub(super) fn page(
     Ok((rows, None))
 }
 
+/// The row of the instant that a run was made for. Of one that was merged into another run the row
+/// names that one.
 fn past_row(run: &RunRecord) -> FireView {
     let started = run.started_at.is_some();
+    let outcome = match run.merged_into {
+        _ if started => FireOutcome::Ran,
+        Some(_) => FireOutcome::Coalesced,
+        None => FireOutcome::Skipped,
+    };
     FireView {
         planned_at: run.planned_at,
-        outcome: if started { FireOutcome::Ran } else { FireOutcome::Skipped },
+        outcome,
         reason: run.reason.clone().filter(|_| !started),
-        run: Some(run.id),
+        run: run.merged_into.or(Some(run.id)),
     }
 }
 
@@ -215,6 +222,7 @@ mod tests {
             state: RunState::Succeeded,
             reason: None,
             stopped_for: None,
+            merged_into: None,
             planned_at: at(planned),
             planned_until: at(planned),
             fires: Some(1),
@@ -300,6 +308,36 @@ mod tests {
                 expected.into_iter().filter(|n| (from..before).contains(n)).collect();
             assert_eq!(instants(&reader, job, window, 4).0, inside, "{from}..{before}");
         }
+    }
+
+    #[test]
+    fn the_row_of_a_run_says_what_became_of_its_instant() {
+        let mut ids = IdStream::new(1, 1);
+        let job = JobUid::from_uuid(ids.uuid(at(0)));
+        let mut runs: Vec<_> =
+            (0..4).map(|n| run(&mut ids, job, Cause::Schedule, n * 10, n * 10)).collect();
+        let never_started = |run: &mut RunRecord, reason: &str| {
+            (run.state, run.started_at) = (RunState::Cancelled, None);
+            run.reason = Some(reason.to_owned());
+        };
+        never_started(&mut runs[1], "disabled");
+        never_started(&mut runs[2], "merged");
+        runs[2].merged_into = Some(runs[0].id);
+        // Stopped when it had started: its instant has run all the same.
+        (runs[3].state, runs[3].reason) = (RunState::Cancelled, Some("by request".to_owned()));
+        let ranges = [(job, range(15, 15, 5))];
+        let reader = Reader::new(stored(&runs, &ranges).history());
+        let (rows, _) = page(&reader, &job, Vec::new(), ALL, 10).unwrap();
+        let shown = rows.into_iter().rev().map(|row| (row.outcome, row.reason, row.run));
+        let words = |text: &str| Some(text.to_owned());
+        let expected = [
+            (FireOutcome::Ran, None, Some(runs[0].id)),
+            (FireOutcome::Skipped, words("disabled"), Some(runs[1].id)),
+            (FireOutcome::Skipped, words("the scheduler was down"), None),
+            (FireOutcome::Coalesced, words("merged"), Some(runs[0].id)),
+            (FireOutcome::Ran, None, Some(runs[3].id)),
+        ];
+        assert_eq!(shown.collect::<Vec<_>>(), expected);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod apps;
 mod auth;
 mod backup;
 mod change;
+mod explain;
 mod fires;
 mod health;
 mod input;

@@ -28,6 +28,7 @@ pub(super) enum Code {
     Conflict,
     VersionMismatch,
     TooManyWaiting,
+    QueueFull,
     PayloadTooLarge,
     UnsupportedMediaType,
     RequestTimeout,
@@ -60,6 +61,9 @@ impl Code {
             }
             Self::TooManyWaiting => {
                 (StatusCode::TOO_MANY_REQUESTS, "too_many_waiting", "Too many runs wait already")
+            }
+            Self::QueueFull => {
+                (StatusCode::SERVICE_UNAVAILABLE, "queue_full", "Too many runs of all jobs wait")
             }
             Self::PayloadTooLarge => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large", "The body is too large")
@@ -135,6 +139,7 @@ impl From<Rejected> for Refusal {
             Rejected::VersionMismatch { .. } => Code::VersionMismatch,
             Rejected::Conflict { .. } => Code::Conflict,
             Rejected::TooManyWaiting { .. } => Code::TooManyWaiting,
+            Rejected::QueueFull { .. } => Code::QueueFull,
         };
         Self::new(code, rejected.to_string())
     }
@@ -179,7 +184,9 @@ impl IntoResponse for Refusal {
             Code::Unauthorized => {
                 set(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"muster\""));
             }
-            Code::TooManyWaiting | Code::Unavailable => set(header::RETRY_AFTER, RETRY_AFTER),
+            Code::TooManyWaiting | Code::QueueFull | Code::Unavailable => {
+                set(header::RETRY_AFTER, RETRY_AFTER);
+            }
             // What is left of the body is not read, so the connection is of no more use.
             Code::PayloadTooLarge | Code::RequestTimeout => {
                 set(header::CONNECTION, HeaderValue::from_static("close"));
@@ -187,5 +194,19 @@ impl IntoResponse for Refusal {
             _ => {}
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_is_no_fault_of_the_request() {
+        let refusal = Refusal::from(Rejected::QueueFull { waiting: 7 });
+        assert!(refusal.detail.starts_with("7 runs wait"), "{}", refusal.detail);
+        let response = refusal.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(header::RETRY_AFTER));
     }
 }

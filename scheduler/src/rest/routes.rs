@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::{
-    agents, apps, auth, backup, fires, health, jobs, logs,
+    agents, apps, auth, backup, explain, fires, health, jobs, logs,
     logs::LogSource,
     metrics,
     problem::{Code, Refusal},
@@ -96,16 +96,22 @@ pub fn router(rest: Rest) -> Router {
         .route("/jobs/{job}/enable", post(jobs::enable))
         .route("/jobs/{job}/disable", post(jobs::disable))
         .route("/jobs/{job}/trigger", post(jobs::trigger))
+        .route("/jobs/{job}/explain", get(explain::job))
         .route("/jobs/{job}/next", get(fires::next))
         .route("/jobs/{job}/fires", get(fires::list))
         .route("/runs", get(runs::list))
         .route("/runs/{run}", get(runs::get))
         .route("/runs/{run}/cancel", post(runs::cancel))
+        .route("/runs/{run}/rerun", post(runs::rerun))
+        .route("/runs/{run}/explain", get(explain::run))
         .route("/runs/{run}/shards", get(shards::list))
         .route("/runs/{run}/shards/{item}/logs", get(logs::read))
         .route("/agents", get(agents::list))
         .route("/agents/{agent}", get(agents::get))
+        .route("/agents/{agent}/gone", post(agents::mark_gone))
+        .route("/reconcile", post(agents::reconcile))
         .route("/queue", get(agents::queue))
+        .route("/offers", get(agents::offers))
         .route("/backup", get(backup::make))
         .route("/resume", post(backup::resume))
         .fallback(no_route)

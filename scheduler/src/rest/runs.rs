@@ -5,10 +5,10 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, extract::State, http::StatusCode, response::Response};
 use muster_api::{
     JobName, RunId, Span, Timestamp, limits,
-    views::{Page, RunState, RunView},
+    views::{Page, RerunRequest, RunState, RunView},
 };
 use muster_engine::{
     event::{Accepted, Command},
@@ -18,8 +18,8 @@ use serde::Deserialize;
 use tokio::{sync::broadcast::error::RecvError, time::timeout};
 
 use super::{
-    Rest,
-    input::{Named, Params},
+    Rest, change,
+    input::{Body, IdempotencyKey, Named, Params},
     page::{decode_cursor, encode_cursor, page_rows},
     problem::{Code, Refusal},
     reader::RunFilter,
@@ -188,4 +188,20 @@ pub(super) async fn cancel(
             None => Err(rejected.into()),
         },
     }
+}
+
+/// Starts a run once more that is over, or answers the run that the same key started before.
+pub(super) async fn rerun(
+    State(rest): State<Rest>,
+    Named(run): Named<RunId>,
+    IdempotencyKey(idempotency_key): IdempotencyKey,
+    Body(request): Body<RerunRequest>,
+) -> Result<Response, Refusal> {
+    if live_run(&rest, run).await?.is_some() {
+        let detail = format!("run `{run}` is not over yet; wait for its end, or cancel it");
+        return Err(Refusal::new(Code::Conflict, detail));
+    }
+    let former = rest.read(move |reader| reader.past_run(&run)).await?;
+    let former = Box::new(former.ok_or_else(|| Refusal::not_found("run", run))?);
+    change::start(&rest, Command::Rerun { former, request, idempotency_key }).await
 }

@@ -60,6 +60,8 @@ async fn wrong_requests_are_problems() {
         "/v1/runs/7/shards",
         "/v1/jobs/j/fires?cursor=61",
         "/v1/jobs/j/fires?from=yesterday",
+        "/metrics?name=held",
+        "/v1/backup?all",
     ] {
         client.get(path).await.problem(400, "invalid_request");
     }
@@ -70,6 +72,7 @@ async fn wrong_requests_are_problems() {
         ("/v1/apps?limit=-1", "`limit=-1` cannot be read: it is a whole number"),
         ("/v1/apps?limit=", "`limit=` cannot be read: it is a whole number"),
         ("/v1/apps?a=1", "there is no parameter `a` here; known: `limit` or `cursor`"),
+        ("/metrics?a=1&b", "there is no parameter `a` here; it takes none"),
         ("/v1/runs?state=odd", "`state=odd` cannot be read: it is `pending`, `running`"),
         ("/v1/jobs/j/fires?from=x", "`from=x` cannot be read: `x` is no time; write it as in"),
     ] {

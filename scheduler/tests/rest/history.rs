@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use crate::{app, column, job, world::World};
 
-async fn with_job(count: u32) -> World {
+pub(crate) async fn with_job(count: u32) -> World {
     let world = World::start().await;
     world.client.put("/v1/apps/a", &app("a")).await.ok(201);
     world.client.put("/v1/jobs/j", &job("j", "a", count)).await.ok(201);
     world
 }
 
-async fn trigger(world: &World) -> String {
+pub(crate) async fn trigger(world: &World) -> String {
     let run = world.client.post("/v1/jobs/j/trigger").await.ok(202);
     let id = run.json()["id"].as_str().unwrap().to_owned();
     assert_eq!(run.header("location"), format!("/v1/runs/{id}"));
@@ -25,7 +25,7 @@ async fn trigger(world: &World) -> String {
 }
 
 /// Ends every task from the `from`th on.
-async fn end_tasks(world: &mut World, from: usize, count: usize, signal: Signal) {
+pub(crate) async fn end_tasks(world: &mut World, from: usize, count: usize, signal: Signal) {
     let launched = world.launched.wait_for(|tasks| tasks.len() >= from + count).await.unwrap();
     let tasks: Vec<_> = launched[from..].iter().map(|launch| launch.task).collect();
     drop(launched);

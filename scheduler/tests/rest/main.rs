@@ -6,7 +6,10 @@
 mod client;
 mod documents;
 mod edges;
+mod explain;
 mod history;
+mod hosts;
+mod reruns;
 mod world;
 
 use serde_json::{Value, json};

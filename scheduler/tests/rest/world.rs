@@ -128,12 +128,22 @@ impl World {
         if number == 1 {
             let (tasks, executors) = (Vec::new(), Vec::new());
             let (agent, hostname) = (agent.clone(), hostname.clone());
-            let news = AgentRegistered { agent, hostname, rebooted: false, tasks, executors };
+            let news = AgentRegistered {
+                agent,
+                hostname,
+                attributes: BTreeMap::new(),
+                resources: "cpus:64;mem:65536".parse().unwrap(),
+                rebooted: false,
+                tasks,
+                executors,
+            };
             self.event(Event::AgentRegistered(news)).await;
         }
         let id = format!("offer-{number}").parse().unwrap();
         let resources = "cpus:64;mem:65536".parse().unwrap();
-        self.event(Event::Offers(vec![Offer { id, agent, hostname, resources }])).await;
+        let attributes = BTreeMap::new();
+        let offer = Offer { id, agent, hostname, attributes, resources };
+        self.event(Event::Offers(vec![offer])).await;
     }
 
     /// Says what became of a task.
@@ -159,7 +169,7 @@ async fn drive(
     runs_over: RunsOver,
     launched: watch::Sender<Vec<TaskLaunch>>,
 ) {
-    let config = EngineConfig { describe_executor: |_, _| Vec::new() };
+    let config = EngineConfig::new(|_, _| Vec::new());
     let mut shift = Duration::ZERO;
     let now = |shift| {
         let now = clock::now();
@@ -234,6 +244,9 @@ fn agent(name: &str) -> AgentView {
         attributes: BTreeMap::new(),
         tasks: 1,
         executors: 1,
+        silent_since: None,
+        silent_for: None,
+        gone_at: None,
     }
 }
 

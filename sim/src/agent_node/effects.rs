@@ -23,6 +23,8 @@ impl AgentNode {
             Effect::Hello { connection, hello } => {
                 let hello = agent::Hello { version: agent::VERSION, ..*hello };
                 let hello = self.corrupted(stage, hello);
+                let verdict = oracles::nothing_of_the_gone_comes_back(&stage.truth, host, &hello);
+                stage.judge(verdict);
                 self.say(stage, connection, Packet::Hello(hello));
             }
             Effect::ToMaster { connection, term, body } => {
@@ -37,6 +39,9 @@ impl AgentNode {
             }
             Effect::Fetch { info } => {
                 let executor = info.executor_id.clone().unwrap_or_default();
+                if let Some(agent) = self.identity.agent.clone() {
+                    stage.truth.executor_is_made(host, &executor, agent);
+                }
                 self.executors.insert(executor.clone(), ExecutorNode::new(host, *info));
                 let delay = stage.between(1, 2_000);
                 let fails = stage.time() + delay < self.fetch_fails_until;
@@ -90,7 +95,7 @@ impl AgentNode {
         event: muster_agent::supervise::Event,
     ) {
         if let Some(node) = self.executors.get_mut(executor) {
-            node.tell_supervisor(stage, event);
+            node.tell_supervisor(stage, self.clock, event);
         }
     }
 
@@ -104,6 +109,11 @@ impl AgentNode {
                     info.executor_id = Some(ExecutorId::new(format!("{id}-again")));
                 }
                 hello.executors.extend(again);
+            }
+            Some(Bug::GoneAdopted) => {
+                if let Some(info) = hello.info.as_mut().filter(|info| stage.truth.is_gone(info)) {
+                    info.id = None;
+                }
             }
             Some(Bug::UnknownIsDead) => {
                 let heard_of = self.process.as_ref().map(|process| &process.heard_of);

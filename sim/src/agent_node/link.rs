@@ -89,6 +89,11 @@ impl AgentNode {
                     self.step(stage, Event::Welcomed { connection, term, agent });
                 }
             }
+            Packet::FromMaster { term, body: MasterBody::Refused(refused) } if refused.gone => {
+                let message = refused.message;
+                self.step(stage, Event::Disowned { connection, term, message });
+                self.hang_up(stage, connection);
+            }
             Packet::FromMaster { body: MasterBody::Refused(refused), .. } => {
                 let (message, retry) = (refused.message, refused.retry);
                 self.step(stage, Event::Refused { connection, message, retry });

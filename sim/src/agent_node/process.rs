@@ -141,7 +141,7 @@ impl AgentNode {
         let Decided { mut entries, identity, effects } = decided;
         if !entries.is_empty() || identity.is_some() {
             let doomed = self.doomed.take();
-            let fails = self.disk.is_full(stage);
+            let fails = self.disk.fails(stage);
             let written = match doomed {
                 Some(AtWrite::Lost) => 0,
                 _ if fails => 0,

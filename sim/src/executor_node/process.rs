@@ -11,11 +11,12 @@ use muster_proto::TaskId;
 use super::{ExecutorNode, KILLED};
 use crate::{
     clock::Clock,
+    frozen::Who,
     happening::Happening,
     network::{Between, Packet, Side, WireId},
     stage::{Alarm, Stage},
     user_code,
-    users::Fate,
+    users::{Fate, HANDLER},
 };
 
 /// Between two dials of the agent: from this, doubling ...
@@ -35,7 +36,7 @@ impl Process {
     pub(super) fn new(stage: &mut Stage) -> Self {
         let ids = IdStream::new(stage.bits(), 1);
         Self {
-            core: Executor::new([], limits::EXECUTOR_SHUTDOWN_GRACE, ids),
+            core: Executor::new([HANDLER.to_owned()], limits::EXECUTOR_SHUTDOWN_GRACE, ids),
             wire: None,
             redial: REDIAL_FIRST,
             alarm: Alarm::default(),
@@ -64,6 +65,8 @@ impl ExecutorNode {
         if let Some(wire) = process.wire {
             stage.close(wire, Side::Dialler);
         }
+        self.code.end_handlers(stage);
+        stage.thaw(&Who::Executor(self.host, self.id.clone()));
     }
 
     pub(super) fn dial_later(&self, stage: &mut Stage, low: u64, high: u64) {
@@ -158,14 +161,26 @@ impl ExecutorNode {
     }
 
     /// User code comes to its end.
-    pub(crate) fn code_ends(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
+    pub(crate) fn code_ends(&mut self, stage: &mut Stage, task: &TaskId) {
+        self.code.takes_along(stage, task);
         match self.code.end(stage, task) {
             None => {}
             Some(Fate::TakesItsExecutorAlong { .. }) => self.process_ends(stage, KILLED),
             Some(fate) => {
-                let end = user_code::seen(fate);
-                self.step(stage, clock, executor::Event::Ended { task: task.clone(), end });
+                let (host, executor, task) = (self.host, self.id.clone(), task.clone());
+                let event = Box::new(executor::Event::Ended { task, end: user_code::seen(fate) });
+                stage.at_once(Happening::ExecutorHears { host, executor, event });
             }
         }
+    }
+
+    /// Something of its host reaches the executor.
+    pub(crate) fn told(&mut self, stage: &mut Stage, clock: Clock, event: executor::Event) {
+        self.step(stage, clock, event);
+    }
+
+    /// Whether a task is a handler within the executor's process, and no process of its own.
+    pub(crate) fn is_handler(&self, task: &TaskId) -> bool {
+        self.code.is_handler(task)
     }
 }

@@ -7,7 +7,8 @@ use super::{Truth, Verdict, broken};
 
 /// The code of a shard that is about to run does not run anywhere already.
 pub(crate) fn no_shard_runs_twice(truth: &Truth, context: &ShardContext) -> Verdict {
-    match truth.running.get(&(context.run, context.shard_item)) {
+    let running = truth.running.get(&(context.run, context.shard_item));
+    match running.filter(|code| truth.is_guarded(code)) {
         None => Ok(()),
         Some(other) => broken(
             "no_shard_runs_twice",
@@ -15,6 +16,21 @@ pub(crate) fn no_shard_runs_twice(truth: &Truth, context: &ShardContext) -> Verd
                 "shard {} of run {} runs as task {} on host{}, and now as task {}",
                 context.shard_item, context.run, other.task, other.host, context.task
             ),
+        ),
+    }
+}
+
+/// While code of one run runs, no code of another run of its job begins.
+pub(crate) fn no_two_runs_of_a_job(truth: &Truth, context: &ShardContext) -> Verdict {
+    let Some(job) = truth.run_jobs.get(&context.run) else { return Ok(()) };
+    let mut others = truth.running.iter().filter(|((run, _), _)| *run != context.run);
+    let other = others
+        .find(|((run, _), code)| truth.run_jobs.get(run) == Some(job) && truth.is_guarded(code));
+    match other {
+        None => Ok(()),
+        Some(((run, _), code)) => broken(
+            "no_two_runs_of_a_job",
+            format!("run {} begins, and task {} of run {run} runs", context.run, code.task),
         ),
     }
 }
@@ -42,8 +58,11 @@ pub(crate) fn epochs_grow(truth: &Truth, context: &ShardContext) -> Verdict {
 
 /// What lives on a host fits into it.
 pub(crate) fn no_host_is_over_promised(truth: &Truth, host: usize) -> Verdict {
-    let executors = truth.executors.iter().filter(|((of, _), _)| *of == host).map(|(_, r)| r);
-    let tasks = truth.running.values().filter(|code| code.host == host).map(|code| &code.resources);
+    let executors =
+        truth.executors.iter().filter(|((of, id), _)| *of == host && !truth.is_forgiven(host, id));
+    let executors = executors.map(|(_, resources)| resources);
+    let tasks = truth.running.values().filter(|code| code.host == host && truth.is_guarded(code));
+    let tasks = tasks.map(|code| &code.resources);
     let mut used = Resources::none();
     for each in executors.chain(tasks) {
         used = used.checked_add(each).unwrap_or(used);
@@ -64,7 +83,7 @@ pub(crate) fn what_is_over_does_not_run(truth: &mut Truth, write: &Write) -> Ver
     {
         truth.runs_over.insert(record.id, key.clone());
         let mut shards = truth.running.range((record.id, 0)..=(record.id, u32::MAX));
-        if let Some(((run, item), code)) = shards.next() {
+        if let Some(((run, item), code)) = shards.find(|(_, code)| truth.is_guarded(code)) {
             let what = format!("run {run} is over, and task {} of shard {item} runs", code.task);
             return broken(NAME, what);
         }
@@ -73,7 +92,9 @@ pub(crate) fn what_is_over_does_not_run(truth: &mut Truth, write: &Write) -> Ver
         && let Ok(record) = records::decode::<PastTaskRecord>(value)
     {
         truth.tasks_over.insert(record.task);
-        if let Some(code) = truth.running.values().find(|code| code.task == record.task) {
+        if let Some(code) =
+            truth.running.values().find(|code| code.task == record.task && truth.is_guarded(code))
+        {
             let what = format!("task {} is over, and runs on host{}", record.task, code.host);
             return broken(NAME, what);
         }

@@ -197,11 +197,27 @@ impl Job {
         let mut outcomes: Vec<_> = self.outcomes.iter().map(|(key, span)| (*span, key)).collect();
         outcomes.sort_unstable();
         let mut outcomes = outcomes.into_iter().peekable();
+        // Up to where the newest outcome goes, and the plan that it is of.
+        let mut covered: Option<(Timestamp, Plan)> = None;
+        let mut former_until = None;
         for (plan, from, until) in self.closed.iter().copied().chain(open) {
             let mut at = from;
+            // A range may go on after a time in which the job was disabled, and no instant came.
+            if let Some((last, of)) = covered.filter(|(last, _)| *last > from) {
+                let between = former_until.and_then(|until| plan.after(until));
+                if of != plan || between.is_some_and(|between| between <= from) {
+                    return Err(format!(
+                        "an outcome goes on to {last}, and from {from} on is {plan:?}"
+                    ));
+                }
+                at = last;
+            }
             while let Some(planned) = plan.after(at).filter(|planned| *planned <= until) {
                 match outcomes.next() {
-                    Some(((first, last), _)) if first == planned && last <= until => at = last,
+                    Some(((first, last), _)) if first == planned => {
+                        at = last;
+                        covered = Some((last, plan));
+                    }
                     Some(((first, _), key)) => {
                         let key = String::from_utf8_lossy(key);
                         return Err(format!(
@@ -211,6 +227,10 @@ impl Job {
                     None => return Err(format!("{planned} is planned, and has no outcome")),
                 }
             }
+            former_until = Some(until);
+        }
+        if let Some((last, _)) = covered.filter(|(last, _)| Some(*last) > former_until) {
+            return Err(format!("the last outcome goes on to {last}, and nothing is planned then"));
         }
         match outcomes.next() {
             None => Ok(()),

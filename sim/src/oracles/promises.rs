@@ -118,3 +118,28 @@ pub(crate) fn each_trigger_is_one_run(
         }
     }
 }
+
+/// Each rerun that was accepted became the one run that its user was told of, and nobody else's.
+/// `accepted` has the runs by key, and of so many keys in `doubtful` no user knows what became of
+/// them. Asked when everything has come to rest.
+pub(crate) fn each_rerun_is_one_run(
+    store: &Records,
+    accepted: &BTreeMap<u64, RunId>,
+    doubtful: usize,
+) -> Verdict {
+    const NAME: &str = "each_rerun_is_one_run";
+    let told: BTreeSet<RunId> = accepted.values().copied().collect();
+    if told.len() < accepted.len() {
+        return broken(NAME, "two reruns were accepted as one run".to_owned());
+    }
+    let past = with_prefix(store, records::PAST_RUNS);
+    let runs = past.filter_map(|(_, value)| records::decode::<RunRecord>(value).ok());
+    let mut left = doubtful;
+    for run in runs.filter(|run| run.cause == Cause::Rerun && !told.contains(&run.id)) {
+        let Some(fewer) = left.checked_sub(1) else {
+            return broken(NAME, format!("run {} is a rerun that nobody was told of", run.id));
+        };
+        left = fewer;
+    }
+    Ok(())
+}

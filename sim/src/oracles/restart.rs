@@ -26,8 +26,13 @@ const NAME: &str = "restart_equals_running";
 /// What is left of back-offs is not compared: it is counted from clocks that may be set. That an
 /// executor was heard of is in memory only, and a reconciliation tells it again. So is that a user
 /// wants a task ended which a rule of the engine ends already: the run, which is stopping, tells it.
-pub(crate) fn restart_equals_running(core: &mut Core, store: &Records, now: Now) -> Verdict {
-    let config = EngineConfig { describe_executor: |_, _| Vec::new() };
+pub(crate) fn restart_equals_running(
+    core: &mut Core,
+    store: &Records,
+    waiting_runs: usize,
+    now: Now,
+) -> Verdict {
+    let config = EngineConfig { waiting_runs, ..EngineConfig::new(|_, _| Vec::new()) };
     let mut restored = match Engine::restore(config, 0, store, now) {
         Ok((engine, _)) => engine,
         Err(error) => return broken(NAME, format!("the disk cannot be read: {error}")),

@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use muster_api::{Amount, JobName, Resources, RunId, TaskId, task::ShardContext};
+use muster_api::{
+    AgentId, Amount, JobName, JobUid, Resources, RunId, TaskId, Timestamp, task::ShardContext,
+};
 use muster_proto::{ExecutorId, ExecutorInfo, agent::Status};
 
-use super::Fires;
+use super::{Fires, attempts::Newest};
 
 /// What is really so.
 #[derive(Debug, Default)]
@@ -27,7 +29,27 @@ pub(crate) struct Truth {
     pub(super) terminals: BTreeMap<Vec<u8>, String>,
     /// What is planned, and what became of it.
     pub(crate) fires: Fires,
+    guards: BTreeMap<(usize, ExecutorId), Guard>,
+    /// As whom its agent was registered when it made an executor.
+    made_by: BTreeMap<(usize, ExecutorId), AgentId>,
+    /// Agents that were declared gone.
+    pub(super) gone: BTreeSet<AgentId>,
+    /// What is known of shards by their newest tasks.
+    pub(super) shards: BTreeMap<(RunId, u32), Newest>,
+    /// Tasks whose code ended its executor.
+    pub(super) took_along: BTreeSet<TaskId>,
+    pub(super) run_jobs: BTreeMap<RunId, JobUid>,
+    /// When runs launched their first tasks.
+    pub(super) started: BTreeMap<RunId, Timestamp>,
+    /// Runs that should have been ended, and when that was first seen.
+    pub(super) overdue: BTreeMap<RunId, Timestamp>,
+    /// When somebody looked for them last.
+    pub(super) looked_at: Timestamp,
+    /// Somebody has set the scheduler's wall clock.
+    pub(crate) wall_was_set: bool,
     tasks: u64,
+    /// The time of the world.
+    pub(crate) time: u64,
 }
 
 /// User code that runs now.
@@ -35,7 +57,17 @@ pub(crate) struct Truth {
 pub(super) struct Running {
     pub(super) task: TaskId,
     pub(super) host: usize,
+    pub(super) executor: ExecutorId,
     pub(super) resources: Resources,
+}
+
+/// A supervisor that cannot act, or could not until this instant.
+#[derive(Debug)]
+struct Guard {
+    /// When it would have killed all that is under it; nothing without lease.
+    ends: Option<u64>,
+    /// The instant at which it went on.
+    goes_on: Option<u64>,
 }
 
 impl Truth {
@@ -58,12 +90,70 @@ impl Truth {
 
     pub(crate) fn executor_ends(&mut self, host: usize, id: &ExecutorId) {
         self.executors.remove(&(host, id.clone()));
+        self.guards.remove(&(host, id.clone()));
     }
 
-    pub(crate) fn code_begins(&mut self, host: usize, context: &ShardContext) {
+    /// The supervisor of an executor is frozen or dead. It would have killed all at an instant.
+    pub(crate) fn guard_stops(&mut self, host: usize, id: &ExecutorId, ends: Option<u64>) {
+        self.guards.insert((host, id.clone()), Guard { ends, goes_on: None });
+    }
+
+    /// The supervisor of an executor is not frozen. Within this instant it kills what has to be.
+    pub(crate) fn guard_goes_on(&mut self, host: usize, id: &ExecutorId) {
+        let time = self.time;
+        if let Some(guard) = self.guards.get_mut(&(host, id.clone())) {
+            guard.goes_on.get_or_insert(time);
+        }
+    }
+
+    /// The one hole in the promise of leases: whether an executor should have been killed at the
+    /// end of its lease, and who would do that is frozen, or dead.
+    fn outlives_its_lease(&self, host: usize, executor: &ExecutorId) -> bool {
+        let guard = self.guards.get(&(host, executor.clone()));
+        guard.is_some_and(|guard| {
+            guard.ends.is_some_and(|at| at <= self.time)
+                && guard.goes_on.is_none_or(|at| self.time <= at)
+        })
+    }
+
+    /// Whether code runs and must not be started elsewhere.
+    pub(super) fn is_guarded(&self, code: &Running) -> bool {
+        !self.is_forgiven(code.host, &code.executor)
+    }
+
+    /// An agent makes an executor.
+    pub(crate) fn executor_is_made(&mut self, host: usize, id: &ExecutorId, agent: AgentId) {
+        self.made_by.insert((host, id.clone()), agent);
+    }
+
+    /// Whether an operator said that the agent of an executor is gone, which was the operator's risk.
+    pub(super) fn is_forsaken(&self, host: usize, executor: &ExecutorId) -> bool {
+        let agent = self.made_by.get(&(host, executor.clone()));
+        agent.is_some_and(|agent| self.gone.contains(agent))
+    }
+
+    /// Whether nothing is promised of what an executor does now.
+    pub(crate) fn is_forgiven(&self, host: usize, executor: &ExecutorId) -> bool {
+        self.outlives_its_lease(host, executor) || self.is_forsaken(host, executor)
+    }
+
+    /// The code of a task ends its executor.
+    pub(crate) fn takes_along(&mut self, task: TaskId) {
+        self.took_along.insert(task);
+    }
+
+    pub(crate) fn code_begins(
+        &mut self,
+        host: usize,
+        executor: &ExecutorId,
+        context: &ShardContext,
+    ) {
         let resources = self.jobs.get(&context.job).cloned().unwrap_or_else(Resources::none);
         let shard = (context.run, context.shard_item);
-        self.running.insert(shard, Running { task: context.task, host, resources });
+        self.running.insert(
+            shard,
+            Running { task: context.task, host, executor: executor.clone(), resources },
+        );
         self.epochs.insert(shard, context.epoch);
         self.tasks += 1;
     }
@@ -73,11 +163,6 @@ impl Truth {
         if self.running.get(&shard).is_some_and(|code| code.task == context.task) {
             self.running.remove(&shard);
         }
-    }
-
-    /// Nobody is left who would end this code in time: that it runs on is known and documented.
-    pub(crate) fn code_is_unguarded(&mut self, context: &ShardContext) {
-        self.code_ends(context);
     }
 
     /// A user was told that a run was accepted.
@@ -101,6 +186,16 @@ impl Truth {
         let Some(status) = said.status.as_ref().filter(|s| s.state().is_terminal()) else { return };
         let task = status.task_id.clone().unwrap_or_default().value;
         self.terminals.insert(status.uuid.clone().unwrap_or_default(), task);
+    }
+
+    /// The runs that are over.
+    pub(crate) fn past_runs(&self) -> impl Iterator<Item = RunId> {
+        self.runs_over.keys().copied()
+    }
+
+    /// Where a run that is over is stored.
+    pub(crate) fn past_run_key(&self, run: &RunId) -> Option<&Vec<u8>> {
+        self.runs_over.get(run)
     }
 
     /// How many runs are over.

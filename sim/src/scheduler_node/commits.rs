@@ -1,6 +1,7 @@
 //! Commits: what becomes of them, and what is seen in them.
 
-use muster_api::step::Write;
+use muster_api::{step::Write, views::FireOutcome};
+use muster_engine::records::{self, FireRangeRecord, RunRecord};
 
 use super::{AtCommit, Decided, SchedulerNode};
 use crate::{bugs::Bug, happening::Happening, oracles, stage::Stage};
@@ -44,10 +45,12 @@ impl SchedulerNode {
         if number != self.processes {
             return;
         }
-        let Some(decided) = self.process.as_mut().and_then(|p| p.committing.take()) else { return };
+        let Some(mut decided) = self.process.as_mut().and_then(|p| p.committing.take()) else {
+            return;
+        };
         let doomed = self.doomed.take();
-        if self.disk.is_full(stage) {
-            stage.log(format_args!("scheduler stops, for its commit fails: the disk is full"));
+        if self.disk.fails(stage) {
+            stage.log(format_args!("scheduler stops, for its commit fails"));
             return self.die(stage);
         }
         if doomed == Some(AtCommit::Lost) {
@@ -56,7 +59,13 @@ impl SchedulerNode {
             }
             return self.die(stage);
         }
-        self.store(stage, decided.writes);
+        let puts = |prefix: &str| decided.writes.iter().any(|write| is_put(write, prefix));
+        let touched = (puts(records::TASKS), puts(records::RUNS));
+        self.store(stage, std::mem::take(&mut decided.writes));
+        self.look_at_the_store(stage, touched);
+        let verdict =
+            oracles::what_is_overdue_ends(&mut stage.truth, &self.store, decided.decided_at);
+        stage.judge(verdict);
         self.compare_with_a_restart(stage);
         if doomed == Some(AtCommit::Kept) {
             return self.die(stage);
@@ -75,7 +84,11 @@ impl SchedulerNode {
     }
 
     fn store(&mut self, stage: &mut Stage, writes: Vec<Write>) {
+        let writes: Vec<Write> = writes.into_iter().map(|write| mangled(stage, write)).collect();
         stage.log.commit(stage.time(), &writes);
+        stage.judge(oracles::outcomes_follow_the_policy(&self.store, &writes));
+        let verdict = oracles::attempts_are_counted(&mut stage.truth, &self.store, &writes);
+        stage.judge(verdict);
         for write in writes {
             if is_lost(stage, &write) {
                 continue;
@@ -85,11 +98,40 @@ impl SchedulerNode {
             stage.judge(verdict);
             let verdict = stage.truth.fires.see(&self.store, &write);
             stage.judge(verdict);
+            let verdict = oracles::no_run_starts_too_late(&mut stage.truth, &self.store, &write);
+            stage.judge(verdict);
+            stage.truth.see_gone(&write);
             match write {
                 Write::Put { key, value } => self.store.insert(key, value),
                 Write::Delete { key } => self.store.remove(&key),
             };
         }
+    }
+
+    /// What a planted bug does to what is stored before a start.
+    pub(super) fn harm(&mut self, stage: &Stage) {
+        if stage.bug != Some(Bug::RunTimeoutLost) {
+            return;
+        }
+        let now = self.clock.now(stage).wall;
+        let is_run = |key: &[u8]| key.starts_with(records::RUNS.as_bytes());
+        for (_, value) in self.store.iter_mut().filter(|(key, _)| is_run(key)) {
+            if let Ok(mut run) = records::decode::<RunRecord>(value) {
+                run.started_at = run.started_at.map(|_| now);
+                *value = records::encode(&run);
+            }
+        }
+    }
+
+    /// What holds of the disk after each commit, as far as that has changed it.
+    fn look_at_the_store(&self, stage: &mut Stage, (tasks, runs): (bool, bool)) {
+        if tasks {
+            stage.judge(oracles::who_is_alone_is_alone(&self.store));
+        }
+        if runs {
+            stage.judge(oracles::no_more_wait_than_allowed(&self.store));
+        }
+        stage.judge(oracles::nothing_is_left_of_the_gone(&stage.truth, &self.store));
     }
 
     /// At this instant memory and disk are the same, if ever they are.
@@ -99,9 +141,37 @@ impl SchedulerNode {
         }
         let now = self.clock.now(stage);
         if let Some(process) = &mut self.process {
-            let verdict = oracles::restart_equals_running(&mut process.core, &self.store, now);
+            let verdict = oracles::restart_equals_running(
+                &mut process.core,
+                &self.store,
+                self.waiting_runs,
+                now,
+            );
             stage.judge(verdict);
         }
+    }
+}
+
+fn is_put(write: &Write, prefix: &str) -> bool {
+    matches!(write, Write::Put { key, .. } if key.starts_with(prefix.as_bytes()))
+}
+
+/// What a planted bug makes of a write.
+fn mangled(stage: &Stage, write: Write) -> Write {
+    match (stage.bug, write) {
+        (Some(Bug::MergedAsDropped), Write::Put { key, value }) => {
+            let value = match records::decode::<FireRangeRecord>(&value) {
+                Ok(range)
+                    if key.starts_with(records::FIRES.as_bytes())
+                        && range.outcome == FireOutcome::Coalesced =>
+                {
+                    records::encode(&FireRangeRecord { outcome: FireOutcome::Dropped, ..range })
+                }
+                _ => value,
+            };
+            Write::Put { key, value }
+        }
+        (_, write) => write,
     }
 }
 

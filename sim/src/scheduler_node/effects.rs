@@ -25,6 +25,10 @@ impl SchedulerNode {
                     stage.log(format_args!("a user sees {} runs wait", rows.len()));
                     stage.judge(oracles::every_wait_has_a_reason(&self.store, &rows));
                 }
+                Effect::Answer { answer: Answer::Agents(agents), .. } => {
+                    let delay = stage.between(0, 20);
+                    stage.after(delay, Happening::UserSees { agents });
+                }
                 Effect::Answer { .. } | Effect::RunOver(_) => {}
                 Effect::ToAgent { connection, body } => self.tell(stage, connection, body),
                 Effect::CloseAgent(connection) => self.end(stage, connection),

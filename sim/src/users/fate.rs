@@ -2,6 +2,7 @@
 
 use muster_api::task::TaskPayload;
 
+use super::documents::POISON;
 use crate::stage::Stage;
 
 /// What becomes of the code of one task.
@@ -51,6 +52,9 @@ pub(crate) fn fate(stage: &mut Stage, payload: &TaskPayload) -> Fate {
         88..96 => stage.between(10_000, 60_000),
         _ => stage.between(60_000, 300_000),
     };
+    if payload.context.shard_parameter == POISON {
+        return Fate::TakesItsExecutorAlong { after: after.min(2_000) };
+    }
     match stage.between(0, 99) {
         0..8 => Fate::Fails { after },
         8..11 => Fate::TakesItsExecutorAlong { after },

@@ -1,17 +1,17 @@
 //! What users want.
 
 use muster_api::{
-    AppName, JobName, RunId,
+    AgentId, AppName, JobName, RunId,
     spec::{AppSpec, JobSpec},
-    views::TriggerRequest,
+    views::{RerunRequest, TriggerRequest},
 };
 use muster_engine::{
-    event::{Command, Expect},
+    event::{Command, Event, Expect, RequestId},
     records,
 };
 
 use super::{Users, documents};
-use crate::stage::Stage;
+use crate::{happening::Happening, stage::Stage};
 
 /// Something that a user wants.
 #[derive(Debug, Clone)]
@@ -44,11 +44,30 @@ pub(super) enum Wish {
     Cancel {
         run: RunId,
     },
+    Rerun {
+        run: RunId,
+        key: u64,
+        request: RerunRequest,
+    },
+    /// An agent that is silent never comes back, an operator believes.
+    Gone {
+        agent: AgentId,
+    },
+    Reconcile,
 }
 
 impl Wish {
-    /// The request for it.
-    pub(super) fn command(&self) -> Command {
+    /// What reaches the scheduler.
+    pub(super) fn arrives(&self, request: RequestId) -> Happening {
+        if let Self::Rerun { run, key, request: rerun } = self.clone() {
+            return Happening::RerunArrives { request, run, rerun, key: key.to_string() };
+        }
+        let command = self.command();
+        Happening::RequestArrives { event: Event::Command { request, command } }
+    }
+
+    /// The change that it is.
+    fn command(&self) -> Command {
         let expect = Expect::Anything;
         match self.clone() {
             Self::StoreApp(spec) => Command::PutApp { spec: *spec, expect },
@@ -68,6 +87,9 @@ impl Wish {
                 idempotency_key: Some(key.to_string()),
             },
             Self::Cancel { run } => Command::Cancel { run },
+            Self::Gone { agent } => Command::MarkAgentGone { agent },
+            Self::Reconcile => Command::Reconcile,
+            Self::Rerun { .. } => unreachable!("it is read together with the former run"),
         }
     }
 
@@ -101,7 +123,10 @@ impl Users {
         let (app, job) = (self.app.name.clone(), self.jobs[at].name.clone());
         let (disabled, kill) = (stage.percent(50), stage.percent(40));
         match stage.between(0, 99) {
-            0..12 => self.cancel(stage),
+            0..8 => self.cancel(stage),
+            8..12 if self.rerunning => self.rerun(stage),
+            60..62 if self.rerunning => Wish::Reconcile,
+            62..68 if self.rerunning => self.rerun(stage),
             12..22 => {
                 documents::change_job(stage, &mut self.jobs[at], self.requests);
                 Wish::StoreJob(Box::new(self.jobs[at].clone()))
@@ -134,8 +159,21 @@ impl Users {
         Wish::Trigger { job: self.jobs[at].name.clone(), key: self.keys, items, after_deletions }
     }
 
+    /// Somebody wants a run once more, over or not.
+    fn rerun(&mut self, stage: &mut Stage) -> Wish {
+        let runs: Vec<RunId> =
+            self.accepted.values().chain(self.reruns.values()).copied().collect();
+        let runs: Vec<RunId> = runs.into_iter().chain(stage.truth.past_runs()).collect();
+        let Some(run) = stage.one_of(&runs) else { return self.trigger(stage, 0) };
+        self.keys += 1;
+        let failed = stage.percent(40);
+        let items = (!failed && stage.percent(30)).then(|| vec![0]);
+        Wish::Rerun { run, key: self.keys, request: RerunRequest { items, failed } }
+    }
+
     fn cancel(&mut self, stage: &mut Stage) -> Wish {
-        let runs: Vec<RunId> = self.accepted.values().copied().collect();
+        let runs = self.accepted.values().chain(self.reruns.values());
+        let runs: Vec<RunId> = runs.copied().collect();
         match stage.one_of(&runs) {
             Some(run) => Wish::Cancel { run },
             None => self.trigger(stage, 0),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 use muster_api::{
-    JobUid, Span, Timestamp,
+    IdStream, JobUid, Span, Timestamp,
     schedule::jitter_offset,
-    spec::{AppSpec, Gap, JobSpec, Overlap},
+    spec::{AppSpec, Gap, JobSpec, Misfire, MisfirePolicy, Overlap},
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use super::calendar::{Days, Plan};
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) name: String,
-    /// The schedules that it alternates between.
+    /// The schedules, with their misfire rules, that it has in turn.
     pub(super) schedules: Vec<Scheduled>,
     /// Which of them is stored, and since when they were.
     pub(super) stints: Vec<Stint>,
@@ -31,6 +31,7 @@ pub(super) struct Scheduled {
     pub(super) document: Value,
     pub(super) plan: Plan,
     pub(super) jitter: Span,
+    pub(super) misfire: Misfire,
 }
 
 /// A time in which one schedule was stored, and the job enabled.
@@ -48,7 +49,7 @@ pub(super) enum Habit {
     Steady,
     /// They enable it for some minutes, now and then.
     InWindows,
-    /// They change its schedule now and then.
+    /// They change its schedule or its misfire rule now and then.
     Changed,
 }
 
@@ -56,7 +57,7 @@ impl Job {
     fn steady(name: &str, document: Value, plan: Plan) -> Self {
         let jitter = document.get("jitter").and_then(Value::as_str).map(str::parse);
         let jitter = jitter.transpose().expect("it is written well").unwrap_or(Span::ZERO);
-        let schedules = vec![Scheduled { document, plan, jitter }];
+        let schedules = vec![Scheduled { document, plan, jitter, misfire: Misfire::default() }];
         Self { name: name.into(), schedules, stints: Vec::new(), habit: Habit::Steady, uid: None }
     }
 
@@ -66,8 +67,17 @@ impl Job {
             "name": self.name, "app": "life", "type": "script", "script": {"command": ":"},
             "sharding": {"count": 1}, "resources": {"cpus": 0.1, "mem": 1},
             "schedule": self.schedules[schedule].document, "disabled": disabled,
+            "misfire": self.schedules[schedule].misfire,
         });
         JobSpec::parse(document).expect("the jobs of a life are good").spec
+    }
+
+    /// The same with another misfire rule.
+    fn with(mut self, policy: MisfirePolicy, cap: u32, grace: Span) -> Self {
+        for schedule in &mut self.schedules {
+            schedule.misfire = Misfire { policy, cap, grace };
+        }
+        self
     }
 
     /// How long after an instant of a schedule it fires.
@@ -130,22 +140,63 @@ pub(super) fn all() -> Vec<Job> {
         json!({"cron": "0 0 * * * ?", "time_zone": lord_howe}),
         Plan::FullHours { zone: lord_howe },
     ));
-    let every = |text: &str, millis| {
-        Job::steady(
-            "often",
-            json!({"every": text, "from": "1970-01-01T00:00:00Z"}),
-            Plan::Every { millis },
-        )
-    };
-    jobs.push(Job { habit: Habit::InWindows, ..every("10s", 10_000) });
-    let mut changed = Job { name: "changed".into(), ..every("7h", 7 * 3_600_000) };
-    changed.habit = Habit::Changed;
-    let other = json!({"cron": "0 30 1 * * ?", "time_zone": new_york, "jitter": "1h"});
-    changed.schedules.push(Scheduled {
-        document: other,
-        plan: daily(new_york, (1, 30), Days::All),
-        jitter: Span::from_secs(3_600),
-    });
-    jobs.push(changed);
+    jobs.extend(often());
+    jobs.push(changed(new_york, daily(new_york, (1, 30), Days::All)));
     jobs
+}
+
+/// Jobs that fire so often that their runs are in each other's way, under each misfire policy.
+fn often() -> Vec<Job> {
+    let (day, week) = (Span::from_secs(24 * 3_600), Span::from_secs(7 * 24 * 3_600));
+    let windows = |name: &str| Job { habit: Habit::InWindows, ..every(name, "10s", 10_000) };
+    let mut by_turns = every("by-turns", "20m", 20 * 60_000);
+    by_turns.habit = Habit::Changed;
+    let rule = |policy, cap, grace| {
+        let misfire = Misfire { policy, cap, grace };
+        Scheduled { misfire, ..by_turns.schedules[0].clone() }
+    };
+    let schedules = vec![
+        rule(MisfirePolicy::Replay, 30, week),
+        rule(MisfirePolicy::Coalesce, 100, day),
+        rule(MisfirePolicy::Replay, 3, day),
+        rule(MisfirePolicy::Skip, 100, week),
+    ];
+    vec![
+        windows("often"),
+        windows("often-skip").with(MisfirePolicy::Skip, 100, week),
+        windows("often-replay").with(MisfirePolicy::Replay, 5, week),
+        every("hourly-skip", "1h", 3_600_000).with(MisfirePolicy::Skip, 100, day),
+        every("hourly-replay", "1h", 3_600_000).with(MisfirePolicy::Replay, 4, day),
+        Job { schedules, ..by_turns },
+    ]
+}
+
+fn every(name: &str, text: &str, millis: i64) -> Job {
+    let document = json!({"every": text, "from": "1970-01-01T00:00:00Z"});
+    Job::steady(name, document, Plan::Every { millis })
+}
+
+/// A job that alternates between a period and a local time.
+fn changed(zone: &str, plan: Plan) -> Job {
+    let mut job = every("changed", "7h", 7 * 3_600_000);
+    job.habit = Habit::Changed;
+    let document = json!({"cron": "0 30 1 * * ?", "time_zone": zone, "jitter": "1h"});
+    let (jitter, misfire) = (Span::from_secs(3_600), Misfire::default());
+    job.schedules.push(Scheduled { document, plan, jitter, misfire });
+    job
+}
+
+/// How long a task takes, in milliseconds: mostly next to nothing, seldom longer than its period.
+pub(super) fn length(chance: &mut IdStream) -> u64 {
+    const SECOND: u64 = 1_000;
+    const MINUTE: u64 = 60 * SECOND;
+    const HOUR: u64 = 60 * MINUTE;
+    let longest = match chance.bits() % 100 {
+        0..50 => return 0,
+        50..80 => 5 * SECOND,
+        80..95 => 20 * MINUTE,
+        95..99 => 8 * HOUR,
+        _ => 40 * HOUR,
+    };
+    chance.bits() % longest
 }

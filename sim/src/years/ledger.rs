@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    JobUid, Timestamp, limits,
+    JobUid, RunId, Timestamp,
     views::{Cause, FireOutcome},
 };
 use muster_engine::records::{self, CursorRecord, FireRangeRecord, JobRecord, RunRecord};
 
-use super::{jobs::Job, scheduler::Scheduler};
+use super::{jobs::Job, misfires::Judge, scheduler::Scheduler};
 
 /// What the ledger of a life holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,34 +19,47 @@ pub struct Tally {
     pub runs: u64,
     /// Those that were merged into another's run.
     pub coalesced: u64,
-    /// Those that were too old to be made good.
+    /// Those that were passed over: too old, or in the way of another run.
     pub skipped: u64,
+    /// Those for which too many waited.
+    pub dropped: u64,
 }
 
 /// What stands in the ledger for some instants.
-struct Row {
-    first: Timestamp,
-    last: Timestamp,
-    decided_at: Timestamp,
-    outcome: Option<FireOutcome>,
-    fires: Option<u64>,
-    until: Timestamp,
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) first: Timestamp,
+    pub(super) last: Timestamp,
+    /// When the last of them was decided.
+    pub(super) decided_at: Timestamp,
+    pub(super) outcome: Option<FireOutcome>,
+    /// The run that stands for them, if another one than their own.
+    pub(super) into: Option<RunId>,
+}
+
+/// What is stored of a job's instants.
+#[derive(Debug, Default)]
+struct Stored {
+    rows: Vec<Row>,
+    runs: BTreeMap<RunId, RunRecord>,
 }
 
 /// Compares what is stored with the plans of all jobs; says what differs first.
 pub(super) fn check(scheduler: &Scheduler, jobs: &[Job], end: Timestamp) -> Result<Tally, String> {
-    let mut rows: BTreeMap<JobUid, Vec<Row>> = BTreeMap::new();
+    let mut stored: BTreeMap<JobUid, Stored> = BTreeMap::new();
     for prefix in [records::RUNS, records::PAST_RUNS] {
         for run in scheduler.rows::<RunRecord>(prefix).into_values() {
             if run.cause == Cause::Schedule {
-                rows.entry(run.job_uid).or_default().push(Row::of_run(&run));
+                let of_job = stored.entry(run.job_uid).or_default();
+                of_job.rows.push(Row::of_run(&run));
+                of_job.runs.insert(run.id, run);
             }
         }
     }
     for (key, range) in scheduler.rows::<FireRangeRecord>(records::FIRES) {
         let uid = key[records::FIRES.len()..].split('/').next().and_then(|uid| uid.parse().ok());
         let uid = uid.ok_or_else(|| format!("{key} is of no job"))?;
-        rows.entry(uid).or_default().push(Row::of_range(&range));
+        stored.entry(uid).or_default().rows.push(Row::of_range(&range));
     }
     let records: BTreeMap<_, JobRecord> = scheduler.rows(records::JOBS);
     let uids: BTreeMap<String, JobUid> =
@@ -54,14 +67,14 @@ pub(super) fn check(scheduler: &Scheduler, jobs: &[Job], end: Timestamp) -> Resu
     let mut tally = Tally::default();
     for job in jobs {
         let uid = uids.get(&job.name).ok_or_else(|| format!("{} is gone", job.name))?;
-        let rows = rows.remove(uid).unwrap_or_default();
+        let stored = stored.remove(uid).unwrap_or_default();
         let key = String::from_utf8_lossy(&records::cursor_key(uid)).into_owned();
         let cursor = scheduler.rows::<CursorRecord>(&key).into_values().next();
         let cursor = cursor.ok_or_else(|| format!("{} has no cursor", job.name))?;
-        check_job(job, rows, cursor, end, &mut tally)
+        check_job(job, &stored, cursor, end, &mut tally)
             .map_err(|what| format!("{}: {what}", job.name))?;
     }
-    match rows.keys().next() {
+    match stored.keys().next() {
         None => Ok(tally),
         Some(uid) => Err(format!("the ledger has rows of {uid}, which is no job")),
     }
@@ -69,12 +82,50 @@ pub(super) fn check(scheduler: &Scheduler, jobs: &[Job], end: Timestamp) -> Resu
 
 fn check_job(
     job: &Job,
-    rows: Vec<Row>,
+    stored: &Stored,
     cursor: CursorRecord,
     end: Timestamp,
     tally: &mut Tally,
 ) -> Result<(), String> {
-    let mut planned: BTreeMap<Timestamp, u64> = BTreeMap::new();
+    let mut planned = planned(job, cursor, end)?;
+    check_fires(stored, &planned)?;
+    let judge = Judge::new(job, &stored.runs);
+    for row in &stored.rows {
+        for at in [row.first, row.last] {
+            if !planned.contains_key(&at) {
+                return Err(format!("{at} is in the ledger and was never planned"));
+            }
+        }
+        if row.decided_at < row.last {
+            return Err(format!("{} was decided at {}, before its time", row.last, row.decided_at));
+        }
+        judge.of_row(row)?;
+        for (at, outcomes) in planned.range_mut(row.first..=row.last) {
+            *outcomes += 1;
+            match row.outcome {
+                None => tally.runs += 1,
+                Some(FireOutcome::Coalesced) => tally.coalesced += 1,
+                Some(FireOutcome::Skipped) => tally.skipped += 1,
+                Some(FireOutcome::Dropped) => tally.dropped += 1,
+                Some(other) => return Err(format!("{at} became {other:?}")),
+            }
+            judge.of_instant(row, *at)?;
+        }
+    }
+    tally.planned += planned.len() as u64;
+    match planned.into_iter().find(|(_, outcomes)| *outcomes != 1) {
+        None => Ok(()),
+        Some((at, outcomes)) => Err(format!("{at} has {outcomes} outcomes")),
+    }
+}
+
+/// Every planned instant of a job, with no outcome yet.
+fn planned(
+    job: &Job,
+    cursor: CursorRecord,
+    end: Timestamp,
+) -> Result<BTreeMap<Timestamp, u64>, String> {
+    let mut planned = BTreeMap::new();
     for stint in &job.stints {
         let offset = job.offset(stint.schedule);
         let due_by_end = end.before(offset);
@@ -85,52 +136,43 @@ fn check_job(
         }
         planned.extend(instants.into_iter().map(|at| (at, 0)));
     }
-    for row in rows {
-        for at in [row.first, row.last, row.until] {
-            if !planned.contains_key(&at) {
-                return Err(format!("{at} is in the ledger and was never planned"));
-            }
-        }
-        if row.decided_at < row.last {
-            return Err(format!("{} was decided at {}, before its time", row.last, row.decided_at));
-        }
-        let stands_for = planned.range(row.first..=row.until).count() as u64;
-        if row.fires.is_some_and(|fires| fires != stands_for) {
-            return Err(format!("{} stands for {stands_for}, not {:?}", row.first, row.fires));
-        }
-        for (at, outcomes) in planned.range_mut(row.first..=row.last) {
-            *outcomes += 1;
-            match row.outcome {
-                None => tally.runs += 1,
-                Some(FireOutcome::Coalesced) => tally.coalesced += 1,
-                Some(FireOutcome::Skipped) => {
-                    let grace = limits::MISFIRE_GRACE_DEFAULT.duration();
-                    if row.decided_at.since(*at) < grace {
-                        return Err(format!("{at} was skipped at {}", row.decided_at));
-                    }
-                    tally.skipped += 1;
-                }
-                Some(other) => return Err(format!("{at} became {other:?}")),
-            }
+    Ok(planned)
+}
+
+/// Each run stands for its own instant and for those that were merged into it, up to the last one.
+fn check_fires(stored: &Stored, planned: &BTreeMap<Timestamp, u64>) -> Result<(), String> {
+    let mut stands_for: BTreeMap<RunId, (u64, Timestamp)> =
+        stored.runs.iter().map(|(id, run)| (*id, (1, run.planned_at))).collect();
+    for row in stored.rows.iter().filter(|row| row.outcome == Some(FireOutcome::Coalesced)) {
+        let run = row.into.and_then(|into| stands_for.get_mut(&into));
+        let (count, last) = run.ok_or_else(|| format!("{} is merged into nothing", row.first))?;
+        *count += planned.range(row.first..=row.last).count() as u64;
+        *last = row.last.max(*last);
+    }
+    for (id, (count, last)) in stands_for {
+        let run = &stored.runs[&id];
+        // One that was merged itself had taken in nothing since.
+        let said = (run.fires.unwrap_or(count), run.planned_until);
+        if said != (count, last) {
+            return Err(format!(
+                "the run of {} stands for {count} up to {last}, not {said:?}",
+                run.planned_at
+            ));
         }
     }
-    tally.planned += planned.len() as u64;
-    match planned.into_iter().find(|(_, outcomes)| *outcomes != 1) {
-        None => Ok(()),
-        Some((at, outcomes)) => Err(format!("{at} has {outcomes} outcomes")),
-    }
+    Ok(())
 }
 
 impl Row {
-    /// The row of a run is its first instant; the others that it stands for are ranges.
+    /// The row of a run is its first instant; the others that it stands for are ranges, or the rows
+    /// of runs that were merged into it.
     fn of_run(run: &RunRecord) -> Self {
         Self {
             first: run.planned_at,
             last: run.planned_at,
-            decided_at: run.created_at,
-            outcome: None,
-            fires: run.fires,
-            until: run.planned_until,
+            decided_at: run.merged_into.and(run.ended_at).unwrap_or(run.created_at),
+            outcome: run.merged_into.map(|_| FireOutcome::Coalesced),
+            into: run.merged_into,
         }
     }
 
@@ -140,8 +182,7 @@ impl Row {
             last: range.last,
             decided_at: range.at,
             outcome: Some(range.outcome),
-            fires: None,
-            until: range.last,
+            into: range.run,
         }
     }
 }

@@ -10,7 +10,7 @@ use jiff::{
 use muster_api::{IdStream, Mono, Now, Timestamp};
 use muster_engine::event::{Accepted, Change, Command, CommandReply, Expect};
 use muster_master::core::{Connection, Event as MasterEvent};
-use muster_turn::{Effect, Event};
+use muster_turn::{Core, Effect, Event};
 
 use super::{
     host::Host,
@@ -64,11 +64,11 @@ pub struct YearsOutcome {
 
 impl fmt::Display for YearsOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Tally { planned, runs, coalesced, skipped } = self.tally;
+        let Tally { planned, runs, coalesced, skipped, dropped } = self.tally;
         writeln!(
             f,
-            "{planned} planned instants: {runs} runs, {coalesced} coalesced, {skipped} skipped; \
-             {} tasks ran, {} changes",
+            "{planned} planned instants: {runs} runs, {coalesced} coalesced, {skipped} skipped, \
+             {dropped} dropped; {} tasks ran, {} changes",
             self.tasks, self.changes
         )?;
         writeln!(
@@ -111,6 +111,7 @@ struct World {
     killed_at: Timestamp,
     host: Host,
     connections: u64,
+    is_connected: bool,
     spoke_at: Timestamp,
     jobs: Vec<Job>,
     /// What users do next: when, with which job.
@@ -137,6 +138,7 @@ impl World {
             killed_at: now,
             host: Host::default(),
             connections: 0,
+            is_connected: false,
             spoke_at: now,
             // All of them are made in the first moments.
             wishes: (0..jobs.len()).map(|job| (now, job)).collect(),
@@ -152,7 +154,13 @@ impl World {
         while let Some(at) = self.next().filter(|at| *at <= self.end) {
             at_once = if at <= self.now { at_once + 1 } else { 0 };
             if at_once > AT_ONCE_MAX {
-                return Err(format!("it does not come to rest at {}", self.now));
+                let wakeup = self.scheduler.core().map(Core::next_wakeup);
+                return Err(format!(
+                    "it does not come to rest at {}: the next wakeup is {wakeup:?}, and that the \
+                     host has something to say is {}",
+                    self.now,
+                    self.host.wants_to_speak(),
+                ));
             }
             self.now = self.now.max(at);
             self.act()?;
@@ -174,7 +182,8 @@ impl World {
         let mono = wakeup.mono.map(|at| {
             Timestamp::from_millis(i64::try_from(at.as_millis()).expect("it is a time of a life"))
         });
-        let says = self.host.wants_to_speak().then_some(self.now);
+        let says = self.host.wants_to_speak() || !self.is_connected;
+        let says = says.then_some(self.now);
         let wish = self.wishes.front().map(|(at, _)| *at);
         [wakeup.wall, mono, self.host.next_end(), wish, says].into_iter().flatten().min()
     }
@@ -185,16 +194,16 @@ impl World {
         if self.scheduler.core().is_none() {
             return self.start();
         }
+        if !self.is_connected {
+            self.dial();
+            return Ok(());
+        }
         // A host without work is silent for days: a sign of life for each 5 s of years is too many.
         let wakeup = self.scheduler.core().and_then(|core| core.next_wakeup().wall);
         let is_needed = wakeup.is_some_and(|at| at <= self.now);
         let is_old = self.now.since(self.spoke_at) >= HEARTBEAT;
         if self.host.wants_to_speak() || (is_needed && is_old) {
-            self.spoke_at = self.now;
-            for body in self.host.speak() {
-                let connection = Connection(self.connections);
-                self.tell(Event::Master(MasterEvent::FromAgent { connection, body }));
-            }
+            self.speak();
         }
         if let Some((_, job)) = self.wishes.front().copied().filter(|(at, _)| *at <= self.now) {
             self.wish(job)?;
@@ -208,11 +217,25 @@ impl World {
         let came = self.scheduler.start(self.clocks(), &mut self.chance);
         let came = came.map_err(|error| format!("it does not start again: {error}"))?;
         self.came(came);
-        self.connections += 1;
-        let (connection, hello) = (Connection(self.connections), self.host.hello());
-        self.spoke_at = self.now.before(HEARTBEAT);
-        self.tell(Event::Master(MasterEvent::Hello { connection, hello }));
+        self.dial();
         Ok(())
+    }
+
+    /// The host connects, says what lives on it, and gives its first sign of life.
+    fn dial(&mut self) {
+        self.connections += 1;
+        self.is_connected = true;
+        let (connection, hello) = (Connection(self.connections), self.host.hello());
+        self.tell(Event::Master(MasterEvent::Hello { connection, hello }));
+        self.speak();
+    }
+
+    fn speak(&mut self) {
+        self.spoke_at = self.now;
+        for body in self.host.speak() {
+            let connection = Connection(self.connections);
+            self.tell(Event::Master(MasterEvent::FromAgent { connection, body }));
+        }
     }
 
     fn tell(&mut self, event: Event) {
@@ -238,7 +261,11 @@ impl World {
         for effect in effects {
             match effect {
                 Effect::ToAgent { connection, body } if connection.0 == self.connections => {
-                    self.host.hear(self.now, body, &mut self.chance, length);
+                    self.host.hear(self.now, body, &mut self.chance, jobs::length);
+                }
+                // A host that was silent for so long has to begin with a hello.
+                Effect::CloseAgent(connection) if connection.0 == self.connections => {
+                    self.is_connected = false;
                 }
                 Effect::Reply { reply: said, .. } => reply = Some(said),
                 _ => {}
@@ -273,7 +300,7 @@ impl World {
             Habit::Steady => (0, false),
             Habit::InWindows => (0, is_on),
             Habit::Changed if stored.is_none() => (0, false),
-            Habit::Changed => (1 - schedule, false),
+            Habit::Changed => ((schedule + 1) % self.jobs[job].schedules.len(), false),
         };
         let spec = self.jobs[job].document(schedule, disabled);
         let command = Command::PutJob { spec, expect: Expect::Anything };
@@ -320,16 +347,4 @@ impl World {
         let place = self.wishes.partition_point(|other| *other <= wish);
         self.wishes.insert(place, wish);
     }
-}
-
-/// How long a task takes: mostly next to nothing, seldom longer than its period.
-fn length(chance: &mut IdStream) -> u64 {
-    let longest = match chance.bits() % 100 {
-        0..50 => return 0,
-        50..80 => 5 * SECOND,
-        80..95 => 20 * MINUTE,
-        95..99 => 8 * HOUR,
-        _ => 40 * HOUR,
-    };
-    chance.bits() % longest
 }

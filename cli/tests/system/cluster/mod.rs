@@ -35,7 +35,7 @@ pub(crate) use self::{
     relay::{Relay, Wire},
     server::{Server, muster},
     small_disk::SmallDisk,
-    witness::{LOCK, Life, PRELUDE, Witness},
+    witness::{LIVES, LOCK, Life, PRELUDE, WAITS, Witness, uptime},
 };
 
 /// Nothing that a test waits for takes longer, by far, unless the machine is stuck.

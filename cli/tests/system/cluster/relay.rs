@@ -23,6 +23,8 @@ pub(crate) enum Wire {
     HoldsMaster,
     /// Every connection is reset, and each new one too.
     Resets,
+    /// It delivers something else than what was sent.
+    Garbles,
 }
 
 /// The wire of one agent.
@@ -64,9 +66,9 @@ impl Relay {
 /// Joins one connection to another one until both have ended, or the wire resets.
 async fn join(mut agent: TcpStream, master: String, state: watch::Receiver<Wire>) {
     let mut state_now = state.clone();
-    let held = |wire: &Wire| !matches!(wire, Wire::Flows | Wire::Resets);
+    let held = |wire: &Wire| matches!(wire, Wire::Holds | Wire::HoldsAgent | Wire::HoldsMaster);
     let wire = state_now.wait_for(|wire| !held(wire)).await.map(|wire| *wire);
-    if !matches!(wire, Ok(Wire::Flows)) {
+    if !matches!(wire, Ok(Wire::Flows | Wire::Garbles)) {
         let _ = agent.set_zero_linger();
         return;
     }
@@ -103,9 +105,13 @@ async fn carry(
     let mut bytes = vec![0; 64 * 1024];
     loop {
         let length = from.read(&mut bytes).await?;
-        let flows = state.wait_for(|wire| *wire != Wire::Holds && *wire != held).await.is_ok();
-        if !flows || length == 0 {
+        let wire = state.wait_for(|wire| *wire != Wire::Holds && *wire != held).await;
+        let wire = wire.map(|wire| *wire);
+        if wire.is_err() || length == 0 {
             return to.shutdown().await;
+        }
+        if matches!(wire, Ok(Wire::Garbles)) {
+            bytes[..length].fill(b'?');
         }
         to.write_all(&bytes[..length]).await?;
     }

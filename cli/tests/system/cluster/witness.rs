@@ -4,7 +4,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
+
+use muster_api::clock;
 
 /// The beginning of a script that is its own witness: `note WORD` writes one line, and the first,
 /// `start`, is written at once. Times are of `CLOCK_BOOTTIME`, which no restart sets back.
@@ -29,6 +32,27 @@ pub(crate) const LOCK: &str = r#"
 exec 9>"$WITNESS/lock.$MUSTER_RUN.$MUSTER_SHARD_ITEM"
 flock --nonblock 9 || note overlap
 "#;
+
+/// What a witness may do last: say that it lives, again and again, and end when it is let go
+/// ([`Witness::let_go`]). To be asked to end means nothing to it.
+pub(crate) const LIVES: &str = r#"
+trap '' TERM
+until [ -e "$WITNESS/go" ]; do
+    note alive
+    sleep 0.2
+done
+note end
+"#;
+
+/// The same without a word, and it ends when it is asked to.
+pub(crate) const WAITS: &str = r#"
+until [ -e "$WITNESS/go" ]; do sleep 0.2; done
+note end"#;
+
+/// The present as witnesses tell it, in seconds since the host booted.
+pub(crate) fn uptime() -> f64 {
+    Duration::from_millis(clock::mono().as_millis()).as_secs_f64()
+}
 
 /// One line of a shard.
 #[derive(Debug, Clone, PartialEq)]
@@ -80,6 +104,11 @@ impl Witness {
     /// The folder.
     pub(crate) fn folder(&self) -> &Path {
         &self.0
+    }
+
+    /// Lets all shards come to their end that wait for it, now and later.
+    pub(crate) fn let_go(&self) {
+        fs::write(self.0.join("go"), "").unwrap();
     }
 
     /// What the shards of a job did, shard by shard, each in the order of the acts.

@@ -63,6 +63,7 @@ impl World {
             state,
             reason: None,
             stopped_for: None,
+            merged_into: None,
             planned_at: at(created),
             planned_until: at(created),
             fires: Some(1),

@@ -1,0 +1,251 @@
+//! How executors end, and what that means to the tasks that were in them.
+#![allow(clippy::unwrap_used, reason = "this is test code")]
+
+use std::{collections::BTreeMap, time::Duration};
+
+use muster_agent::{
+    core::{Agent, Config, Connection, Effect, Entry, Event, Identity, Session, Write},
+    supervise::{Exit, Why},
+};
+use muster_api::{
+    Mono, Now, Timestamp, limits,
+    task::{
+        ENDED_BY_ORDER, ENDED_FOR_NEIGHBOUR, EXIT_STUCK, LABEL_ENDED, LABEL_LEASE, LABEL_STUCK,
+        LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT,
+    },
+};
+use muster_proto::{
+    DurationInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Labels, Reason,
+    Resource, TaskId, TaskInfo, TaskState, TaskStatus,
+    agent::{Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, ShutdownExecutor},
+    executor::Subscribe,
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+const CONNECTION: Connection = Connection(1);
+const GRACE: Duration = Duration::from_secs(2);
+
+/// An agent that is registered, with an executor in which some tasks run.
+struct Host {
+    agent: Agent,
+    now: Now,
+    journal: Vec<Entry>,
+    identity: Identity,
+    /// Statuses get numbers for uuids.
+    reports: u8,
+}
+
+fn config() -> Config {
+    Config {
+        hostname: "host-a".to_owned(),
+        resources: "cpus:4;mem:4096".parse().unwrap(),
+        attributes: BTreeMap::new(),
+        port: 5051,
+        boot_id: "boot-1".to_owned(),
+    }
+}
+
+fn framework() -> FrameworkInfo {
+    FrameworkInfo { id: Some(FrameworkId::new("f")), ..FrameworkInfo::default() }
+}
+
+fn executor() -> ExecutorId {
+    ExecutorId::new("e1")
+}
+
+fn task(name: &str) -> TaskInfo {
+    let executor = ExecutorInfo {
+        executor_id: Some(executor()),
+        resources: vec![Resource::scalar("cpus", 1.0)],
+        labels: Some(Labels::of([(LABEL_LEASE, "1h")])),
+        ..ExecutorInfo::default()
+    };
+    TaskInfo {
+        task_id: Some(TaskId::new(name)),
+        resources: vec![Resource::scalar("cpus", 0.5)],
+        executor: Some(executor),
+        ..TaskInfo::default()
+    }
+}
+
+impl Host {
+    fn with(tasks: &[&str]) -> Self {
+        let now =
+            Now { wall: Timestamp::from_millis(1_000_000), mono: Mono::from_millis(1_000_000) };
+        let (agent, _) = Agent::restore(config(), Identity::default(), 1, [], now).unwrap();
+        let identity = Identity::default();
+        let mut host = Self { agent, now, journal: Vec::new(), identity, reports: 0 };
+        host.register();
+        for name in tasks {
+            let (framework, task) = (Some(framework()), Some(task(name)));
+            host.say(MasterBody::Launch(Launch { framework, task, heartbeat: 1 }));
+        }
+        host.step(Event::Fetched { executor: executor(), outcome: Ok(()) });
+        host.step(Event::Started { executor: executor() });
+        let (session, subscribe) = (Session(1), Subscribe::default());
+        host.step(Event::Subscribed { session, executor: executor(), subscribe });
+        for name in tasks {
+            host.report(name, TaskState::Running, None);
+        }
+        host
+    }
+
+    fn register(&mut self) {
+        self.step(Event::Challenged { connection: CONNECTION, term: 7 });
+        let agent = "agent-1".parse().unwrap();
+        self.step(Event::Welcomed { connection: CONNECTION, term: 7, agent });
+        self.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 1 }));
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        let step = self.agent.step(self.now, event);
+        for write in step.writes {
+            match write {
+                Write::Entry(entry) => self.journal.push(entry),
+                Write::Identity(identity) => self.identity = identity,
+            }
+        }
+        step.effects
+    }
+
+    fn say(&mut self, body: MasterBody) -> Vec<Effect> {
+        self.step(Event::FromMaster { connection: CONNECTION, term: 7, body: Some(body) })
+    }
+
+    /// The executor reports a task, and the framework acknowledges it.
+    fn report(&mut self, name: &str, state: TaskState, label: Option<(&str, &str)>) {
+        self.reports += 1;
+        let uuid = vec![self.reports; 16];
+        let status = Box::new(TaskStatus {
+            task_id: Some(TaskId::new(name)),
+            state: state as i32,
+            uuid: Some(uuid.clone()),
+            labels: label.map(|label| Labels::of([label])),
+            ..TaskStatus::default()
+        });
+        self.step(Event::Updated { session: Session(1), status });
+        let (framework_id, task_id) = (framework().id, Some(TaskId::new(name)));
+        self.say(MasterBody::Acknowledge(Acknowledge { framework_id, task_id, uuid }));
+    }
+
+    fn kill(&mut self, name: &str) {
+        let nanoseconds = i64::try_from(GRACE.as_nanos()).unwrap();
+        let kill_policy = Some(KillPolicy { grace_period: Some(DurationInfo { nanoseconds }) });
+        let (framework_id, task_id) = (framework().id, Some(TaskId::new(name)));
+        self.say(MasterBody::Kill(Kill { framework_id, task_id, kill_policy }));
+    }
+
+    /// Time passes, and heartbeats are answered.
+    fn pass(&mut self, span: Duration) -> Vec<Effect> {
+        self.now = Now { wall: self.now.wall + span, mono: self.now.mono + span };
+        let effects = self.step(Event::Tick);
+        for effect in &effects {
+            if let Effect::ToMaster { body: AgentBody::Heartbeat(heartbeat), .. } = effect {
+                let number = heartbeat.number;
+                self.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number }));
+            }
+        }
+        effects
+    }
+
+    /// The agent dies and comes back with its journal, the shortest that says the same.
+    fn restart(&mut self) {
+        for journal in [self.journal.clone(), self.agent.snapshot()] {
+            let restored = Agent::restore(config(), self.identity.clone(), 2, journal, self.now);
+            self.agent = restored.unwrap().0;
+        }
+        self.register();
+    }
+
+    /// The executor ends: what its tasks are told.
+    fn ends(&mut self, why: Why, status: i32) -> Vec<String> {
+        self.step(Event::Left { session: Session(1) });
+        let exit = Exit { status, ..Exit::unknown(why) };
+        let effects = self.step(Event::Exited { executor: executor(), exit });
+        let told = effects.into_iter().filter_map(|effect| match effect {
+            Effect::ToMaster { body: AgentBody::Status(status), .. } => status.status,
+            _ => None,
+        });
+        told.map(|status| {
+            assert_eq!(status.reason(), Reason::ExecutorTerminated);
+            let labels = status.labels.clone().unwrap_or_default().labels;
+            let labels = labels.into_iter().map(|one| (one.key, one.value.unwrap_or_default()));
+            let labels: Vec<_> = labels.map(|(name, value)| format!(" {name}={value}")).collect();
+            let task = status.task_id.clone().unwrap().value;
+            format!("{task} {:?}{}", status.state(), labels.concat())
+        })
+        .collect()
+    }
+}
+
+fn told(task: &str, label: Option<(&str, &str)>) -> String {
+    let label = label.map(|(name, value)| format!(" {name}={value}")).unwrap_or_default();
+    format!("{task} Failed{label}")
+}
+
+const NEIGHBOUR: Option<(&str, &str)> = Some((LABEL_ENDED, ENDED_FOR_NEIGHBOUR));
+const ORDER: Option<(&str, &str)> = Some((LABEL_ENDED, ENDED_BY_ORDER));
+const TIMED_OUT: Option<(&str, &str)> = Some((LABEL_TIMEOUT, "true"));
+const GAVE_UP: i32 = (EXIT_STUCK as i32) << 8;
+
+#[test]
+fn an_executor_that_nobody_ended_may_have_died_of_any_of_its_tasks() {
+    for (why, status) in [(Why::Exited, 11), (Why::Exited, 3 << 8), (Why::Lost, -1)] {
+        let mut host = Host::with(&["a", "b"]);
+        assert_eq!(host.ends(why, status), [told("a", None), told("b", None)], "{why:?}");
+    }
+}
+
+/// The executor says which of its tasks does not end; that outlives its agent.
+#[test]
+fn the_neighbours_of_a_task_that_does_not_end_are_told_so() {
+    for restarts in [false, true] {
+        for (cause, blamed) in [(STUCK_TIMED_OUT, TIMED_OUT), (STUCK_KILLED, ORDER)] {
+            let mut host = Host::with(&["a", "b", "c"]);
+            host.report("b", TaskState::Killing, Some((LABEL_STUCK, cause)));
+            if restarts {
+                host.restart();
+            }
+            let expected = [told("a", NEIGHBOUR), told("b", blamed), told("c", NEIGHBOUR)];
+            assert_eq!(host.ends(Why::Exited, GAVE_UP), expected, "{cause}, {restarts}");
+        }
+    }
+}
+
+/// It died of something else before it could give itself up.
+#[test]
+fn a_task_that_does_not_end_is_not_to_blame_for_a_crash() {
+    let mut host = Host::with(&["a", "b"]);
+    host.report("b", TaskState::Killing, Some((LABEL_STUCK, STUCK_KILLED)));
+    assert_eq!(host.ends(Why::Exited, 11), [told("a", None), told("b", None)]);
+}
+
+#[test]
+fn an_executor_that_gives_itself_up_unheard_did_so_for_the_task_that_was_killed() {
+    let mut host = Host::with(&["a", "b"]);
+    host.kill("b");
+    assert_eq!(host.ends(Why::Exited, GAVE_UP), [told("a", NEIGHBOUR), told("b", ORDER)]);
+    let mut host = Host::with(&["a", "b"]);
+    let nobody_knows = [told("a", None), told("b", None)];
+    assert_eq!(host.ends(Why::Exited, GAVE_UP), nobody_knows, "each may start again for ever");
+}
+
+#[test]
+fn the_neighbours_in_a_frozen_executor_are_told_so() {
+    let mut host = Host::with(&["a", "b"]);
+    host.kill("a");
+    let mut waited = Duration::ZERO;
+    while !host.pass(SECOND).iter().any(|effect| matches!(effect, Effect::End { .. })) {
+        waited += SECOND;
+        assert!(waited < GRACE + limits::KILL_OVERDUE);
+    }
+    assert_eq!(host.ends(Why::Ended, 9), [told("a", ORDER), told("b", NEIGHBOUR)]);
+}
+
+#[test]
+fn an_executor_that_is_shut_down_died_of_nothing() {
+    let mut host = Host::with(&["a", "b"]);
+    let (framework_id, executor_id) = (framework().id, Some(executor()));
+    host.say(MasterBody::ShutdownExecutor(ShutdownExecutor { framework_id, executor_id }));
+    assert_eq!(host.ends(Why::Exited, 0), [told("a", ORDER), told("b", ORDER)]);
+}

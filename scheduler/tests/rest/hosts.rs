@@ -1,0 +1,29 @@
+//! What operators say and ask about hosts.
+
+use serde_json::json;
+
+use crate::{app, job, world::World};
+
+#[tokio::test]
+async fn the_truth_is_asked_for() {
+    let world = World::start().await;
+    let client = &world.client;
+    assert_eq!(client.post("/v1/reconcile").await.ok(202).json(), json!({"tasks": 0}));
+    client.put("/v1/apps/a", &app("a")).await.ok(201);
+    client.put("/v1/jobs/j", &job("j", "a", 3)).await.ok(201);
+    world.offer(1).await;
+    client.post("/v1/jobs/j/trigger").await.ok(202);
+    assert_eq!(client.post("/v1/reconcile").await.ok(202).json(), json!({"tasks": 3}));
+    client.get("/v1/reconcile").await.problem(405, "method_not_allowed");
+}
+
+/// This engine has no master of its own beside it.
+#[tokio::test]
+async fn hosts_of_another_master_are_declared_gone_there() {
+    let world = World::start().await;
+    let detail = world.client.post("/v1/agents/agent-1/gone").await.problem(409, "conflict");
+    assert_eq!(detail, "the hosts are those of another master; declare them gone there");
+    world.client.post("/v1/agents/a%2Fb/gone").await.problem(400, "invalid_request");
+    world.client.post("/v1/agents/agent-1/gone?dry_run=1").await.problem(400, "invalid_request");
+    world.client.get("/v1/agents/agent-1/gone").await.problem(405, "method_not_allowed");
+}
