@@ -59,11 +59,10 @@ fn place_some(cx: &mut Cx<'_>) -> Option<Place> {
             }
             continue;
         }
-        let place = cx.world.runs.get(&run).map(|run| cx.world.place_of(run));
         let trial = try_run(cx, &mut batches, draft, since, launched);
         launched += trial.launched;
         if trial.launched > 0 {
-            latest = latest.max(place);
+            latest = latest.max(cx.world.runs.get(&run).map(|run| cx.world.place_of(run)));
         }
         cx.world.requeue(run);
         match trial.left {
@@ -113,8 +112,9 @@ fn try_run(
     before: usize,
 ) -> Trial {
     let Draft { shards, shape, all_at_once, spread, groups } = draft;
-    let through = cx.world.runs.get(&shards.run).map(|run| cx.world.place_of(run));
-    let through = through.is_some_and(|place| cx.world.blocker.lets_through(&place));
+    let held = cx.world.blocker.holding().and_then(|_| cx.world.runs.get(&shards.run));
+    let place = held.map(|run| cx.world.place_of(run));
+    let through = place.is_some_and(|place| cx.world.blocker.lets_through(&place));
     // A line that sleeps was not tried where rooms are held.
     let since = since.filter(|_| !through);
     let mut class = Class { shape, all_at_once, spread, through, since, ..Class::default() };

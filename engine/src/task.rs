@@ -202,7 +202,31 @@ impl Task {
 mod tests {
     use super::*;
 
-    /// Every pair of phase and signal, by a shorthand: the phase it goes on in, or how it ended.
+    /// The phase that a task goes on in, or how it ended.
+    fn short(phase: Phase, signal: Signal) -> &'static str {
+        use KillCause as K;
+        match next(phase, signal) {
+            Next::Goes(Phase::Launching) => "launching",
+            Next::Goes(Phase::Running) => "running",
+            Next::Goes(Phase::Killing(K::Timeout)) if phase != Phase::Killing(K::Timeout) => {
+                "timing-out"
+            }
+            Next::Goes(Phase::Killing(_)) => "killing",
+            Next::Over(Ending::Succeeded) => "SUCCEEDED",
+            Next::Over(Ending::CodeFailed) => "FAILED",
+            Next::Over(Ending::TimedOut) => "TIMED_OUT",
+            Next::Over(Ending::CannotStart) => "CANNOT_START",
+            Next::Over(Ending::Cancelled) => "CANCELLED",
+            Next::Over(Ending::NeverStarted) => "NEVER_STARTED",
+            Next::Over(Ending::Died) => "DIED",
+            Next::Over(Ending::DiedWithExecutor) => "DIED_WITH_EXECUTOR",
+            Next::Over(Ending::Neighbour) => "NEIGHBOUR",
+            Next::Over(Ending::Fenced) => "FENCED",
+            Next::Over(Ending::Invalid) => "INVALID",
+        }
+    }
+
+    /// Every pair of phase and signal, by a shorthand.
     #[test]
     fn every_pair_of_phase_and_signal() {
         use KillCause as K;
@@ -226,25 +250,6 @@ mod tests {
             S::DiedWithExecutor,
             S::Neighbour,
         ];
-        let short = |phase, signal| match next(phase, signal) {
-            Next::Goes(Phase::Launching) => "launching",
-            Next::Goes(Phase::Running) => "running",
-            Next::Goes(Phase::Killing(K::Timeout)) if phase != Phase::Killing(K::Timeout) => {
-                "timing-out"
-            }
-            Next::Goes(Phase::Killing(_)) => "killing",
-            Next::Over(Ending::Succeeded) => "SUCCEEDED",
-            Next::Over(Ending::CodeFailed) => "FAILED",
-            Next::Over(Ending::TimedOut) => "TIMED_OUT",
-            Next::Over(Ending::CannotStart) => "CANNOT_START",
-            Next::Over(Ending::Cancelled) => "CANCELLED",
-            Next::Over(Ending::NeverStarted) => "NEVER_STARTED",
-            Next::Over(Ending::Died) => "DIED",
-            Next::Over(Ending::DiedWithExecutor) => "DIED_WITH_EXECUTOR",
-            Next::Over(Ending::Neighbour) => "NEIGHBOUR",
-            Next::Over(Ending::Fenced) => "FENCED",
-            Next::Over(Ending::Invalid) => "INVALID",
-        };
         let row = |phase| signals.map(|signal| short(phase, signal)).join(" ");
         assert_eq!(
             row(Phase::Launching),

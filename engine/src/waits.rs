@@ -69,9 +69,6 @@ impl<'a> Reasons<'a> {
             let detail = "no executor host is there; start one with `muster agent`".to_owned();
             return Some((WaitReason::NoAgents, detail));
         }
-        if let Some(detail) = self.limit(run, &shards) {
-            return Some((WaitReason::Limit, detail));
-        }
         let constraints = &shards.job.constraints;
         let hosts = self.hosts.len();
         let allowed = self.allowed(constraints);
@@ -79,6 +76,9 @@ impl<'a> Reasons<'a> {
         if allowed.hosts.is_empty() {
             let detail = format!("no host is what its constraints ask for: {excluding}");
             return Some((WaitReason::Constrained, detail));
+        }
+        if let Some(detail) = self.limit(run, &shards) {
+            return Some((WaitReason::Limit, detail));
         }
         if let Some(detail) = self.held_for_another(run) {
             return Some((WaitReason::Blocked, detail));
