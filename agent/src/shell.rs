@@ -277,8 +277,14 @@ pub(crate) fn log(note: &Note) {
         Note::OldTerm { term, highest } => {
             tracing::warn!(term, highest, "a master of an old term was refused");
         }
-        Note::Disowned { message } => {
-            tracing::warn!(message, "this agent was declared gone: all that it runs is ended");
+        Note::Disowned { message, left } => {
+            let left: Vec<_> = left.iter().map(|id| id.value.as_str()).collect();
+            let left = left.join(" ");
+            tracing::warn!(
+                message,
+                left,
+                "this agent was declared gone: all that it runs is ended"
+            );
         }
         Note::MasterSilent => tracing::warn!("the master does not answer heartbeats"),
         Note::Ignored { what, id } => tracing::debug!(id, "ignored {what}"),

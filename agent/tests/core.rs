@@ -659,9 +659,8 @@ fn an_agent_that_was_declared_gone_ends_its_life_and_registers_as_another() {
         assert_eq!(refused, [Effect::Disconnect { connection }], "something is left");
         assert_eq!(world.restart(), [Effect::Attach { executor: id("e1") }]);
     }
-    let grace = limits::EXECUTOR_SHUTDOWN_GRACE;
     let effects = world.step(Event::Started { executor: id("e1") });
-    assert_eq!(effects, [Effect::End { executor: id("e1"), grace }]);
+    assert_eq!(effects, [Effect::End { executor: id("e1"), grace: Duration::ZERO }]);
     assert_eq!(world.exit(Why::Ended), [], "nobody is told");
 
     world.connections += 1;
@@ -696,8 +695,38 @@ fn a_life_whose_end_was_not_written_down_to_the_end_is_ended_again() {
     let effects = world.step(Event::Challenged { connection, term: 7 });
     let [Effect::Hello { hello, .. }] = &effects[..] else { panic!("{effects:?}") };
     assert!(hello.tasks.is_empty(), "its tasks are forgotten");
-    world.step(Event::Disowned { connection, term: 7, message });
+    let effects = world.step(Event::Disowned { connection, term: 7, message });
+    let end = Effect::End { executor: id("e1"), grace: Duration::ZERO };
+    assert!(effects.contains(&end), "it waits for its supervisor: {effects:?}");
     assert_eq!(world.identity.agent, None);
+}
+
+/// Nothing of it runs, so its download need not be waited for.
+#[test]
+fn an_agent_that_was_declared_gone_does_not_wait_for_what_was_not_started() {
+    let mut world = World::new();
+    world.register(true);
+    world.launch(task("t1", "e1", "1h", None));
+    world.launch(task("t2", "e2", "1h", None));
+    world.step(Event::Fetched { executor: id("e2"), outcome: Ok(()) });
+    world.step(Event::Disconnected { connection: world.connection() });
+    world.connections += 1;
+    let connection = world.connection();
+    world.step(Event::Challenged { connection, term: 7 });
+    let gone = Event::Disowned { connection, term: 7, message: String::new() };
+    world.step(gone);
+    assert_eq!(world.agent.executors().collect::<Vec<_>>(), [&id("e2")]);
+    let effects = world.step(Event::Started { executor: id("e2") });
+    assert_eq!(effects, [Effect::End { executor: id("e2"), grace: Duration::ZERO }]);
+    let exit = Exit::unknown(Why::Ended);
+    world.step(Event::Exited { executor: id("e2"), exit });
+
+    world.connections += 1;
+    let connection = world.connection();
+    let effects = world.step(Event::Challenged { connection, term: 7 });
+    assert!(matches!(effects[..], [Effect::Hello { .. }]), "{effects:?}");
+    assert_eq!(world.step(Event::Fetched { executor: id("e1"), outcome: Ok(()) }), []);
+    assert_eq!(world.restart(), [], "and nothing of it is found later");
 }
 
 #[test]

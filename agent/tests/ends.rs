@@ -10,8 +10,8 @@ use muster_agent::{
 use muster_api::{
     Mono, Now, Timestamp, limits,
     task::{
-        ENDED_BY_ORDER, ENDED_FOR_NEIGHBOUR, EXIT_STUCK, LABEL_ENDED, LABEL_LEASE, LABEL_STUCK,
-        LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT,
+        ENDED_BY_ORDER, ENDED_FOR_NEIGHBOUR, EXIT_STUCK, LABEL_ENDED, LABEL_FENCED, LABEL_LEASE,
+        LABEL_STUCK, LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT,
     },
 };
 use muster_proto::{
@@ -20,6 +20,7 @@ use muster_proto::{
     agent::{Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, ShutdownExecutor},
     executor::Subscribe,
 };
+use prost::Message;
 
 const SECOND: Duration = Duration::from_secs(1);
 const CONNECTION: Connection = Connection(1);
@@ -82,12 +83,16 @@ impl Host {
         }
         host.step(Event::Fetched { executor: executor(), outcome: Ok(()) });
         host.step(Event::Started { executor: executor() });
-        let (session, subscribe) = (Session(1), Subscribe::default());
-        host.step(Event::Subscribed { session, executor: executor(), subscribe });
+        host.subscribe();
         for name in tasks {
             host.report(name, TaskState::Running, None);
         }
         host
+    }
+
+    fn subscribe(&mut self) {
+        let (session, subscribe) = (Session(1), Subscribe::default());
+        self.step(Event::Subscribed { session, executor: executor(), subscribe });
     }
 
     fn register(&mut self) {
@@ -135,6 +140,11 @@ impl Host {
         self.say(MasterBody::Kill(Kill { framework_id, task_id, kill_policy }));
     }
 
+    fn shut_down(&mut self) {
+        let (framework_id, executor_id) = (framework().id, Some(executor()));
+        self.say(MasterBody::ShutdownExecutor(ShutdownExecutor { framework_id, executor_id }));
+    }
+
     /// Time passes, and heartbeats are answered.
     fn pass(&mut self, span: Duration) -> Vec<Effect> {
         self.now = Now { wall: self.now.wall + span, mono: self.now.mono + span };
@@ -150,11 +160,20 @@ impl Host {
 
     /// The agent dies and comes back with its journal, the shortest that says the same.
     fn restart(&mut self) {
-        for journal in [self.journal.clone(), self.agent.snapshot()] {
-            let restored = Agent::restore(config(), self.identity.clone(), 2, journal, self.now);
-            self.agent = restored.unwrap().0;
-        }
+        self.restart_from_journal();
+        let shortest = self.agent.snapshot();
+        self.restore(shortest);
         self.register();
+    }
+
+    fn restart_from_journal(&mut self) {
+        self.restore(self.journal.clone());
+        self.register();
+    }
+
+    fn restore(&mut self, journal: Vec<Entry>) {
+        let restored = Agent::restore(config(), self.identity.clone(), 2, journal, self.now);
+        self.agent = restored.unwrap().0;
     }
 
     /// The executor ends: what its tasks are told.
@@ -167,7 +186,11 @@ impl Host {
             _ => None,
         });
         told.map(|status| {
-            assert_eq!(status.reason(), Reason::ExecutorTerminated);
+            let reason = match why {
+                Why::Unstartable => Reason::ContainerLaunchFailed,
+                _ => Reason::ExecutorTerminated,
+            };
+            assert_eq!(status.reason(), reason);
             let labels = status.labels.clone().unwrap_or_default().labels;
             let labels = labels.into_iter().map(|one| (one.key, one.value.unwrap_or_default()));
             let labels: Vec<_> = labels.map(|(name, value)| format!(" {name}={value}")).collect();
@@ -186,6 +209,8 @@ fn told(task: &str, label: Option<(&str, &str)>) -> String {
 const NEIGHBOUR: Option<(&str, &str)> = Some((LABEL_ENDED, ENDED_FOR_NEIGHBOUR));
 const ORDER: Option<(&str, &str)> = Some((LABEL_ENDED, ENDED_BY_ORDER));
 const TIMED_OUT: Option<(&str, &str)> = Some((LABEL_TIMEOUT, "true"));
+/// What the executor says of a task that was killed and does not end.
+const STUCK: Option<(&str, &str)> = Some((LABEL_STUCK, STUCK_KILLED));
 const GAVE_UP: i32 = (EXIT_STUCK as i32) << 8;
 
 #[test]
@@ -212,6 +237,25 @@ fn the_neighbours_of_a_task_that_does_not_end_are_told_so() {
     }
 }
 
+/// Once it is known that a task does not end its executor cannot be saved, even if the task ends
+/// yet: its neighbours have the rest of their 30 s, and it is none of their doing.
+#[test]
+fn the_neighbours_of_a_task_that_ends_too_late_are_told_so() {
+    for restarts_at in [None, Some(TaskState::Killing), Some(TaskState::Killed)] {
+        let mut host = Host::with(&["a", "b"]);
+        host.kill("b");
+        for (state, label) in [(TaskState::Killing, STUCK), (TaskState::Killed, None)] {
+            host.report("b", state, label);
+            if restarts_at == Some(state) {
+                host.restart();
+                host.subscribe();
+            }
+        }
+        let told = host.ends(Why::Exited, GAVE_UP);
+        assert_eq!(told, [self::told("a", NEIGHBOUR)], "{restarts_at:?}");
+    }
+}
+
 /// It died of something else before it could give itself up.
 #[test]
 fn a_task_that_does_not_end_is_not_to_blame_for_a_crash() {
@@ -230,22 +274,87 @@ fn an_executor_that_gives_itself_up_unheard_did_so_for_the_task_that_was_killed(
     assert_eq!(host.ends(Why::Exited, GAVE_UP), nobody_knows, "each may start again for ever");
 }
 
+impl Host {
+    /// Time passes until a kill that comes to nothing has the agent end the executor.
+    fn lose_patience(&mut self) {
+        let mut waited = Duration::ZERO;
+        while !self.pass(SECOND).iter().any(|effect| matches!(effect, Effect::End { .. })) {
+            waited += SECOND;
+            assert!(waited < GRACE + limits::KILL_OVERDUE);
+        }
+    }
+
+    /// An executor that is ended because it does not end `a`.
+    fn frozen() -> Self {
+        let mut host = Self::with(&["a", "b"]);
+        host.kill("a");
+        host.lose_patience();
+        host
+    }
+}
+
+/// Whether or not its agent sees that through itself.
 #[test]
 fn the_neighbours_in_a_frozen_executor_are_told_so() {
-    let mut host = Host::with(&["a", "b"]);
-    host.kill("a");
-    let mut waited = Duration::ZERO;
-    while !host.pass(SECOND).iter().any(|effect| matches!(effect, Effect::End { .. })) {
-        waited += SECOND;
-        assert!(waited < GRACE + limits::KILL_OVERDUE);
+    for restarts in 0..3 {
+        let mut host = Host::frozen();
+        for _ in 0..restarts {
+            host.restart();
+        }
+        let expected = [told("a", ORDER), told("b", NEIGHBOUR)];
+        assert_eq!(host.ends(Why::Ended, 9), expected, "{restarts} restarts");
     }
-    assert_eq!(host.ends(Why::Ended, 9), [told("a", ORDER), told("b", NEIGHBOUR)]);
+}
+
+/// SIGTERM thawed it, too late.
+#[test]
+fn a_task_that_ends_while_its_frozen_executor_is_ended_was_its_culprit() {
+    for restarts in 0..3 {
+        let mut host = Host::frozen();
+        host.report("a", TaskState::Killed, None);
+        for _ in 0..restarts {
+            host.restart();
+        }
+        assert_eq!(host.ends(Why::Ended, 15), [told("b", NEIGHBOUR)], "{restarts} restarts");
+    }
+}
+
+/// A journal from before tasks were named there has the id of the executor alone.
+#[test]
+fn an_end_in_an_old_journal_is_an_order() {
+    let mut host = Host::with(&["a"]);
+    let id = executor().encode_to_vec();
+    let length = u8::try_from(id.len()).unwrap();
+    let old = [vec![5 << 3 | 2, length], id].concat();
+    host.journal.push(Entry::decode(&old[..]).unwrap());
+    host.restart_from_journal();
+    assert_eq!(host.ends(Why::Ended, 9), [told("a", ORDER)]);
+}
+
+/// The lease ended it, or nothing was ever started: that somebody also wanted it to end, or that a
+/// task of it did not, has nothing to do with that.
+#[test]
+fn an_end_that_came_before_the_order_counts_for_what_it_was() {
+    let fenced = |task: &str| format!("{task} Gone {LABEL_FENCED}=true");
+    let failed = |task: &str| format!("{task} Failed");
+    for frozen in [false, true] {
+        let host = || {
+            if frozen {
+                return Host::frozen();
+            }
+            let mut host = Host::with(&["a", "b"]);
+            host.shut_down();
+            host
+        };
+        let (at_its_deadline, unstartable) = (Why::Deadline, Why::Unstartable);
+        assert_eq!(host().ends(at_its_deadline, 9), [fenced("a"), fenced("b")], "{frozen}");
+        assert_eq!(host().ends(unstartable, -1), [failed("a"), failed("b")], "{frozen}");
+    }
 }
 
 #[test]
 fn an_executor_that_is_shut_down_died_of_nothing() {
     let mut host = Host::with(&["a", "b"]);
-    let (framework_id, executor_id) = (framework().id, Some(executor()));
-    host.say(MasterBody::ShutdownExecutor(ShutdownExecutor { framework_id, executor_id }));
+    host.shut_down();
     assert_eq!(host.ends(Why::Exited, 0), [told("a", ORDER), told("b", ORDER)]);
 }

@@ -21,6 +21,9 @@ pub struct RunExplanation {
     pub reason: Option<String>,
     /// Its planned instant.
     pub planned_at: Timestamp,
+    /// By when it must have started or be over, and what happens else, where that is limited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deadlines: Vec<String>,
     /// Its shards that wait, by why they do.
     pub waiting: Vec<WaitingShards>,
     /// Its shards with a task, by where that is and why there.
@@ -59,6 +62,9 @@ pub struct PlacedShards {
     pub hostname: String,
     /// Why this host was taken.
     pub because: String,
+    /// Where nothing is heard of the host: since when, and what ends that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent: Option<String>,
 }
 
 /// Shards that ended in one way.

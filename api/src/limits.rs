@@ -62,6 +62,9 @@ pub const SHARDS_IN_RUN: usize = 1_000;
 pub const LIVE_ROWS: usize = 500;
 /// Groups of shards in one explanation; beyond it people see no pattern any more.
 pub const EXPLAINED_GROUPS: usize = 50;
+/// Shards in one state of which an explanation reads from the store why they ended; that many reads
+/// take milliseconds, and the rest is counted.
+pub const EXPLAINED_REASONS: usize = 1_000;
 /// Runs of a job that one explanation looks at, of those that are not over.
 pub const EXPLAINED_RUNS: usize = 5;
 /// Rows of one page of any list.

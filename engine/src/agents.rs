@@ -39,9 +39,14 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
     cx.world.describe_agent(&news.agent, news.hostname, news.attributes);
     let agent = cx.world.agents.entry(news.agent.clone()).or_default();
     agent.total = Some(news.resources);
-    agent.silent_since = None;
+    (agent.silent_since, agent.gone) = (None, false);
     let (our_tasks, our_executors) = (agent.tasks.clone(), agent.executors.clone());
 
+    let living: BTreeSet<ExecutorId> = news.executors.into_iter().collect();
+    // What its agent names lives, also where none of the launches there came through.
+    for executor in living.intersection(&our_executors) {
+        executors::seen_alive(cx, *executor);
+    }
     let named: BTreeSet<TaskId> = news.tasks.into_iter().collect();
     for task in our_tasks.difference(&named) {
         if news.rebooted {
@@ -52,6 +57,9 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
             tasks::found(cx, *task, Signal::NeverStarted, message);
         }
     }
+    for task in our_tasks.intersection(&named) {
+        tasks::host_is_back(cx, *task);
+    }
     // What those are doing is asked. One that is over for us and lives is a zombie then; one whose
     // end was only not acknowledged is nothing.
     let known: Vec<_> = named.into_iter().map(|task| (task, news.agent.clone())).collect();
@@ -59,18 +67,16 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
         cx.effect(Effect::Reconcile { tasks: known });
     }
 
-    let named: BTreeSet<ExecutorId> = news.executors.into_iter().collect();
-    for executor in our_executors.difference(&named) {
+    for executor in our_executors.difference(&living) {
         executors::gone(cx, *executor);
     }
-    for executor in named.difference(&our_executors) {
+    for executor in living.difference(&our_executors) {
         if cx.world.held().is_some() {
             cx.world.strangers.insert(*executor, news.agent.clone());
         }
         cx.effect(Effect::Shutdown { executor: *executor, agent: news.agent.clone() });
     }
-    for executor in named.intersection(&our_executors) {
-        executors::seen_alive(cx, *executor);
+    for executor in living.intersection(&our_executors) {
         executors::shutdown_again(cx, *executor);
     }
 }
@@ -79,8 +85,11 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
 pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
     let agent = cx.world.agents.entry(id.clone()).or_default();
     agent.silent_since = Some(since);
-    let executors = agent.executors.clone();
+    let (tasks, executors) = (agent.tasks.clone(), agent.executors.clone());
     cx.world.take_offers(id);
+    for task in tasks {
+        tasks::host_is_silent(cx, task);
+    }
     for executor in executors {
         watch_lease(cx, executor, since);
     }
@@ -97,7 +106,8 @@ pub(crate) fn heard(cx: &mut Cx<'_>, id: &AgentId) {
 pub(crate) fn gone(cx: &mut Cx<'_>, id: &AgentId) {
     cx.world.take_offers(id);
     cx.world.strangers.retain(|_, agent| agent != id);
-    let Some(agent) = cx.world.agents.get(id) else { return };
+    let Some(agent) = cx.world.agents.get_mut(id) else { return };
+    agent.gone = true;
     let (tasks, executors) = (agent.tasks.clone(), agent.executors.clone());
     for executor in executors {
         executors::gone(cx, executor);

@@ -156,6 +156,20 @@ pub(crate) fn is_in_the_way(world: &World, executor: &ExecutorRecord) -> bool {
     !same && room.is_some_and(|room| holding.rooms.contains(&room))
 }
 
+/// A document has changed, and with it perhaps the place of the run that holds hosts.
+pub(crate) fn follow_document(cx: &mut Cx<'_>) {
+    let world = &mut *cx.world;
+    let Some(holding) = world.blocker.holding() else { return };
+    let Some(run) = world.runs.get(&holding.place.3) else { return };
+    let place = world.place_of(run);
+    if let Blocker::Holding(holding) = &mut world.blocker
+        && holding.place != place
+    {
+        holding.place = place.clone();
+        world.queue.prefer(Some(place));
+    }
+}
+
 fn release(cx: &mut Cx<'_>) {
     let Blocker::Holding(holding) = std::mem::take(&mut cx.world.blocker) else { return };
     for room in holding.rooms {

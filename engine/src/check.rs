@@ -28,6 +28,8 @@ pub(crate) fn check(world: &World) {
     jobs_are_indexed(world);
     documents_in_use_are_there(world);
     uses_of_revisions_are_counted(world);
+    let marked = world.settling_mark.get(&()).is_some();
+    assert_eq!(world.settling, marked, "what is stored says otherwise of a resume a moment ago");
 }
 
 fn shards_and_tasks_name_each_other(world: &World) {

@@ -9,7 +9,7 @@ use muster_api::{
 };
 
 use crate::{
-    apps,
+    apps, blocker,
     cx::Cx,
     event::{Accepted, Change, CommandReply, Expect, Rejected},
     fires, merges,
@@ -115,6 +115,7 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     for run in runs::lane(cx, record.uid) {
         cx.world.requeue(run);
     }
+    blocker::follow_document(cx);
     if !cx.world.is_enabled(&record) {
         quiesce(cx, record.uid, false);
     }

@@ -257,6 +257,7 @@ impl Engine {
         world.counters.drain(|(), counters| writes.push(write(records::COUNTERS, counters)));
         world.held.drain(|(), held| writes.push(write(records::HELD, held)));
         world.resumed.drain(|(), resumed| writes.push(write(records::RESUMED, resumed)));
+        world.settling_mark.drain(|(), mark| writes.push(write(records::SETTLING, mark)));
         world.zones.drain(|(), zones| writes.push(write(records::ZONES, zones)));
     }
 }
@@ -349,6 +350,6 @@ fn serve_timer(cx: &mut Cx<'_>, timer: Timer) {
         Timer::RunTimeout(run) => deadlines::check_end(cx, run),
         Timer::Reconcile => reconcile::go_on(cx),
         Timer::Blocker => blocker::check(cx),
-        Timer::Settled => cx.world.settling = false,
+        Timer::Settled => held::settled(cx),
     }
 }

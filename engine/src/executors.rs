@@ -112,7 +112,10 @@ pub(crate) fn is_gone(cx: &Cx<'_>, id: ExecutorId) -> bool {
 
 /// Tells an executor to end, now and again until it is gone.
 pub(crate) fn stop(cx: &mut Cx<'_>, id: ExecutorId) {
-    if let Some(executor) = cx.world.executors.change(&id) {
+    // There is nobody to tell where it is known to be gone.
+    if !is_gone(cx, id)
+        && let Some(executor) = cx.world.executors.change(&id)
+    {
         executor.record.state = ExecutorState::Stopping;
         let agent = executor.record.agent.clone();
         cx.world.executors_changed(&agent);

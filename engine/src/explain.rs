@@ -4,19 +4,18 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, JobName, Now, Resources, RunId,
-    explain::{JobExplanation, PlacedShards, RunExplanation, WaitingShards, items_in_words},
+    JobName, Now, Resources, RunId,
+    explain::{JobExplanation, RunExplanation, WaitingShards, items_in_words},
     limits,
-    spec::Spread,
     views::{ShardState, WaitReason},
 };
 
 use crate::{
     items::Items,
     place::{self, Shards},
-    placement::Chosen,
+    placed,
+    query::Explained,
     run::Run,
-    task::Task,
     waits::{Best, Reasons},
     world::{Agent, World},
 };
@@ -25,7 +24,7 @@ use crate::{
 const TASKS_LOOKED_AT: usize = 10_000;
 
 /// Why a job does what it does; nothing if there is none of that name.
-pub(crate) fn job(world: &World, now: Now, name: &JobName) -> Option<JobExplanation> {
+pub(crate) fn job(world: &World, now: Now, name: &JobName) -> Option<Explained<JobExplanation>> {
     let job = world.jobs.get(name)?;
     let lane = world.lanes.get(&job.uid);
     let (runs, all) = (lane.into_iter().flatten(), lane.map_or(0, |lane| lane.len()));
@@ -53,12 +52,22 @@ pub(crate) fn job(world: &World, now: Now, name: &JobName) -> Option<JobExplanat
     };
     let more_runs = (all - runs.len()) as u64;
     let job = name.clone();
-    Some(JobExplanation { job, fires, detail, next_fire, runs, more_runs, last_missed: None })
+    let over = runs.iter().filter_map(|run| over(world, run.run)).collect();
+    let explanation =
+        JobExplanation { job, fires, detail, next_fire, runs, more_runs, last_missed: None };
+    Some(Explained { explanation, over })
 }
 
 /// Why a run that is not over is as it is.
-pub(crate) fn run(world: &World, now: Now, id: RunId) -> Option<RunExplanation> {
-    explain(world, now, &mut Reasons::of(world), id)
+pub(crate) fn run(world: &World, now: Now, id: RunId) -> Option<Explained<RunExplanation>> {
+    let explanation = explain(world, now, &mut Reasons::of(world), id)?;
+    Some(Explained { explanation, over: over(world, id).into_iter().collect() })
+}
+
+/// The shards of a run that are over, by how they ended.
+fn over(world: &World, id: RunId) -> Option<(RunId, Vec<(ShardState, Items)>)> {
+    let over = world.runs.get(&id)?.over().into_iter().filter(|(_, items)| !items.is_empty());
+    Some((id, over.map(|(state, items)| (state, items.clone())).collect()))
 }
 
 fn explain(
@@ -75,10 +84,34 @@ fn explain(
         state: record.state,
         reason: record.reason.clone(),
         planned_at: record.planned_at,
+        deadlines: deadlines(world, now, run),
         waiting: waiting(world, now, reasons, run),
-        placed: placed(world, run),
+        placed: placed::placed(world, now, run),
         over: Vec::new(),
     })
+}
+
+/// By when a run must have started or be over.
+fn deadlines(world: &World, now: Now, run: &Run) -> Vec<String> {
+    let mut words = Vec::new();
+    if let Some(at) = run.expires_at {
+        let within = world.newest_spec_of(run).map(|spec| spec.start_within).unwrap_or_default();
+        words.push(format!("not started by {at} it ends (start_within {within})"));
+    }
+    let timeout = world.spec_of(run).map(|spec| spec.run_timeout).unwrap_or_default();
+    if timeout.is_zero() || run.is_stopping() {
+        return words;
+    }
+    match run.timeout_at {
+        Some(at) => {
+            let at = now.wall + at.since(now.mono);
+            words.push(format!("ended at {at} if not over (run_timeout {timeout})"));
+        }
+        None => words.push(format!(
+            "ended {timeout} after its first launch if not over (run_timeout {timeout})"
+        )),
+    }
+    words
 }
 
 const HELD: &str = "held after a restore; `muster resume` lets it go on";
@@ -108,7 +141,7 @@ fn waiting(world: &World, now: Now, reasons: &mut Reasons<'_>, run: &Run) -> Vec
                 (WaitReason::NotTried, "the documents of its job or app are gone".to_owned())
             }),
         };
-        let unblock = unblock(world, reasons, run, reason);
+        let unblock = unblock(world, now, reasons, run, reason);
         groups.push(group(&pending, reason, detail, unblock));
     }
     let mut backing_off: Vec<_> = run.backing_off().collect();
@@ -129,16 +162,27 @@ fn group(items: &Items, reason: WaitReason, detail: String, unblock: Vec<String>
 }
 
 /// What would let the shards of a run start: any one of these.
-fn unblock(world: &World, reasons: &mut Reasons<'_>, run: &Run, reason: WaitReason) -> Vec<String> {
+fn unblock(
+    world: &World,
+    now: Now,
+    reasons: &mut Reasons<'_>,
+    run: &Run,
+    reason: WaitReason,
+) -> Vec<String> {
     let Some(shards) = place::shards_of(world, run) else { return Vec::new() };
     let record = run.record();
     match reason {
         WaitReason::NotTried | WaitReason::BackingOff => Vec::new(),
-        WaitReason::NoAgents => vec!["a host: `muster agent --master HOST:5050`".to_owned()],
+        WaitReason::NoAgents => vec![match reasons.silent_hosts() {
+            0 => "a host: `muster agent --master HOST:5050`".to_owned(),
+            1 => "its return, or another host: `muster agent --master HOST:5050`".to_owned(),
+            _ => "the return of one of them, or another host: `muster agent --master HOST:5050`"
+                .to_owned(),
+        }],
         WaitReason::Held => vec!["`muster resume`".to_owned()],
         WaitReason::FormerRun => {
-            let former = world.at_turn(&record.job_uid);
-            former.map(|run| format!("the end of run {run}")).into_iter().collect()
+            let former = world.at_turn(&record.job_uid).and_then(|run| world.runs.get(&run));
+            former.map(|former| end_of_former(world, now, former)).into_iter().collect()
         }
         WaitReason::Limit => {
             let app = &shards.app.name;
@@ -153,6 +197,26 @@ fn unblock(world: &World, reasons: &mut Reasons<'_>, run: &Run, reason: WaitReas
     }
 }
 
+/// The end of a run, and what that waits for where nothing is heard of a host that it is on.
+fn end_of_former(world: &World, now: Now, former: &Run) -> String {
+    let end = format!("the end of run {}", former.record().id);
+    let mut silent: BTreeMap<String, Items> = BTreeMap::new();
+    for (item, live) in former.live() {
+        if let Some(task) = world.tasks.get(&live.task)
+            && let Some(words) = placed::silence(world, now, task)
+        {
+            silent.entry(words).or_default().insert(item);
+        }
+    }
+    let Some((words, items)) = silent.first_key_value() else { return end };
+    let items = items_in_words(items.ranges());
+    let more = match silent.len() - 1 {
+        0 => String::new(),
+        more => format!("; and so for {more} more group(s) of its shards"),
+    };
+    format!("{end}, whose shards {items} are on a silent host: {words}{more}")
+}
+
 /// What would make room: on the best host, or a host that nobody has yet.
 fn room_words(world: &World, reasons: &mut Reasons<'_>, run: &Run, shards: &Shards) -> Vec<String> {
     let Some(best) = reasons.best(run, shards) else { return Vec::new() };
@@ -163,27 +227,51 @@ fn room_words(world: &World, reasons: &mut Reasons<'_>, run: &Run, shards: &Shar
     let missing = best.missing();
     let host = &best.agent.hostname;
     let mut ways = vec![format!("{missing} more on {host}")];
-    ways.extend(end_of_a_run(world, &best, &missing));
+    ways.extend(end_of_a_run(world, run, &best, &missing));
     ways.extend(end_of_an_idle_executor(world, &best, &missing));
     ways
 }
 
-/// The run whose end alone would make room on a host: of several the one that holds the least.
-fn end_of_a_run(world: &World, best: &Best<'_>, missing: &Resources) -> Option<String> {
-    let mut held: BTreeMap<RunId, Resources> = BTreeMap::new();
+/// The run whose end alone would make room on a host: of several the one that holds the least. Of
+/// the run itself it is some of its shards.
+fn end_of_a_run(world: &World, run: &Run, best: &Best<'_>, missing: &Resources) -> Option<String> {
+    let mut held: BTreeMap<RunId, (Resources, Items)> = BTreeMap::new();
     for task in best.agent.tasks.iter().take(TASKS_LOOKED_AT) {
         let Some(task) = world.tasks.get(task) else { continue };
         let Some(spec) = world.runs.get(&task.run).and_then(|run| world.spec_of(run)) else {
             continue;
         };
-        let held = held.entry(task.run).or_default();
+        let (held, items) = held.entry(task.run).or_default();
         *held = held.checked_add(&spec.resources)?;
+        items.insert(task.item);
     }
-    let enough = held.into_iter().filter(|(_, held)| held.covers(missing));
+    let enough = held.into_iter().filter(|(_, (held, _))| held.covers(missing));
     let weight = |held: &Resources| held.iter().map(|(_, n)| n.thousandths()).sum::<u64>();
-    let (run, held) = enough.min_by_key(|(run, held)| (weight(held), *run))?;
-    let job = &world.runs.get(&run)?.record().job;
-    Some(format!("the end of run {run} of job `{job}`, which holds {held} there"))
+    let (id, (held, items)) = enough.min_by_key(|(run, (held, _))| (weight(held), *run))?;
+    if id == run.record().id {
+        return Some(end_of_own(world, run, &held, &items, missing));
+    }
+    let job = &world.runs.get(&id)?.record().job;
+    Some(format!("the end of run {id} of job `{job}`, which holds {held} there"))
+}
+
+/// The end of shards of the run itself that would make room for those that wait.
+fn end_of_own(
+    world: &World,
+    run: &Run,
+    held: &Resources,
+    items: &Items,
+    missing: &Resources,
+) -> String {
+    let words = items_in_words(items.ranges());
+    let each = world.spec_of(run).map(|spec| spec.resources.clone()).unwrap_or_default();
+    match items.len() {
+        1 => format!("the end of shard {words} of this run, which holds {held} there"),
+        _ if each.covers(missing) => {
+            format!("the end of a shard of this run there ({words}), each of which holds {each}")
+        }
+        _ => format!("the end of shards {words} of this run, which hold {held} there"),
+    }
 }
 
 /// The idle executor whose end alone would make room on a host.
@@ -197,58 +285,4 @@ fn end_of_an_idle_executor(world: &World, best: &Best<'_>, missing: &Resources) 
     Some(format!(
         "the end of the idle executor of app `{app}` within {timeout}, which holds {held}"
     ))
-}
-
-/// The shards of a run with a task, by host, state and why they are there.
-fn placed(world: &World, run: &Run) -> Vec<PlacedShards> {
-    type Key = (AgentId, ShardState, String);
-    let mut groups: BTreeMap<Key, (String, Items)> = BTreeMap::new();
-    let spread = world.spec_of(run).map(|spec| spec.spread.clone()).unwrap_or_default();
-    for (item, live) in run.live() {
-        let Some(task) = world.tasks.get(&live.task) else { continue };
-        let why = because(&spread, task);
-        let key = (task.agent.clone(), live.state, why);
-        if groups.len() == limits::EXPLAINED_GROUPS && !groups.contains_key(&key) {
-            continue;
-        }
-        groups
-            .entry(key)
-            .or_insert_with(|| (task.hostname.clone(), Items::default()))
-            .1
-            .insert(item);
-    }
-    let rows = groups.into_iter().map(|((agent, state, because), (hostname, items))| {
-        let (shards, items) = (items.len(), items_in_words(items.ranges()));
-        PlacedShards { shards, items, state, agent, hostname, because }
-    });
-    rows.collect()
-}
-
-/// Why a task is where it is.
-fn because(spread: &Spread, task: &Task) -> String {
-    let Some(Chosen { avoided, beside, warm, .. }) = task.chosen else {
-        return "it was placed before this scheduler started".to_owned();
-    };
-    let mut words = Vec::new();
-    if avoided {
-        words.push("it died there before, and no other host had room".to_owned());
-    }
-    if beside.is_some() {
-        words.push(match spread {
-            Spread::Attribute(name) => {
-                format!("its run is spread: no value of {name} with room had fewer of its shards")
-            }
-            _ => "its run is spread: no host with room had fewer of its shards".to_owned(),
-        });
-    }
-    if task.tries.alone {
-        words.push("it has an executor of its own".to_owned());
-    } else if warm {
-        words.push("its executor lived there".to_owned());
-    }
-    words.push(match words.is_empty() {
-        true => "of the hosts with room it is the tightest fit".to_owned(),
-        false => "of those it is the tightest fit".to_owned(),
-    });
-    words.join("; ")
 }

@@ -12,13 +12,13 @@ use std::time::Duration;
 use muster_api::{
     JobName, JobUid, Span, Timestamp, limits,
     schedule::{Schedule, jitter_offset},
-    spec::JobSpec,
+    spec::{JobSpec, MisfirePolicy},
     views::{Cause, FireOutcome},
 };
 
 use crate::{
     cx::Cx,
-    held,
+    deadlines, held,
     ledger::{self, Planned},
     merges,
     misfire::{self, Fate, Instants, Standing, Why},
@@ -122,10 +122,16 @@ fn settle(
     let misfire = &job.spec.misfire;
     let too_old = until.before(misfire.grace.duration()).before(MILLISECOND);
     let (from, old) = pass_over(cx, planned, (from, too_old), Why::TooOld(misfire.grace));
+    // Runs that could not start any more would only take the place of those that can.
+    let within = Some(job.spec.start_within)
+        .filter(|within| misfire.policy == MisfirePolicy::Replay && !within.is_zero());
+    let too_late = within.map_or(from, |within| until.before(within.duration()));
+    let why = Why::TooLate(job.spec.start_within);
+    let (from, late) = pass_over(cx, planned, (from, too_late), why);
 
     let standing = standing(cx, job, room);
     let (fates, settled) = misfire::fates(misfire, planned.schedule, (from, until), &standing);
-    let mut looked_at = of_before + old;
+    let mut looked_at = of_before + old + late;
     for fate in fates {
         looked_at += come_true(cx, planned, fate);
     }
@@ -149,10 +155,10 @@ fn pass_over(
 }
 
 fn standing(cx: &Cx<'_>, job: &JobRecord, room: usize) -> Standing {
-    let mut waiting = merges::waiting(cx, &job.uid);
-    let first = waiting.next();
-    let waits = usize::from(first.is_some()) + waiting.count();
-    Standing { former: cx.world.at_turn(&job.uid), waiting: first, waits, room }
+    let waiting = merges::waiting(cx, &job.uid).next();
+    // Those that have expired end in this step, so they take nobody's place.
+    let waits = merges::waiting(cx, &job.uid).filter(|run| !deadlines::has_expired(cx, *run));
+    Standing { former: cx.world.at_turn(&job.uid), waiting, waits: waits.count(), room }
 }
 
 /// Lets instants have their outcome; says how many it looked at.

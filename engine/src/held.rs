@@ -13,10 +13,11 @@ use crate::{
     effect::Effect,
     event::{Accepted, CommandReply, Rejected},
     executors, fires,
-    records::{JobRecord, ResumedRecord},
+    records::{JobRecord, ResumedRecord, SettlingRecord},
     task::Phase,
     tasks,
     world::Timer,
+    zombies,
 };
 
 /// Whether an effect must not leave while the store is held.
@@ -42,15 +43,31 @@ pub(crate) fn resume(cx: &mut Cx<'_>, replay: bool) -> CommandReply {
         cx.world.resumed.insert((), ResumedRecord { skip_until: cx.now.wall });
     }
     release(cx);
-    // What runs on and is not known here may be the very shards that wait: it ends first.
+    cx.world.settling_mark.insert((), SettlingRecord { since: cx.now.wall });
+    settle(cx);
+    Ok(Accepted::Resumed)
+}
+
+/// Keeps launches back for a while: what runs on and is not known here may be the very shards that
+/// wait, so it ends first. A scheduler that starts again meanwhile waits for all of it anew, for
+/// nobody knows how long it was away.
+pub(crate) fn settle(cx: &mut Cx<'_>) {
     cx.world.settling = true;
     cx.world.wake_at(cx.now.mono + limits::RESUME_SETTLE, Timer::Settled);
-    Ok(Accepted::Resumed)
+}
+
+/// What was not known here has ended by now.
+pub(crate) fn settled(cx: &mut Cx<'_>) {
+    cx.world.settling = false;
+    cx.world.settling_mark.remove(&());
 }
 
 /// Gives the orders that were kept back.
 fn release(cx: &mut Cx<'_>) {
-    cx.world.timers.retain(|(_, timer)| !matches!(timer, Timer::KillAgain(_)));
+    // Those of a backup that was made just after a resume are of that one.
+    let former =
+        |timer| matches!(timer, Timer::KillAgain(_) | Timer::KillZombie(_) | Timer::Settled);
+    cx.world.timers.retain(|(_, timer)| !former(*timer));
     let killing = |phase| matches!(phase, Phase::Killing(_));
     let ending: Vec<TaskId> =
         cx.world.tasks.iter().filter(|(_, task)| killing(task.phase)).map(|(id, _)| *id).collect();
@@ -60,6 +77,7 @@ fn release(cx: &mut Cx<'_>) {
         }
         tasks::kill_again(cx, id);
     }
+    zombies::kill_all(cx);
     let executors: Vec<ExecutorId> = cx.world.executors.iter().map(|(id, _)| *id).collect();
     for id in executors {
         executors::shutdown_again(cx, id);

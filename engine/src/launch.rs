@@ -77,6 +77,7 @@ pub(crate) fn launch(
         overdue_at: None,
         kills: 0,
         told_at: None,
+        told_again_at: None,
         chosen: Some(chosen),
     };
     cx.world.tasks.insert(id, task);

@@ -29,6 +29,7 @@ mod merges;
 mod misfire;
 mod offered;
 mod place;
+mod placed;
 pub mod placement;
 mod queries;
 pub mod query;

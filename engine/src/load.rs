@@ -13,7 +13,8 @@ use crate::{
     engine::{Engine, EngineConfig, RestoreError},
     records::{
         self, AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord,
-        IdempotencyRecord, JobRecord, ResumedRecord, RunRecord, TaskRecord, ZonesRecord,
+        IdempotencyRecord, JobRecord, ResumedRecord, RunRecord, SettlingRecord, TaskRecord,
+        ZonesRecord,
     },
 };
 
@@ -35,6 +36,7 @@ pub struct Loader {
     pub(crate) counters: Rows<(), CountersRecord>,
     pub(crate) held: Rows<(), HeldRecord>,
     pub(crate) resumed: Rows<(), ResumedRecord>,
+    pub(crate) settling: Rows<(), SettlingRecord>,
     pub(crate) zones: Rows<(), ZonesRecord>,
     /// The app of the job before: jobs of one app share its name in memory.
     app_of_last_job: Option<AppName>,
@@ -69,6 +71,7 @@ impl Loader {
                 key if key == records::COUNTERS.as_bytes() => row.read(single, &mut self.counters),
                 key if key == records::HELD.as_bytes() => row.read(single, &mut self.held),
                 key if key == records::RESUMED.as_bytes() => row.read(single, &mut self.resumed),
+                key if key == records::SETTLING.as_bytes() => row.read(single, &mut self.settling),
                 key if key == records::ZONES.as_bytes() => row.read(single, &mut self.zones),
                 _ => return Ok(false),
             },

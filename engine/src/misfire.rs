@@ -85,6 +85,8 @@ pub(crate) enum Why {
     Restored,
     /// They are older than the grace.
     TooOld(Span),
+    /// They could not start any more in time.
+    TooLate(Span),
     /// This run went on.
     FormerRun(RunId),
     /// They were missed, and so was a newer one.
@@ -102,6 +104,7 @@ impl fmt::Display for Why {
         match self {
             Self::Restored => f.write_str("restored"),
             Self::TooOld(grace) => write!(f, "older than the misfire grace of {grace}"),
+            Self::TooLate(within) => write!(f, "not started within {within} of its planned time"),
             Self::FormerRun(run) => write!(f, "run {run} of the job went on"),
             Self::NewerRuns => f.write_str("missed, and a newer instant runs"),
             Self::Missed => f.write_str("merged into one run after they were missed"),

@@ -1,10 +1,14 @@
 //! Questions about live state, and their answers. What is over is read from the store instead.
 
+use std::collections::BTreeMap;
+
 use muster_api::{
     AgentId, ExecutorId, JobName, RunId, TaskId, Timestamp,
     explain::{JobExplanation, RunExplanation},
     views::{AgentView, HeldView, OfferView, QueueView, RunView, ShardState, ShardView},
 };
+
+use crate::items::Items;
 
 /// A question about live state.
 #[derive(Debug, Clone)]
@@ -91,15 +95,25 @@ pub enum Answer {
     /// To [`Query::Fires`].
     Fires(Vec<LiveFire>),
     /// To [`Query::Explain`]; nothing when the run is over or never was.
-    Explain(Option<Box<RunExplanation>>),
+    Explain(Option<Box<Explained<RunExplanation>>>),
     /// To [`Query::ExplainJob`]; nothing when there is no such job.
-    ExplainJob(Option<Box<JobExplanation>>),
+    ExplainJob(Option<Box<Explained<JobExplanation>>>),
     /// To [`Query::Offers`].
     Offers(Vec<OfferView>),
     /// To [`Query::Agents`].
     Agents(Vec<AgentView>),
     /// To [`Query::Held`]; nothing when it is not held.
     Held(Option<HeldView>),
+}
+
+/// What the engine knows to explain, and what is to be filled in from the store: why shards ended
+/// that are over. Both are of one moment, so that the counts agree with the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained<T> {
+    /// The explanation, with nothing in `over`.
+    pub explanation: T,
+    /// The shards that are over, by how they ended, of each run in it.
+    pub over: BTreeMap<RunId, Vec<(ShardState, Items)>>,
 }
 
 /// Where a live task is.

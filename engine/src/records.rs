@@ -75,6 +75,8 @@ pub const COUNTERS: &str = "m/counters";
 pub const HELD: &str = "m/held";
 /// Key of what the last resume passes over.
 pub const RESUMED: &str = "m/resumed";
+/// Key of the mark that launches wait after a resume.
+pub const SETTLING: &str = "m/settling";
 /// Key of the time zone data that the next instants are reckoned with.
 pub const ZONES: &str = "m/zones";
 
@@ -306,6 +308,14 @@ pub fn held_write(at: Timestamp) -> Write {
 pub struct ResumedRecord {
     /// What came due by then is skipped.
     pub skip_until: Timestamp,
+}
+
+/// The mark of a store that was resumed a moment ago: nothing is launched until what it does not know
+/// had the time to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettlingRecord {
+    /// When it was resumed.
+    pub since: Timestamp,
 }
 
 /// The time zone data that the next instants of cursors are reckoned with.

@@ -9,7 +9,7 @@ use crate::{
     cx::Cx,
     deadlines,
     engine::RestoreError,
-    executors, fires,
+    executors, fires, held,
     ledger::Growing,
     load::{Loader, packed},
     offered::Offered,
@@ -47,6 +47,7 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         counters: Table::restored(packed(stored.counters)),
         held: Table::restored(packed(stored.held)),
         resumed: Table::restored(packed(stored.resumed)),
+        settling_mark: Table::restored(packed(stored.settling)),
         zones: Table::restored(packed(stored.zones)),
         epoch,
         lanes: BTreeMap::new(),
@@ -197,6 +198,9 @@ fn index_jobs(world: &mut World, now: Now) {
 /// for anew.
 pub(crate) fn recover(cx: &mut Cx<'_>) {
     sweeps::adopt_zones(cx);
+    if cx.world.settling_mark.get(&()).is_some() {
+        held::settle(cx);
+    }
     let stopping: Vec<RunId> =
         cx.world.runs.iter().filter(|(_, run)| run.is_stopping()).map(|(id, _)| *id).collect();
     let mut waits = Vec::new();

@@ -145,13 +145,17 @@ impl Run {
         if self.fresh.contains(item) {
             return Some(Shard::Pending(Tries::default()));
         }
-        let over = [
-            (&self.over.succeeded, ShardState::Succeeded),
-            (&self.over.failed, ShardState::Failed),
-            (&self.over.timed_out, ShardState::TimedOut),
-            (&self.over.cancelled, ShardState::Cancelled),
-        ];
-        over.into_iter().find(|(items, _)| items.contains(item)).map(|(_, s)| Shard::Over(s))
+        self.over().into_iter().find(|(_, items)| items.contains(item)).map(|(s, _)| Shard::Over(s))
+    }
+
+    /// The shards that are over, by how they ended.
+    pub(crate) fn over(&self) -> [(ShardState, &Items); 4] {
+        [
+            (ShardState::Succeeded, &self.over.succeeded),
+            (ShardState::Failed, &self.over.failed),
+            (ShardState::TimedOut, &self.over.timed_out),
+            (ShardState::Cancelled, &self.over.cancelled),
+        ]
     }
 
     /// The shards with items from `from` on.

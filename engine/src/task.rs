@@ -21,7 +21,7 @@ pub(crate) struct Task {
     pub(crate) launched_at: Timestamp,
     /// Memory only: after a restart reconciliation brings it back.
     pub(crate) phase: Phase,
-    /// Memory only: when its code was first seen to run.
+    /// Memory only: when its code began, as far as its executor has said so.
     pub(crate) started_at: Option<Timestamp>,
     /// Memory only: until when it may be launching.
     pub(crate) launching_until: Mono,
@@ -29,8 +29,10 @@ pub(crate) struct Task {
     pub(crate) overdue_at: Option<Mono>,
     /// Memory only: how often it was told to end, which paces the next time.
     pub(crate) kills: u32,
-    /// Memory only: when it was told to end for the first time.
+    /// Memory only: since when it is told to end on a host that is heard.
     pub(crate) told_at: Option<Mono>,
+    /// Memory only: when it is told to end again.
+    pub(crate) told_again_at: Option<Mono>,
     /// Memory only: why it is where it is.
     pub(crate) chosen: Option<Chosen>,
 }
@@ -107,10 +109,11 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         // A task that is being killed and that we did not tell to end was told so before a
         // restart, or by somebody else: what that means is seen when it has ended.
         (P::Launching | P::Running, S::Killing) => Goes(P::Killing(K::Asked)),
-        (P::Launching | P::Running, S::Stuck { timed_out }) => {
+        // What does not end runs, so it did start, whatever it was to be killed for.
+        (P::Launching | P::Running | P::Killing(K::Launching), S::Stuck { timed_out }) => {
             Goes(P::Killing(if timed_out { K::Timeout } else { K::Asked }))
         }
-        (P::Killing(cause), S::Stuck { .. }) => Goes(P::Killing(cause)),
+        (P::Killing(cause @ (K::Asked | K::Timeout)), S::Stuck { .. }) => Goes(P::Killing(cause)),
         // It did start after all, and the kill is on its way: that counts as a death.
         (P::Killing(K::Launching), S::Running) => Goes(P::Running),
         (P::Killing(cause @ (K::Asked | K::Timeout)), S::Running) => Goes(P::Killing(cause)),
@@ -174,6 +177,7 @@ impl Task {
             overdue_at: None,
             kills: 0,
             told_at: None,
+            told_again_at: None,
             chosen: None,
         }
     }
@@ -210,6 +214,9 @@ mod tests {
             Next::Goes(Phase::Running) => "running",
             Next::Goes(Phase::Killing(K::Timeout)) if phase != Phase::Killing(K::Timeout) => {
                 "timing-out"
+            }
+            Next::Goes(Phase::Killing(K::Asked)) if phase == Phase::Killing(K::Launching) => {
+                "asked"
             }
             Next::Goes(Phase::Killing(_)) => "killing",
             Next::Over(Ending::Succeeded) => "SUCCEEDED",
@@ -279,7 +286,7 @@ mod tests {
             row(Phase::Killing(K::Launching)),
             "killing running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START NEVER_STARTED \
              NEVER_STARTED DIED FENCED killing INVALID \
-             killing killing DIED_WITH_EXECUTOR NEIGHBOUR"
+             asked timing-out DIED_WITH_EXECUTOR NEIGHBOUR"
         );
     }
 }

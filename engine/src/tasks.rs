@@ -35,6 +35,8 @@ pub(crate) fn update(cx: &mut Cx<'_>, update: &TaskUpdate) {
         | Signal::Stuck { .. }
         | Signal::Finished => executors::seen_alive(cx, executor),
         Signal::DiedWithExecutor | Signal::Neighbour => executors::gone(cx, executor),
+        // It was killed before anything was heard of it, and its code has run all the same.
+        Signal::Killed if update.report.started_at.is_some() => signal = Signal::Died,
         // It was to be launched in an executor that had just ended, with room for the task alone.
         Signal::Invalid if executors::is_gone(cx, executor) => signal = Signal::NeverStarted,
         _ => {}
@@ -74,7 +76,8 @@ fn does_not_end(cx: &mut Cx<'_>, id: TaskId, timed_out: bool) {
 fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
     let Some(task) = cx.world.tasks.memory(&update.task) else { return };
     let began = phase == Phase::Running && task.phase != Phase::Running;
-    let started_after_all = began && task.phase == Phase::Killing(KillCause::Launching);
+    let launching = Phase::Killing(KillCause::Launching);
+    let started_after_all = task.phase == launching && phase != launching;
     task.phase = phase;
     let (run, item) = (task.run, task.item);
     if started_after_all {
@@ -82,10 +85,14 @@ fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
         cx.world.tasks.change(&update.task);
     }
     let Some(task) = cx.world.tasks.memory(&update.task) else { return };
-    if began {
-        // Reconciliation tells that it runs, and not since when; its executor will, at its end.
+    if phase == Phase::Running {
+        // Reconciliation tells that it runs, and not since when; its executor does.
         let reported = update.at.filter(|_| update.uuid.is_some());
-        task.started_at = task.started_at.or(reported).or(Some(task.launched_at));
+        task.started_at = task.started_at.or(update.report.started_at).or(reported);
+    }
+    if began {
+        // Nobody tells it to end any more; whoever does later begins anew.
+        (task.kills, task.told_at) = (0, None);
         watch_timeout(cx, update.task, run);
     }
     let state = shard_state(phase);
@@ -141,23 +148,41 @@ pub(crate) fn kill(cx: &mut Cx<'_>, id: TaskId, cause: KillCause) {
 
 /// Repeats the order to end a task that is to end.
 pub(crate) fn kill_again(cx: &mut Cx<'_>, id: TaskId) {
-    let Some(task) = cx.world.tasks.memory(&id) else { return };
+    let Some(task) = cx.world.tasks.get(&id) else { return };
     if !matches!(task.phase, Phase::Killing(_)) {
         return;
     }
-    let wait = limits::KILL_REPEAT_FIRST.saturating_mul(1 << task.kills.min(16));
-    task.kills += 1;
-    let told_at = *task.told_at.get_or_insert(cx.now.mono);
     let (agent, run, executor) = (task.agent.clone(), task.run, task.executor);
+    let heard = is_heard(cx, &agent);
+    let now = cx.now.mono;
     let spec = cx.world.runs.get(&run).and_then(|run| cx.world.spec_of(run));
     let grace = spec.map_or(Span::ZERO, |spec| spec.kill_grace);
-    let late = told_at + grace.duration() + limits::KILL_LATE <= cx.now.mono;
-    if late && is_heard(cx, &agent) {
+    let Some(task) = cx.world.tasks.memory(&id) else { return };
+    let wait = limits::KILL_REPEAT_FIRST.saturating_mul(1 << task.kills.min(16));
+    let next = now + wait.min(limits::KILL_REPEAT_MAX);
+    task.kills += 1;
+    // Of a silent host nobody expects an answer.
+    task.told_at = if heard { task.told_at.or(Some(now)) } else { None };
+    let late = |told_at| told_at + grace.duration() + limits::KILL_LATE <= now;
+    let is_late = task.told_at.is_some_and(late);
+    // One timer a task, however it came to be told.
+    let before = task.told_again_at.replace(next);
+    if let Some(before) = before {
+        cx.world.timers.remove(&(before, Timer::KillAgain(id)));
+    }
+    if is_late {
         // Its executor should have said by now that it does not end.
         executors::close(cx, executor);
     }
     cx.effect(Effect::Kill { task: id, agent, grace });
-    cx.world.wake_at(cx.now.mono + wait.min(limits::KILL_REPEAT_MAX), Timer::KillAgain(id));
+    cx.world.wake_at(next, Timer::KillAgain(id));
+}
+
+/// Nobody expects an answer of a task while its host is silent.
+pub(crate) fn host_is_silent(cx: &mut Cx<'_>, id: TaskId) {
+    if let Some(task) = cx.world.tasks.memory(&id) {
+        task.told_at = None;
+    }
 }
 
 /// Whether orders reach an agent.
@@ -166,11 +191,30 @@ fn is_heard(cx: &Cx<'_>, agent: &AgentId) -> bool {
     cx.world.held().is_none() && there.is_some_and(|agent| agent.silent_since.is_none())
 }
 
-/// A task that never left for its executor is ended and counts as never started.
+/// A task that never left for its executor is ended and counts as never started. Silence ends
+/// nothing, for it may run all the while: that is for its lease to do.
 pub(crate) fn check_launching(cx: &mut Cx<'_>, id: TaskId) {
-    let launching = |task: &Task| task.phase == Phase::Launching;
-    if cx.world.tasks.get(&id).is_some_and(launching) {
-        kill(cx, id, KillCause::Launching);
+    let launching = |task: &&Task| task.phase == Phase::Launching;
+    let Some(task) = cx.world.tasks.get(&id).filter(launching) else { return };
+    if is_heard(cx, &task.agent) {
+        return kill(cx, id, KillCause::Launching);
+    }
+    let until = cx.now.mono + limits::LAUNCHING_MAX;
+    if let Some(task) = cx.world.tasks.memory(&id) {
+        task.launching_until = until;
+    }
+    cx.world.wake_at(until, Timer::Launching(id));
+}
+
+/// The host of a task is back and names it: what it is doing is said in a moment, and only then
+/// its time to launch may be over.
+pub(crate) fn host_is_back(cx: &mut Cx<'_>, id: TaskId) {
+    let until = cx.now.mono + limits::SILENT_AFTER;
+    let Some(task) = cx.world.tasks.memory(&id) else { return };
+    if task.phase == Phase::Launching && task.launching_until < until {
+        let before = std::mem::replace(&mut task.launching_until, until);
+        cx.world.timers.remove(&(before, Timer::Launching(id)));
+        cx.world.wake_at(until, Timer::Launching(id));
     }
 }
 
@@ -219,6 +263,9 @@ fn forget_timers(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
     cx.world.timers.remove(&(task.launching_until, Timer::Launching(id)));
     if let Some(at) = task.overdue_at {
         cx.world.timers.remove(&(at, Timer::Overdue(id)));
+    }
+    if let Some(at) = task.told_again_at {
+        cx.world.timers.remove(&(at, Timer::KillAgain(id)));
     }
 }
 

@@ -61,12 +61,22 @@ impl<'a> Reasons<'a> {
         Self { world, hosts: present.collect(), known: BTreeMap::new() }
     }
 
+    /// How many hosts are known of which nothing is heard. One that is gone is none of them.
+    pub(crate) fn silent_hosts(&self) -> usize {
+        let silent = |agent: &&Agent| agent.silent_since.is_some() && !agent.gone;
+        self.world.agents.values().filter(silent).count()
+    }
+
     /// Which dimension is short by how much on the best host. Nothing when the documents of the run
     /// are gone.
     pub(crate) fn reason(&mut self, run: &Run) -> Option<(WaitReason, String)> {
         let shards = place::shards_of(self.world, run)?;
         if self.hosts.is_empty() {
-            let detail = "no executor host is there; start one with `muster agent`".to_owned();
+            let detail = match self.silent_hosts() {
+                0 => "no executor host is there; start one with `muster agent`".to_owned(),
+                1 => "1 host is known and it is not heard".to_owned(),
+                known => format!("{known} hosts are known and none is heard"),
+            };
             return Some((WaitReason::NoAgents, detail));
         }
         let constraints = &shards.job.constraints;

@@ -20,7 +20,7 @@ use crate::{
     reconcile::Reconciliation,
     records::{
         AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord, IdempotencyRecord,
-        JobRecord, ResumedRecord, ZonesRecord,
+        JobRecord, ResumedRecord, SettlingRecord, ZonesRecord,
     },
     revisions::RevisionUses,
     run::Run,
@@ -46,6 +46,7 @@ pub(crate) struct World {
     pub(crate) counters: Table<(), CountersRecord>,
     pub(crate) held: Table<(), HeldRecord>,
     pub(crate) resumed: Table<(), ResumedRecord>,
+    pub(crate) settling_mark: Table<(), SettlingRecord>,
     pub(crate) zones: Table<(), ZonesRecord>,
 
     /// The runs of each job that has any, in the order in which they take their turn.
@@ -69,7 +70,8 @@ pub(crate) struct World {
     pub(crate) zombies: BTreeMap<TaskId, Zombie>,
     /// Executors that live and are none of ours, met while the store is held; they are ended then.
     pub(crate) strangers: BTreeMap<ExecutorId, AgentId>,
-    /// Whether what a resumed store does not know is being ended, so that nothing may be launched.
+    /// Whether what a resumed store does not know is being ended, so that nothing may be launched: as
+    /// long as its mark is stored.
     pub(crate) settling: bool,
     /// How many runs and executors use each revision of an app.
     pub(crate) revision_uses: RevisionUses,
@@ -129,6 +131,8 @@ pub(crate) struct Agent {
     pub(crate) room: Option<u32>,
     /// Since when nothing is heard of it.
     pub(crate) silent_since: Option<Mono>,
+    /// Whether an operator said that it never comes back.
+    pub(crate) gone: bool,
 }
 
 impl Agent {
@@ -304,6 +308,7 @@ impl World {
             + self.counters.unwritten()
             + self.held.unwritten()
             + self.resumed.unwritten()
+            + self.settling_mark.unwritten()
             + self.zones.unwritten()
     }
 
@@ -321,6 +326,7 @@ impl World {
         self.counters.touch();
         self.held.touch();
         self.resumed.touch();
+        self.settling_mark.touch();
         self.zones.touch();
     }
 

@@ -59,6 +59,17 @@ fn lives(cx: &mut Cx<'_>, update: &TaskUpdate) {
     }
 }
 
+/// Tells every zombie to end, as if for the first time: what was told before never left.
+pub(crate) fn kill_all(cx: &mut Cx<'_>) {
+    let zombies: Vec<TaskId> = cx.world.zombies.keys().copied().collect();
+    for id in zombies {
+        if let Some(zombie) = cx.world.zombies.get_mut(&id) {
+            (zombie.kills, zombie.next) = (0, cx.now.mono);
+        }
+        kill_again(cx, id);
+    }
+}
+
 /// Repeats the order to end a zombie, at the pace of other kills. One on a silent host is forgotten:
 /// the host tells of it again if it comes back.
 pub(crate) fn kill_again(cx: &mut Cx<'_>, id: TaskId) {

@@ -3,7 +3,7 @@
 use muster_engine::records;
 
 /// Each key prefix, and what its records are. What begins with none of them is [`OTHER`].
-const TABLES: [(&str, &str); 23] = [
+const TABLES: [(&str, &str); 24] = [
     (records::APPS, "apps"),
     (records::REVISIONS, "app_revisions"),
     (records::JOBS, "jobs"),
@@ -16,6 +16,7 @@ const TABLES: [(&str, &str); 23] = [
     (records::COUNTERS, "counters"),
     (records::HELD, "held"),
     (records::RESUMED, "resumed"),
+    (records::SETTLING, "settling"),
     (records::ZONES, "zones"),
     ("A/", "agents"),
     ("F/", "frameworks"),

@@ -222,7 +222,7 @@ impl Core {
             Err(NotGone::Unknown { agent }) => {
                 Err(Rejected::NotFound { kind: "agent", name: agent.to_string() })
             }
-            Err(error @ NotGone::Heard { .. }) => {
+            Err(error @ (NotGone::Heard { .. } | NotGone::NotYetMissed { .. })) => {
                 Err(Rejected::Conflict { detail: error.to_string() })
             }
         };

@@ -7,7 +7,7 @@ use muster_proto::{ExecutorId, FrameworkId, Reason, TaskId, TaskState};
 
 use super::{
     Effect, Entry, Event, Exited, Kind, Known, KnownExecutor, KnownTask, Session, Step, TaskKey,
-    executors::{Cause, Executor, Phase},
+    executors::{Executor, Phase},
     link::Link,
     statuses::{Task, Verdict},
 };
@@ -119,7 +119,7 @@ impl Agent {
                 self.refused(connection, message, retry, out);
             }
             Event::Disowned { connection, term, message } => {
-                self.disowned(connection, term, message, out);
+                self.disowned(now, connection, term, message, out);
             }
             Event::FromMaster { connection, term, body } => {
                 self.master_says(now, connection, term, body, out);
@@ -165,13 +165,10 @@ impl Agent {
             let exited = Exited { executor_id: Some(id.clone()), at: at.as_millis() };
             entries.push(Kind::Exited(exited).into());
         }
-        for (id, executor) in &self.executors {
+        for executor in self.executors.values() {
             let framework = Some(executor.framework.clone());
-            let known = KnownExecutor { framework, info: Some(executor.info.clone()) };
-            entries.push(Kind::Executor(known).into());
-            if executor.is_ending() {
-                entries.push(Kind::Ending(id.clone()).into());
-            }
+            let (info, stuck) = (Some(executor.info.clone()), executor.stuck);
+            entries.push(Kind::Executor(KnownExecutor { framework, info, stuck }).into());
         }
         let mut tasks: Vec<_> = self.tasks.iter().collect();
         tasks.sort_by_key(|(_, task)| task.order);
@@ -193,17 +190,22 @@ impl Agent {
                 entries.push(Kind::Status(known).into());
             }
         }
+        // These name tasks, which must be known by then.
+        for (id, _) in self.executors.iter().filter(|(_, executor)| executor.is_ending()) {
+            entries.push(Kind::Ending(self.ending(id)).into());
+        }
         entries
     }
 
     /// Takes one entry of the journal. What lacks an id cannot have been written by an agent.
     fn replay(&mut self, kind: Kind) {
         match kind {
-            Kind::Executor(KnownExecutor { framework, info }) => {
+            Kind::Executor(KnownExecutor { framework, info, stuck }) => {
                 let (framework, info) = (framework.unwrap_or_default(), info.unwrap_or_default());
                 let id = info.executor_id.clone().unwrap_or_default();
                 self.ended.remove(&id);
-                self.executors.insert(id, Executor::new(framework, info, Phase::Attaching));
+                let executor = Executor::new(framework, info, Phase::Attaching);
+                self.executors.insert(id, Executor { stuck, ..executor });
             }
             Kind::Task(known) => self.replay_task(known),
             Kind::Status(known) => {
@@ -219,6 +221,9 @@ impl Agent {
                         task.remember(uuid);
                     }
                     task.push(status);
+                    if let Some(executor) = self.executors.get_mut(&task.executor) {
+                        executor.stuck |= task.stuck.is_some();
+                    }
                 }
             }
             Kind::Acknowledged(known) => {
@@ -230,11 +235,7 @@ impl Agent {
                     self.tasks.remove(&key);
                 }
             }
-            Kind::Ending(id) => {
-                if let Some(executor) = self.executors.get_mut(&id) {
-                    executor.cause = Some(Cause::Shutdown);
-                }
-            }
+            Kind::Ending(ending) => self.replay_ending(ending),
             Kind::Disowned(_) => self.end_life(),
             Kind::Exited(Exited { executor_id, at }) => {
                 let id = executor_id.unwrap_or_default();

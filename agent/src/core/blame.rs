@@ -38,14 +38,26 @@ impl Agent {
             {
                 Blame::Stuck
             }
-            (Some(Cause::Unresponsive | Cause::Shutdown), _) | (None, Why::Ended) => Blame::Order,
+            // Its lease may have ended first, or it was never started: the order did nothing then.
+            (Some(Cause::Unresponsive | Cause::Shutdown), Why::Exited | Why::Ended | Why::Lost)
+            | (None, Why::Ended) => Blame::Order,
             (None, Why::Exited) if gave_up && self.has_culprit(executor) => Blame::Stuck,
             _ => Blame::Unknown,
         }
     }
 
+    /// Whether some task of it did not end when it had to. It may have ended since: by then its
+    /// executor could not be saved any more.
     fn has_culprit(&self, executor: &Executor) -> bool {
-        executor.tasks.iter().filter_map(|key| self.tasks.get(key)).any(is_culprit)
+        executor.stuck || self.culprits(executor).next().is_some()
+    }
+
+    /// The tasks of an executor that should have ended and have not.
+    pub(super) fn culprits<'a>(
+        &'a self,
+        executor: &'a Executor,
+    ) -> impl Iterator<Item = &'a TaskKey> {
+        executor.tasks.iter().filter(|key| self.tasks.get(key).is_some_and(is_culprit))
     }
 
     /// What one of its tasks is told.

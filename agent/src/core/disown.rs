@@ -5,12 +5,15 @@
 
 use std::time::Duration;
 
+use muster_api::Now;
+
 use super::{
     Agent, Connection, Effect, Identity, Kind, Note, Step, Write,
     executors::{Cause, Phase},
     journal::Disowned,
     link::Link,
 };
+use crate::supervise::{Exit, Why};
 
 impl Agent {
     /// Whether executors of a former life are left, which must end before this agent registers: one
@@ -22,6 +25,7 @@ impl Agent {
     /// The master, which has proven itself, says that this agent was declared gone.
     pub(super) fn disowned(
         &mut self,
+        now: Now,
         connection: Connection,
         term: u64,
         message: String,
@@ -35,7 +39,6 @@ impl Agent {
         if self.is_old(term, step) {
             return;
         }
-        step.notes.push(Note::Disowned { message });
         step.writes.push(Write::Entry(Kind::Disowned(Disowned {}).into()));
         self.identity = Identity { agent: None, term };
         step.writes.push(Write::Identity(self.identity.clone()));
@@ -43,13 +46,21 @@ impl Agent {
             step.effects.push(Effect::TaskOver { task: task.clone() });
         }
         self.end_life();
+        // Of one that is being fetched nothing runs, and its download may take long.
+        let fetching = self.executors.iter().filter(|(_, e)| e.phase == Phase::Fetching);
+        let fetching: Vec<_> = fetching.map(|(id, _)| id.clone()).collect();
+        for id in fetching {
+            self.finish(now, &id, &Exit::unknown(Why::NeverStarted), step);
+        }
         for (id, executor) in &self.executors {
             // One that is being started is ended when its supervisor answers.
-            if executor.phase == Phase::Running {
+            if matches!(executor.phase, Phase::Running | Phase::Attaching) {
                 let (executor, grace) = (id.clone(), Duration::ZERO);
                 step.effects.push(Effect::End { executor, grace });
             }
         }
+        let left = self.executors.keys().cloned().collect();
+        step.notes.push(Note::Disowned { message, left });
     }
 
     /// Forgets all tasks, and has all executors end.

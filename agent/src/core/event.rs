@@ -267,6 +267,8 @@ pub enum Note {
     Disowned {
         /// What the master says.
         message: String,
+        /// The executors that must have ended before.
+        left: Vec<ExecutorId>,
     },
     /// A message named something that is not here, or lacked what it needs.
     Ignored {

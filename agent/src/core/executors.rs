@@ -8,8 +8,8 @@ use muster_proto::{
 };
 
 use super::{
-    Agent, Connection, Effect, Exited, Kind, Note, Session, Step, TaskKey, Write, launch::lease_of,
-    statuses::Verdict,
+    Agent, Connection, Effect, Ending, Exited, Kind, Note, Session, Step, TaskKey, Write,
+    launch::lease_of, statuses::Verdict,
 };
 use crate::supervise::{Exit, Why};
 
@@ -29,6 +29,8 @@ pub(super) struct Executor {
     pub(super) deadline: Option<Mono>,
     /// Why it is made to end; nothing is launched there any more.
     pub(super) cause: Option<Cause>,
+    /// Whether some task of it did not end when it had to, for which it ends sooner or later.
+    pub(super) stuck: bool,
     /// When an executor that was told to shut down is ended by force.
     pub(super) force_at: Option<Mono>,
     /// By when it must have subscribed.
@@ -88,6 +90,7 @@ impl Executor {
             session: None,
             deadline: None,
             cause: None,
+            stuck: false,
             force_at: None,
             absent: None,
             born: None,
@@ -216,6 +219,9 @@ impl Agent {
 
     /// The supervisor answers.
     pub(super) fn started(&mut self, now: Now, id: &ExecutorId, step: &mut Step) {
+        // What it runs may run elsewhere already, if this agent was declared gone.
+        let grace =
+            if self.is_leaving() { Duration::ZERO } else { limits::EXECUTOR_SHUTDOWN_GRACE };
         let Some(executor) = self.executors.get_mut(id) else { return };
         match executor.phase {
             Phase::Starting if executor.session.is_none() => {
@@ -227,8 +233,7 @@ impl Agent {
         executor.phase = Phase::Running;
         if executor.cause.is_some() && executor.force_at.is_none() {
             executor.absent = None;
-            let (executor, grace) = (id.clone(), limits::EXECUTOR_SHUTDOWN_GRACE);
-            step.effects.push(Effect::End { executor, grace });
+            step.effects.push(Effect::End { executor: id.clone(), grace });
         }
     }
 
@@ -290,7 +295,7 @@ impl Agent {
                 let again = absence.again;
                 executor.cause =
                     Some(if again { Cause::NotReregistered } else { Cause::NotRegistered });
-                step.writes.push(Write::Entry(Kind::Ending(id.clone()).into()));
+                step.writes.push(Write::Entry(Kind::Ending(Ending::of(&id)).into()));
                 step.notes.push(Note::NotSubscribed { executor: id.clone() });
                 let grace = limits::EXECUTOR_SHUTDOWN_GRACE;
                 step.effects.push(Effect::End { executor: id, grace });

@@ -34,7 +34,7 @@ pub enum Kind {
     Acknowledged(Known),
     /// An executor was told to end; nothing is launched there any more.
     #[prost(message, tag = "5")]
-    Ending(ExecutorId),
+    Ending(Ending),
     /// An executor and all its descendants are gone.
     #[prost(message, tag = "6")]
     Exited(Exited),
@@ -52,6 +52,9 @@ pub struct KnownExecutor {
     /// What it is.
     #[prost(message, optional, tag = "2")]
     pub info: Option<ExecutorInfo>,
+    /// Whether some task of it did not end when it had to.
+    #[prost(bool, tag = "3")]
+    pub stuck: bool,
 }
 
 /// A task that the agent answers for.
@@ -87,6 +90,26 @@ pub struct Known {
     /// The status that was queued; absent in an acknowledgement.
     #[prost(message, optional, tag = "3")]
     pub status: Option<TaskStatus>,
+}
+
+/// The end of an executor that the agent decided on.
+///
+/// Once this was the id alone: an [`ExecutorId`] has the text in the same place.
+#[derive(Clone, PartialEq, Message)]
+pub struct Ending {
+    /// Which.
+    #[prost(string, tag = "1")]
+    pub executor: String,
+    /// The tasks for which it is ended, for they did not end when they had to.
+    #[prost(message, repeated, tag = "2")]
+    pub culprits: Vec<TaskId>,
+}
+
+impl Ending {
+    /// Of this executor, with no task to blame.
+    pub(super) fn of(id: &ExecutorId) -> Self {
+        Self { executor: id.value.clone(), culprits: Vec::new() }
+    }
 }
 
 /// The end of all that an agent was.

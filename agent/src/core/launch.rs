@@ -10,7 +10,7 @@ use muster_proto::{
 };
 
 use super::{
-    Agent, Effect, Kind, KnownExecutor, KnownTask, Note, Session, Step, TaskKey, Write,
+    Agent, Effect, Ending, Kind, KnownExecutor, KnownTask, Note, Session, Step, TaskKey, Write,
     executors::{Cause, Executor, Phase},
     statuses::{PendingKill, Task, Verdict},
 };
@@ -150,7 +150,11 @@ impl Agent {
 
     fn add_executor(&mut self, framework: FrameworkInfo, info: ExecutorInfo, step: &mut Step) {
         let Some(id) = info.executor_id.clone() else { return };
-        let known = KnownExecutor { framework: Some(framework.clone()), info: Some(info.clone()) };
+        let known = KnownExecutor {
+            framework: Some(framework.clone()),
+            info: Some(info.clone()),
+            stuck: false,
+        };
         step.writes.push(Write::Entry(Kind::Executor(known).into()));
         step.effects.push(Effect::Fetch { info: Box::new(info.clone()) });
         self.ended.remove(&id);
@@ -228,7 +232,7 @@ impl Agent {
         let grace = grace.unwrap_or(limits::EXECUTOR_SHUTDOWN_GRACE);
         executor.cause = Some(Cause::Shutdown);
         executor.absent = None;
-        step.writes.push(Write::Entry(Kind::Ending(id.clone()).into()));
+        step.writes.push(Write::Entry(Kind::Ending(Ending::of(&id)).into()));
         if let Some(session) = executor.session {
             executor.force_at = Some(now.mono + grace);
             let event = Box::new(event_of(EventType::Shutdown));

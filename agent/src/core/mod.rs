@@ -18,4 +18,4 @@ mod subscription;
 
 pub use agent::{Agent, Config, Identity, RestoreError};
 pub use event::{Connection, Effect, Event, Note, Session, Step, TaskKey, Write};
-pub use journal::{Entry, Exited, Kind, Known, KnownExecutor, KnownTask};
+pub use journal::{Ending, Entry, Exited, Kind, Known, KnownExecutor, KnownTask};

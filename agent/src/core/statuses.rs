@@ -166,10 +166,14 @@ impl Agent {
         };
         step.writes.push(Write::Entry(Kind::Status(known).into()));
         let is_head = task.push(status);
-        if task.state.is_terminal() {
-            if let Some(executor) = self.executors.get_mut(&task.executor) {
+        let is_over = task.state.is_terminal();
+        if let Some(executor) = self.executors.get_mut(&task.executor) {
+            executor.stuck |= task.stuck.is_some();
+            if is_over {
                 executor.tasks.remove(key);
             }
+        }
+        if is_over {
             step.effects.push(Effect::TaskOver { task: key.clone() });
         }
         if is_head {

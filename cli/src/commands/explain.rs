@@ -48,16 +48,19 @@ fn job_tree(job: &JobExplanation) -> Vec<String> {
 fn run_tree(run: &RunExplanation, indent: &str) -> Vec<String> {
     let why = run.reason.as_deref().map(|why| format!(": {}", printable(why)));
     let (id, job, state) = (run.run, &run.job, word(run.state));
-    let mut lines = vec![format!("{indent}run {id} of {job} is {state}{}", why.unwrap_or_default())];
+    let mut lines =
+        vec![format!("{indent}run {id} of {job} is {state}{}", why.unwrap_or_default())];
+    lines.extend(run.deadlines.iter().map(|line| format!("{indent}  {}", printable(line))));
     for WaitingShards { items, detail, unblock, .. } in &run.waiting {
         lines.push(format!("{indent}  shards {items} wait: {}", printable(detail)));
         let ways = unblock.iter().map(|way| format!("{indent}    unblocked by {}", printable(way)));
         lines.extend(ways);
     }
-    for PlacedShards { items, state, agent, hostname, because, .. } in &run.placed {
+    for PlacedShards { items, state, agent, hostname, because, silent, .. } in &run.placed {
         let (state, hostname) = (word(*state), printable(hostname));
         lines.push(format!("{indent}  shards {items} are {state} on {hostname} ({agent})"));
-        lines.push(format!("{indent}    because {}", printable(because)));
+        lines.push(format!("{indent}    placed there because {}", printable(because)));
+        lines.extend(silent.iter().map(|words| format!("{indent}    {}", printable(words))));
     }
     for OverShards { items, state, reason, .. } in &run.over {
         let why = reason.as_deref().map(|why| format!(": {}", printable(why)));
@@ -77,10 +80,12 @@ mod tests {
     fn a_job_is_a_short_tree() {
         let run = json!({"run": "019a0000-0000-7000-8000-000000000000", "job": "j",
             "state": "running", "planned_at": "2026-01-31T02:00:00Z",
+            "deadlines": ["ended at T if not over (run_timeout 1h)"],
             "waiting": [{"shards": 2, "items": "2-3", "reason": "no_room",
                 "detail": "no host has room", "unblock": ["cpus:1 more on h1"]}],
             "placed": [{"shards": 1, "items": "1", "state": "running", "agent": "agent-1",
-                "hostname": "h1", "because": "its executor lived there"}],
+                "hostname": "h1", "because": "its executor lived there",
+                "silent": "h1 has been silent for 9 s"}],
             "over": [{"shards": 1, "items": "0", "state": "failed", "reason": "exit code 3"}]});
         let job = json!({"job": "j", "fires": true, "detail": "it fires next for ...",
             "next_fire": null, "runs": [run], "more_runs": 1,
@@ -92,10 +97,12 @@ mod tests {
             [
                 "job j: it fires next for ...",
                 "  run 019a0000-0000-7000-8000-000000000000 of j is running",
+                "    ended at T if not over (run_timeout 1h)",
                 "    shards 2-3 wait: no host has room",
                 "      unblocked by cpus:1 more on h1",
                 "    shards 1 are running on h1 (agent-1)",
-                "      because its executor lived there",
+                "      placed there because its executor lived there",
+                "      h1 has been silent for 9 s",
                 "    shards 0 are over, failed: exit code 3",
                 "  and 1 more runs that wait for their turn",
                 "  the fire of 2026-01-30T02:00:00Z was skipped: older than the grace",

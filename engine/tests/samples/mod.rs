@@ -17,12 +17,13 @@ use serde_json::Value;
 const VERSION: u8 = 1;
 /// The samples, oldest first, with the version of their records. The first is of the layout in
 /// which past runs lay by job; the scheduler moves them before it starts.
-const SAMPLES: [(&str, u8); 5] = [
+const SAMPLES: [(&str, u8); 6] = [
     ("state.v1.txt", 1),
     ("state.v1.past-runs-by-state.txt", 1),
     ("state.v1.marks.txt", 1),
     ("state.v1.reruns.txt", 1),
     ("state.v1.hosts.txt", 1),
+    ("state.v1.settling.txt", 1),
 ];
 
 fn folder() -> PathBuf {
@@ -80,7 +81,7 @@ fn check_empty(key: &str, bytes: &[u8]) {
 
 /// How the records of each kind are read.
 type Check = fn(&str, &[u8]);
-const KINDS: [(&str, Check); 19] = [
+const KINDS: [(&str, Check); 20] = [
     (records::APPS, check::<records::AppRecord>),
     (records::REVISIONS, check::<Arc<AppSpec>>),
     (records::JOBS, check::<records::JobRecord>),
@@ -93,6 +94,7 @@ const KINDS: [(&str, Check); 19] = [
     (records::COUNTERS, check::<records::CountersRecord>),
     (records::HELD, check::<records::HeldRecord>),
     (records::RESUMED, check::<records::ResumedRecord>),
+    (records::SETTLING, check::<records::SettlingRecord>),
     (records::ZONES, check::<records::ZonesRecord>),
     (records::PAST_RUNS, check::<records::RunRecord>),
     (records::PAST_RUNS_BY_JOB, check_empty),

@@ -8,6 +8,7 @@ use muster_api::{
     spec::{AppSpec, JobSpec},
     step::{Records, Write},
     task::TaskReport,
+    views::ShardState,
 };
 use muster_engine::{
     Engine, EngineConfig,
@@ -188,18 +189,23 @@ impl Player {
         }])
     }
 
-    /// `task TASK SIGNAL [AGENT [WORDS]]`: what is said of a task, by whom, and in which words.
+    /// `task TASK SIGNAL [AGENT [WORDS]]`: what is said of a task, by whom, and in which words. With
+    /// `begun-` before the signal it is said that its code began, and with `asked-` it is the answer
+    /// to a question, which knows no times.
     fn task(&self, rest: &str) -> Event {
         let mut words = rest.splitn(4, ' ');
-        let (name, signal) = (words.next().unwrap(), words.next().unwrap());
+        let (name, word) = (words.next().unwrap(), words.next().unwrap());
+        let (begun, asked) = (word.strip_prefix("begun-"), word.strip_prefix("asked-"));
+        let signal = begun.or(asked).unwrap_or(word);
+        let started_at = begun.map(|_| self.now.wall);
         Event::Task(TaskUpdate {
             task: self.names.id(name),
             agent: words.next().map(|agent| agent.parse().unwrap()),
             signal: signal_of(signal),
             at: Some(self.now.wall),
             message: words.next().unwrap_or_default().to_owned(),
-            report: TaskReport::default(),
-            uuid: Some([7; 16]),
+            report: TaskReport { started_at, ..TaskReport::default() },
+            uuid: asked.is_none().then_some([7; 16]),
         })
     }
 
@@ -328,7 +334,10 @@ impl Player {
             Answer::Shards(Some(shards)) => {
                 let rows = shards.iter().map(|shard| {
                     let reason = shard.reason.as_deref().unwrap_or("-");
-                    format!("{} {:?} attempt {} ({reason})", shard.item, shard.state, shard.attempt)
+                    let (item, state, attempt) = (shard.item, shard.state, shard.attempt);
+                    let unknown = shard.started_at.is_none() && state == ShardState::Running;
+                    let since = if unknown { ", nobody knows since when" } else { "" };
+                    format!("{item} {state:?}{since} attempt {attempt} ({reason})")
                 });
                 format!("ANSWER {}", rows.collect::<Vec<_>>().join("; "))
             }
@@ -344,9 +353,16 @@ impl Player {
                 format!("ANSWER [{}]", rows.join("; "))
             }
             Answer::Explain(None) => "ANSWER it is over".to_owned(),
-            Answer::Explain(Some(run)) => format!("ANSWER {}", self.explanation(&run)),
+            Answer::Explain(Some(run)) => {
+                let mut out = format!("ANSWER {}", self.explanation(&run.explanation));
+                for (state, items) in run.over.values().flatten() {
+                    write!(out, "\n    {state:?} {:?}", items.ranges()).unwrap();
+                }
+                out
+            }
             Answer::ExplainJob(None) => "ANSWER there is none".to_owned(),
             Answer::ExplainJob(Some(job)) => {
+                let job = job.explanation;
                 let runs: Vec<_> = job.runs.iter().map(|run| self.explanation(run)).collect();
                 format!("ANSWER {} [{}] and {}", job.detail, runs.join("]["), job.more_runs)
             }
@@ -360,14 +376,20 @@ impl Player {
 
     fn explanation(&mut self, run: &RunExplanation) -> String {
         let mut out = format!("{} is {:?}", self.names.of("run", run.run), run.state);
+        for deadline in &run.deadlines {
+            write!(out, "\n    {deadline}").unwrap();
+        }
         for group in &run.waiting {
             let words = format!("{}; unblock: {}", group.detail, group.unblock.join(" | "));
             let words = self.names.shorten(&words);
             write!(out, "\n    waits {:?} ({}): {words}", group.reason, group.items).unwrap();
         }
         for group in &run.placed {
-            let PlacedShards { items, state, agent, because, .. } = group;
+            let PlacedShards { items, state, agent, because, silent, .. } = group;
             write!(out, "\n    {state:?} on {agent} ({items}): {because}").unwrap();
+            if let Some(silent) = silent {
+                write!(out, "\n      {silent}").unwrap();
+            }
         }
         out
     }

@@ -158,10 +158,11 @@ impl Task {
     }
 
     /// Adds an update. An end replaces what was not yet given to any connection: nobody needs to
-    /// hear that a task runs which is over.
+    /// hear that a task runs which is over. But what has a label says more than the state: the word
+    /// that a task does not end goes out before its end, for its executor ends all the same.
     pub(super) fn tell(&mut self, update: Update) {
         if update.state.is_terminal() {
-            self.updates.retain(|pending| pending.handed);
+            self.updates.retain(|pending| pending.handed || pending.update.label.is_some());
         }
         self.updates.push(Pending { update, handed: false });
     }

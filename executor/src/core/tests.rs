@@ -421,6 +421,41 @@ fn each_handler_that_does_not_end_is_named_with_its_cause() {
     assert_eq!(told, expected);
 }
 
+/// It ends before anybody was told that it does not. The executor ends for it all the same.
+#[test]
+fn a_handler_that_ends_just_too_late_is_named_before_its_end() {
+    let mut desk = Desk::new();
+    let (late, neighbour) = (desk.running(), desk.running());
+    desk.kill(&late);
+    assert_eq!(desk.after(200), []);
+    desk.end(&late, success());
+    let expected = [stuck(&late, STUCK_KILLED), (late.clone(), TaskState::Killed, None)];
+    assert_eq!(desk.told(), expected);
+    desk.after(10);
+    assert_eq!(desk.told(), [], "once");
+    desk.end(&neighbour, success());
+    assert_eq!(desk.states(), [TaskState::Finished]);
+    let exit = Effect::Exit(Exit { code: EXIT_STUCK, abandons: false });
+    assert_eq!(desk.after(29_990), [exit]);
+}
+
+/// The same while the agent is away: the new connection hears both, in order.
+#[test]
+fn a_handler_that_ends_too_late_while_nobody_listens_is_named_on_the_next_connection() {
+    let mut desk = Desk::new();
+    let late = desk.running();
+    desk.step(Event::Disconnected);
+    desk.kill(&late);
+    desk.after(200);
+    desk.end(&late, success());
+    let (_, updates) = desk.connect();
+    let seen: Vec<_> = updates.iter().map(|update| (update.state, update.label)).collect();
+    let word = Some((LABEL_STUCK, STUCK_KILLED));
+    let expected =
+        [(TaskState::Running, None), (TaskState::Killing, word), (TaskState::Killed, None)];
+    assert_eq!(seen, expected);
+}
+
 #[test]
 fn a_stuck_executor_ends_as_soon_as_nobody_waits_for_it() {
     let mut desk = Desk::new();

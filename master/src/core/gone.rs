@@ -49,6 +49,18 @@ pub enum NotGone {
         /// Its host name.
         hostname: String,
     },
+    /// This master has just started, and the agent may be on its way to it.
+    #[error(
+        "this scheduler started a moment ago, and agent `{agent}` on `{hostname}` may be about to \
+         come back; try again in {} s",
+        limits::SILENT_AFTER.as_secs()
+    )]
+    NotYetMissed {
+        /// Its id.
+        agent: AgentId,
+        /// Its host name.
+        hostname: String,
+    },
 }
 
 impl Master {
@@ -64,6 +76,11 @@ impl Master {
             let hostname = agent.facts.hostname.clone();
             return Err(NotGone::Heard { agent: id.clone(), hostname });
         }
+        // Of one that has not come yet, silence counts from the start of this master.
+        if !agent.came && now.mono.since(agent.heard) < limits::SILENT_AFTER {
+            let hostname = agent.facts.hostname.clone();
+            return Err(NotGone::NotYetMissed { agent: id.clone(), hostname });
+        }
         if let Some(connection) = self.unlink(id, &mut step) {
             step.effects.push(Effect::Close { connection });
         }
@@ -73,10 +90,11 @@ impl Master {
             self.missing -= 1;
         }
         self.bury(now, id, agent.here, &mut step);
+        // First of all room is made: where the wall clock was set back, this one is the oldest.
+        self.forget_gone(&mut step);
         let gone = Gone { facts: agent.facts, at: now.wall };
         step.writes.push(record::put_gone(id, &gone));
         self.gone.insert(id.clone(), gone);
-        self.forget_gone(&mut step);
         step.notes.push(Note::AgentGone { agent: id.clone() });
         if self.embedded_is_subscribed() {
             step.news(AgentNews::Gone { agent: id.clone() });
@@ -114,9 +132,9 @@ impl Master {
         }
     }
 
-    /// Forgets the oldest beyond those that are kept.
+    /// Forgets the oldest, so that there is room for one more.
     fn forget_gone(&mut self, step: &mut Step) {
-        while self.gone.len() > limits::AGENTS_GONE {
+        while self.gone.len() >= limits::AGENTS_GONE {
             let oldest = self.gone.iter().min_by_key(|(id, gone)| (gone.at, *id));
             let Some(id) = oldest.map(|(id, _)| id.clone()) else { return };
             self.gone.remove(&id);

@@ -101,6 +101,7 @@ fn an_agent_that_has_not_come_since_the_start_can_be_gone() {
     let (agent, framework) = (cluster.agent, cluster.framework);
     let mut world = cluster.world.restart();
     world.call(subscribe(Some(&framework)));
+    world.wait(limits::SILENT_AFTER);
     let step = world.mark_gone(&agent).unwrap();
     assert_eq!(news(&step), [AgentNews::Gone { agent }]);
     world.master.check();
@@ -111,6 +112,7 @@ fn a_framework_that_is_away_is_told_when_it_asks() {
     let mut cluster = lost();
     let agent = cluster.agent.clone();
     cluster.world = cluster.world.restart();
+    cluster.world.wait(limits::SILENT_AFTER);
     let step = cluster.world.mark_gone(&agent).unwrap();
     assert_eq!(step.effects, []);
     let framework = cluster.framework.clone();
@@ -150,4 +152,34 @@ fn the_newest_are_remembered() {
     assert!(views.iter().all(|view| Some(&view.id) != first.as_ref()));
     let records = world.records.keys().filter(|key| key.starts_with(b"A/")).count();
     assert_eq!(records, limits::AGENTS_GONE);
+}
+
+#[test]
+fn the_newest_are_remembered_also_where_the_clock_was_set_back() {
+    let mut world = World::new();
+    let gone = |world: &mut World, host: &str| {
+        let (agent, on, _) = world.agent(host, "cpus:1");
+        world.disconnect(on);
+        world.mark_gone(&agent).unwrap();
+        agent
+    };
+    for number in 0..limits::AGENTS_GONE {
+        gone(&mut world, &format!("h{number}"));
+    }
+    world.now.wall = world.now.wall.before(Duration::from_secs(60));
+    let last = gone(&mut world, "last");
+    assert!(world.agents().iter().any(|view| view.id == last));
+    assert_eq!(world.agents().len(), limits::AGENTS_GONE);
+}
+
+#[test]
+fn a_master_that_has_just_started_gives_agents_time_to_come_back() {
+    let cluster = lost();
+    let agent = cluster.agent.clone();
+    let mut world = cluster.world.restart();
+    let refused = world.mark_gone(&agent).unwrap_err();
+    assert!(matches!(refused, NotGone::NotYetMissed { .. }), "{refused}");
+    assert!(refused.to_string().ends_with("try again in 12 s"), "{refused}");
+    world.wait(limits::SILENT_AFTER);
+    world.mark_gone(&agent).unwrap();
 }

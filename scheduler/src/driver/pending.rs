@@ -37,7 +37,7 @@ impl Pending {
             log_note(&note);
         }
         for note in turn.master_notes {
-            tracing::debug!(?note, "master");
+            log_master_note(&note);
         }
         for what in turn.passed_over {
             tracing::warn!(what, "a message of the master was passed over");
@@ -100,5 +100,19 @@ fn log_note(note: &Note) {
         Note::RunEnded { run, state } => tracing::info!(%run, ?state, "run ended"),
         Note::RunCreated { run } => tracing::info!(%run, "run created"),
         note => tracing::debug!(?note, "engine"),
+    }
+}
+
+fn log_master_note(note: &muster_master::core::Note) {
+    use muster_master::core::Note;
+    match note {
+        Note::AgentGone { agent } => tracing::warn!(%agent, "an operator declared a host gone"),
+        Note::AgentRefused { hostname, reason } => {
+            tracing::info!(hostname, reason, "an agent was refused");
+        }
+        Note::AgentStale { agent } => {
+            tracing::info!(%agent, "an agent was silent for long and has to register anew");
+        }
+        note => tracing::debug!(?note, "master"),
     }
 }

@@ -27,7 +27,10 @@ const EMPTY_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LogError {
     /// The agent is not connected.
-    #[error("agent `{agent}`, which has the output, is not connected; try again when it is back")]
+    #[error(
+        "agent `{agent}`, which has the output, is not connected; try again when it is \
+             back, unless `muster agents` says that it is gone for good"
+    )]
     Away {
         /// The agent.
         agent: AgentId,

@@ -32,6 +32,9 @@ async fn a_run_is_explained_while_it_waits_while_it_runs_and_after() {
         (&runs["over"][0]["state"], &runs["over"][0]["items"]),
         (&json!("failed"), &json!("1"))
     );
+    // The job says the same of it.
+    let of_job = client.get("/v1/jobs/j/explain").await.ok(200).json();
+    assert_eq!(of_job["runs"][0]["over"], runs["over"]);
 
     world.task(tasks[0], Signal::Finished).await;
     let over = client.get(&path).await.ok(200).json();

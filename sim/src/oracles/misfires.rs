@@ -76,7 +76,8 @@ fn runs_of(store: &Records) -> impl Iterator<Item = RunRecord> {
 }
 
 impl Commit<'_> {
-    /// The rules of a job that were in force about now.
+    /// The rules of a job that were in force about now. Under `replay` what cannot start in time any
+    /// more is as good as older than the grace.
     fn rules(&self, uid: JobUid) -> Vec<Misfire> {
         let stored = with_prefix(self.store, records::JOBS).map(|(_, value)| value);
         let written = self.writes.iter().filter_map(|write| match write {
@@ -85,7 +86,13 @@ impl Commit<'_> {
         });
         let jobs = stored.chain(written).filter_map(|value| records::decode(value).ok());
         let jobs = jobs.filter(|job: &JobRecord| job.uid == uid);
-        jobs.map(|job| job.spec.misfire).collect()
+        let rule = |job: JobRecord| match (job.spec.misfire, job.spec.start_within) {
+            (rule, within) if rule.policy == MisfirePolicy::Replay && !within.is_zero() => {
+                Misfire { grace: rule.grace.min(within), ..rule }
+            }
+            (rule, _) => rule,
+        };
+        jobs.map(rule).collect()
     }
 
     /// The runs that the commit writes, as it leaves them; gone ones are there as what is past.
