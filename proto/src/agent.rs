@@ -106,6 +106,10 @@ pub struct Hello {
     /// The tasks that are not acknowledged to the end.
     #[prost(message, repeated, tag = "7")]
     pub tasks: Vec<TaskHere>,
+    /// When this was said, in milliseconds since the host booted: of two hellos of one boot the
+    /// later counts, whichever comes first. 0 from agents that do not say it.
+    #[prost(uint64, tag = "8")]
+    pub said_at: u64,
 }
 
 /// An executor that lives on an agent.

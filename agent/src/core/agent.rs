@@ -111,7 +111,7 @@ impl Agent {
         let mut step = Step::default();
         let out = &mut step;
         match event {
-            Event::Challenged { connection, term } => self.challenged(connection, term, out),
+            Event::Challenged { connection, term } => self.challenged(now, connection, term, out),
             Event::Welcomed { connection, term, agent } => {
                 self.welcomed(now, connection, term, agent, out);
             }

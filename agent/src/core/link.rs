@@ -126,13 +126,19 @@ impl Agent {
         }
     }
 
-    pub(super) fn challenged(&mut self, connection: Connection, term: u64, step: &mut Step) {
+    pub(super) fn challenged(
+        &mut self,
+        now: Now,
+        connection: Connection,
+        term: u64,
+        step: &mut Step,
+    ) {
         if self.is_leaving() || self.is_old(term, step) {
             step.effects.push(Effect::Disconnect { connection });
             return;
         }
         self.link = Link::Greeting { connection, ended: Vec::new() };
-        let hello = Box::new(self.hello());
+        let hello = Box::new(self.hello(now));
         step.effects.push(Effect::Hello { connection, hello });
     }
 
@@ -258,7 +264,7 @@ impl Agent {
         term < highest
     }
 
-    fn hello(&self) -> Hello {
+    fn hello(&self, now: Now) -> Hello {
         let executors = self.executors.values().map(|executor| ExecutorHere {
             framework: Some(executor.framework.clone()),
             executor: Some(executor.info.clone()),
@@ -273,6 +279,7 @@ impl Agent {
             boot_id: self.config.boot_id.clone(),
             executors: executors.collect(),
             tasks: tasks.collect(),
+            said_at: now.mono.as_millis(),
             ..Hello::default()
         }
     }

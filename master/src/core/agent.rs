@@ -17,6 +17,8 @@ pub(super) struct Agent {
     pub(super) link: Link,
     /// Whether it has registered since this master started.
     pub(super) came: bool,
+    /// When its newest hello was said, on its own clock since boot.
+    pub(super) greeted: Option<u64>,
     /// When its last heartbeat was received; before the first, the master's start, or for an agent
     /// that nobody knew its registration.
     pub(super) heard: Mono,
@@ -103,6 +105,7 @@ impl Agent {
             facts,
             link: Link::Away,
             came: false,
+            greeted: None,
             heard,
             rebooted: false,
             here: BTreeMap::new(),

@@ -36,6 +36,12 @@ impl Master {
         if self.refuse_gone(on, &id, &hostname, step) {
             return;
         }
+        if self.is_overtaken(&id, &arrival) {
+            let reason = "a hello that it said later was here before".to_owned();
+            step.effects.push(Effect::Close { connection: on });
+            step.notes.push(Note::AgentRefused { hostname, reason });
+            return;
+        }
         if let Some(before) = self.unlink(&id, step).filter(|before| *before != on) {
             step.effects.push(Effect::Close { connection: before });
         }
@@ -49,6 +55,13 @@ impl Master {
         if self.embedded_is_subscribed() {
             self.tell_registered(&id, step);
         }
+    }
+
+    /// Whether an agent has registered by a hello that it said later: this one was on its way for
+    /// long, and does not know of what was launched since.
+    fn is_overtaken(&self, id: &AgentId, arrival: &Arrival) -> bool {
+        let newest = self.agents.get(id).filter(|a| a.facts.boot_id == arrival.facts.boot_id);
+        newest.is_some_and(|agent| arrival.said_at.is_some() && arrival.said_at < agent.greeted)
     }
 
     fn mint_agent_id(&mut self, now: Now) -> AgentId {
@@ -66,6 +79,7 @@ impl Master {
             self.missing -= 1;
         }
         agent.came = true;
+        agent.greeted = arrival.said_at;
         let rebooted = agent.facts.boot_id != facts.boot_id;
         agent.rebooted |= rebooted;
         let is_another = agent.facts.attributes != facts.attributes;

@@ -22,6 +22,8 @@ pub(super) struct Arrival {
     pub(super) here: BTreeMap<FrameworkId, Here>,
     /// The frameworks of its executors.
     pub(super) frameworks: BTreeMap<FrameworkId, FrameworkInfo>,
+    /// When it was said, on the clock of its host since boot, if it says so.
+    pub(super) said_at: Option<u64>,
 }
 
 /// Why an agent cannot register.
@@ -71,6 +73,7 @@ impl TryFrom<Hello> for Arrival {
             facts,
             here: BTreeMap::new(),
             frameworks: BTreeMap::new(),
+            said_at: Some(hello.said_at).filter(|at| *at > 0),
         };
         for executor in hello.executors {
             arrival.add_executor(executor)?;

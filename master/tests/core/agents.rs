@@ -6,7 +6,7 @@ use muster_api::{Span, limits, views::AgentState};
 use muster_master::core::{AgentNews, Effect, Note};
 use muster_proto::{
     TaskState,
-    agent::{AgentBody, HeartbeatAnswer, LogData, MasterBody, Refused, Unsupported},
+    agent::{AgentBody, HeartbeatAnswer, Hello, LogData, MasterBody, Refused, Unsupported},
 };
 
 use crate::world::*;
@@ -273,4 +273,20 @@ fn messages_that_have_no_place_are_answered_unsupported() {
     }
     let step = cluster.world.from(on, AgentBody::Unsupported(Unsupported {}));
     assert!(matches!(step.notes[..], [Note::ReportIgnored { .. }]));
+}
+
+#[test]
+fn a_hello_that_was_overtaken_by_a_later_one_registers_nobody() {
+    let mut cluster = Cluster::new();
+    let said = |at: u64, hello: Hello| Hello { said_at: at, ..hello };
+    let (on, _) = cluster.world.hello(said(2_000, cluster.hello_again(&[], &[])));
+    cluster.world.beat(on, 1);
+    let (old, step) = cluster.world.hello(said(1_000, cluster.hello_again(&[], &[])));
+    assert_eq!(step.effects, [Effect::Close { connection: old }]);
+    let answered = cluster.world.beat(on, 2);
+    assert_ne!(answered.effects, [], "the agent goes on where it is");
+    // After another boot the clock begins anew, and a later hello counts as ever.
+    let boot = Hello { boot_id: "boot-2".into(), ..cluster.hello_again(&[], &[]) };
+    let (_, step) = cluster.world.hello(said(500, boot));
+    assert!(step.effects.contains(&Effect::Close { connection: on }));
 }
