@@ -50,8 +50,21 @@ pub(crate) fn update(cx: &mut Cx<'_>, update: &TaskUpdate) {
             }
         }
         Next::Over(ending) => {
+            let ending = unasked(cx, update.task, signal, ending);
             over(cx, update.task, ending, &update.message, &update.report);
         }
+    }
+}
+
+/// How a task ended that was being killed though nobody asked for it: as its executor did.
+fn unasked(cx: &Cx<'_>, id: TaskId, signal: Signal, ending: Ending) -> Ending {
+    let run = cx.world.tasks.get(&id).and_then(|task| cx.world.runs.get(&task.run));
+    let asked = run.is_none_or(|run| run.is_stopping());
+    match (ending, signal) {
+        (Ending::Cancelled, Signal::DiedWithExecutor) if !asked => Ending::DiedWithExecutor,
+        (Ending::Cancelled, Signal::Neighbour) if !asked => Ending::Neighbour,
+        (Ending::Cancelled, Signal::Fenced) if !asked => Ending::Fenced,
+        (ending, _) => ending,
     }
 }
 
@@ -59,6 +72,7 @@ pub(crate) fn update(cx: &mut Cx<'_>, update: &TaskUpdate) {
 pub(crate) fn found(cx: &mut Cx<'_>, id: TaskId, signal: Signal, message: &str) {
     let Some(task) = cx.world.tasks.get(&id) else { return };
     if let Next::Over(ending) = next(task.phase, signal) {
+        let ending = unasked(cx, id, signal, ending);
         over(cx, id, ending, message, &TaskReport::default());
     }
 }
