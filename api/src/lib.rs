@@ -4,6 +4,7 @@
 //! except [`clock`], the one place where the clocks of the machine are read.
 
 pub mod clock;
+pub mod events;
 pub mod explain;
 mod ids;
 pub mod limits;

@@ -234,6 +234,26 @@ pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an agent may wait for more output before it answers a request that follows a task.
 pub const LOG_WAIT: Duration = Duration::from_secs(5);
 
+/// Executions of resident tasks that wait in an executor to be reported; then the oldest are dropped
+/// and counted.
+pub const EXECUTIONS_WAITING: usize = 1_000;
+/// Executions in one message of an executor, so that what they lead to fits into a commit.
+pub const EXECUTIONS_PER_MESSAGE: usize = 100;
+/// The most that `event_sampling` leaves out: more than a job that fires each second fires in a day.
+pub const EVENT_SAMPLING_MAX: u32 = 100_000;
+/// A resident task that ran for so long was well: the next back-off is the first again.
+pub const DAEMON_STEADY: Duration = Duration::from_secs(10 * 60);
+/// The longest that the tasks of a host that is drained may be given to end by themselves.
+pub const DRAIN_DEADLINE_MAX: Span = Span::from_secs(7 * 24 * 3600);
+/// How late a run may start and be on time, when the job does not say.
+pub const NOTICE_LATE_AFTER_DEFAULT: Span = Span::from_secs(60);
+/// The least of it: a scheduler that is busy may be late by less.
+pub const NOTICE_LATE_AFTER_MIN: Span = Span::from_secs(1);
+/// The most of it: what is later is as good as missed.
+pub const NOTICE_LATE_AFTER_MAX: Span = Span::from_secs(366 * 24 * 3600);
+/// Bytes of the URI of a webhook.
+pub const WEBHOOK_BYTES: usize = 2_000;
+
 /// When the master may call tasks of a silent agent dead: their lease, the time to kill them, and
 /// an allowance for clocks of different speed (SEMANTICS 5).
 pub fn fenced_after(lease: Duration) -> Duration {

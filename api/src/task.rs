@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{JobName, RunId, Span, TaskId, Timestamp, spec::ScriptSpec};
+use crate::{
+    JobName, RunId, Span, TaskId, Timestamp,
+    spec::{MisfirePolicy, ScheduleSpec, ScriptSpec},
+};
 
 /// Label on an executor: its lease as a span, or `off`.
 pub const LABEL_LEASE: &str = "muster.lease";
@@ -98,6 +101,92 @@ pub struct TaskPayload {
     pub timeout: Span,
     /// From asking user code to end to ending it.
     pub kill_grace: Span,
+    /// Present when the task is resident: it stays, and its code is called again and again. Each call
+    /// is an execution, with `timeout` as its bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resident: Option<Resident>,
+}
+
+/// When the code of a resident task is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resident {
+    /// Its schedule.
+    pub schedule: ScheduleSpec,
+    /// What its period is counted from.
+    pub anchor: Timestamp,
+    /// How much later than planned each execution begins: the job's jitter.
+    #[serde(default)]
+    pub offset: Span,
+    /// What becomes of an instant that comes while the former execution goes on, or that is noticed
+    /// late: it is skipped, or one execution stands for all of them.
+    pub misfire: MisfirePolicy,
+    /// How long ago an instant may have been due to count still.
+    pub grace: Span,
+    /// Of the executions that succeed, every so-manieth is reported; 0 and 1: all.
+    #[serde(default)]
+    pub sampling: u32,
+}
+
+/// What an executor says of the executions of its resident tasks: a message, which may get lost.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ExecutionBatch {
+    /// They, oldest first, at most [`crate::limits::EXECUTIONS_PER_MESSAGE`].
+    pub executions: Vec<ExecutionReport>,
+    /// What is in no batch, by task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// One execution of a resident task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionReport {
+    /// The task.
+    pub task: TaskId,
+    /// The planned instant that it stands for; the first of them.
+    pub planned_at: Timestamp,
+    /// The last of them.
+    pub planned_until: Timestamp,
+    /// How many they are.
+    pub fires: u64,
+    /// When its code began, on the wall clock of its host.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// How it ended.
+    pub outcome: ExecutionOutcome,
+    /// Why it did not succeed, at most [`crate::limits::OUTPUT_TAIL_BYTES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The exit code of its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+}
+
+/// How an execution ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecutionOutcome {
+    /// Well.
+    Succeeded,
+    /// Badly.
+    Failed,
+    /// It took longer than it may.
+    TimedOut,
+    /// Its task was told to end.
+    Cancelled,
+}
+
+/// Counts of what a resident task does not report, since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The task.
+    pub task: TaskId,
+    /// Executions that succeeded and were left out by sampling.
+    pub sampled: u64,
+    /// Executions that waited to be reported for too long and were dropped.
+    pub dropped: u64,
+    /// Planned instants that were skipped.
+    pub skipped: u64,
 }
 
 /// What an executor reports with a status beside the state.
@@ -148,6 +237,18 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, InvalidMessage> {
 }
 
 impl TaskPayload {
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// From bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
+        decode(bytes)
+    }
+}
+
+impl ExecutionBatch {
     /// As bytes.
     pub fn encode(&self) -> Vec<u8> {
         encode(self)

@@ -162,6 +162,8 @@ pub enum Cause {
     Trigger,
     /// A user, who wants a run that is over once more.
     Rerun,
+    /// A daemon job is enabled: this is its one run, until it is disabled.
+    Daemon,
 }
 
 /// The states of a run.
@@ -398,6 +400,29 @@ pub struct AgentView {
     /// When an operator said that it will never come back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gone_at: Option<Timestamp>,
+    /// That it is drained, as an operator wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drain: Option<DrainView>,
+}
+
+/// That an executor host is to give up its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrainView {
+    /// When that was asked for.
+    pub since: Timestamp,
+    /// When the tasks that are left there then are moved; absent: they may end by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+}
+
+/// Body of a drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DrainRequest {
+    /// How long tasks may go on by themselves before they are moved; zero moves them at once, absent
+    /// never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Span>,
 }
 
 /// That the master is asked for the truth.
@@ -413,6 +438,10 @@ pub struct ReconcilingView {
 pub enum AgentState {
     /// It sends heartbeats.
     Active,
+    /// It is told to give up its work: nothing new starts there.
+    Draining,
+    /// It was told so, and nothing of it runs there any more. It stays so until it is activated.
+    Drained,
     /// It has not been heard of for a while.
     Unreachable,
     /// An operator said that it will never come back: nothing of it counts as alive.

@@ -119,7 +119,7 @@ pub(crate) fn gone(cx: &mut Cx<'_>, id: &AgentId) {
 
 /// Agents are the master's; where it is the embedded one it is asked in our place.
 pub(crate) fn not_ours() -> CommandReply {
-    let detail = "the hosts are those of another master; declare them gone there";
+    let detail = "the hosts are those of another master; turn to that";
     Err(Rejected::Conflict { detail: detail.to_owned() })
 }
 

@@ -1,6 +1,6 @@
 //! What a handler works with.
 
-use muster_api::{Now, limits, step::Write};
+use muster_api::{Now, events::TraceEvent, limits, step::Write};
 use serde::Serialize;
 
 use crate::{
@@ -39,6 +39,11 @@ impl Cx<'_> {
     /// How many more runs may wait. Those that do are all that the queue shows.
     pub(crate) fn room_for_runs(&self) -> usize {
         self.config.waiting_runs.saturating_sub(self.world.waiting.len())
+    }
+
+    /// Tells those who ask later what happened.
+    pub(crate) fn trace(&mut self, event: TraceEvent) {
+        self.out.trace.push(event);
     }
 
     pub(crate) fn note(&mut self, note: Note) {

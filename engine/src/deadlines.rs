@@ -37,7 +37,7 @@ pub(crate) fn expiry_of(world: &World, run: &Run) -> Option<Timestamp> {
     let from = match record.cause {
         // With jitter it cannot start before that is over.
         Cause::Schedule => fires::due(job, record.planned_until),
-        Cause::Trigger | Cause::Rerun => record.created_at,
+        Cause::Trigger | Cause::Rerun | Cause::Daemon => record.created_at,
     };
     Some(from + within.duration())
 }
@@ -103,7 +103,7 @@ fn expire(cx: &mut Cx<'_>, id: RunId) {
     let within = cx.world.newest_spec_of(run).map(|spec| spec.start_within).unwrap_or_default();
     let of = match run.record().cause {
         Cause::Schedule => "its planned time",
-        Cause::Trigger | Cause::Rerun => "being accepted",
+        Cause::Trigger | Cause::Rerun | Cause::Daemon => "being accepted",
     };
     runs::stop(cx, id, &format!("not started within {within} of {of}"));
 }

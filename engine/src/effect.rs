@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use muster_api::{
     AgentId, ExecutorId, OfferId, Resources, RunId, Span, TaskId,
+    events::TraceEvent,
     step::Write,
     views::{FireOutcome, ShardCounts},
 };
@@ -24,6 +25,8 @@ pub struct Step {
     pub notes: Vec<Note>,
     /// What is only counted.
     pub tally: Tally,
+    /// What happened, for those who ask later.
+    pub trace: Vec<TraceEvent>,
 }
 
 /// What one event led to, in numbers.

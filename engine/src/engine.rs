@@ -11,10 +11,10 @@ use muster_api::{
 use crate::{
     agents, apps, blocker,
     cx::Cx,
-    deadlines, documents,
+    daemons, deadlines, documents, drains,
     effect::{Effect, Step},
     event::{Command, CommandReply, Event},
-    executors, fires, held,
+    executions, executors, fires, held,
     load::Loader,
     place, queries, reconcile,
     records::{self, InvalidRecord},
@@ -296,6 +296,11 @@ fn handle(cx: &mut Cx<'_>, event: Event) {
         Event::AgentSilent { agent, since } => agents::silent(cx, &agent, since),
         Event::AgentHeard(agent) => agents::heard(cx, &agent),
         Event::AgentGone(agent) => agents::gone(cx, &agent),
+        Event::AgentDraining { agent, deadline } => drains::begin(cx, &agent, deadline),
+        Event::AgentActivated(agent) => drains::end(cx, &agent),
+        Event::Executions { executor, agent, batch } => {
+            executions::told(cx, executor, &agent, batch);
+        }
         Event::Tick => {}
     }
 }
@@ -321,7 +326,10 @@ fn serve(cx: &mut Cx<'_>, command: Command) -> CommandReply {
         Command::Cancel { run } => triggers::cancel(cx, run),
         Command::Resume { replay } => held::resume(cx, replay),
         Command::Reconcile => reconcile::request(cx),
-        Command::MarkAgentGone { .. } => agents::not_ours(),
+        Command::KillTask { run, item } => daemons::kill_task(cx, run, item),
+        Command::MarkAgentGone { .. }
+        | Command::DrainAgent { .. }
+        | Command::ActivateAgent { .. } => agents::not_ours(),
     }
 }
 

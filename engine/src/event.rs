@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, AppName, ExecutorId, JobName, Mono, OfferId, Resources, RunId, TaskId, Timestamp,
+    AgentId, AppName, ExecutorId, JobName, Mono, OfferId, Resources, RunId, Span, TaskId,
+    Timestamp,
+    events::EventSource,
     spec::{AppSpec, Fault, JobSpec},
-    task::TaskReport,
+    task::{ExecutionBatch, TaskReport},
     views::{AgentView, AppView, JobView, RerunRequest, RunView, TriggerRequest},
 };
 
@@ -43,6 +45,15 @@ pub enum Event {
     Rescinded(OfferId),
     /// The master or an agent says what became of a task.
     Task(TaskUpdate),
+    /// An executor tells of executions of its resident tasks.
+    Executions {
+        /// Which executor.
+        executor: ExecutorId,
+        /// On which agent.
+        agent: AgentId,
+        /// What it tells.
+        batch: ExecutionBatch,
+    },
     /// An executor has ended, with all its descendants.
     ExecutorExited(ExecutorId),
     /// An agent has registered, for the first time or again.
@@ -58,6 +69,16 @@ pub enum Event {
     AgentHeard(AgentId),
     /// An operator says that an agent will never come back: nothing lives there.
     AgentGone(AgentId),
+    /// An agent is to give up its work: nothing new starts there, and at the deadline, if there is one,
+    /// its tasks are moved.
+    AgentDraining {
+        /// Which.
+        agent: AgentId,
+        /// When its tasks are moved.
+        deadline: Option<Mono>,
+    },
+    /// An agent that was to give up its work may be used again.
+    AgentActivated(AgentId),
     /// Time has passed: do what is due.
     Tick,
 }
@@ -105,6 +126,8 @@ pub struct TaskUpdate {
     pub agent: Option<AgentId>,
     /// What happened.
     pub signal: Signal,
+    /// Who says so.
+    pub source: EventSource,
     /// When, as its source says.
     pub at: Option<Timestamp>,
     /// Words for people.
@@ -229,6 +252,13 @@ pub enum Command {
         /// Which.
         run: RunId,
     },
+    /// End the task of one shard; the others of its run go on.
+    KillTask {
+        /// Of which run.
+        run: RunId,
+        /// Of which shard.
+        item: u32,
+    },
     /// Let a restored store that is held go on.
     Resume {
         /// Whether what was due while it was held is made good by the misfire rule. Otherwise it is
@@ -239,6 +269,18 @@ pub enum Command {
     Reconcile,
     /// Say that an agent will never come back (carried out by the master).
     MarkAgentGone {
+        /// Which.
+        agent: AgentId,
+    },
+    /// Have an agent give up its work (carried out by the master).
+    DrainAgent {
+        /// Which.
+        agent: AgentId,
+        /// How long its tasks may go on before they are moved; absent: as long as they take.
+        deadline: Option<Span>,
+    },
+    /// Let an agent that is drained be used again (carried out by the master).
+    ActivateAgent {
         /// Which.
         agent: AgentId,
     },

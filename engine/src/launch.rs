@@ -168,5 +168,6 @@ fn payload(
         work,
         timeout: job.timeout,
         kill_grace: job.kill_grace,
+        resident: None,
     }
 }

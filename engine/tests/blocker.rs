@@ -220,6 +220,7 @@ impl World {
                 task,
                 agent: Some(running.agent.clone()),
                 signal: Signal::Finished,
+                source: Default::default(),
                 at: None,
                 message: String::new(),
                 report: TaskReport::default(),

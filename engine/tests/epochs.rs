@@ -87,6 +87,7 @@ impl World {
                 task,
                 agent: None,
                 signal: Signal::Finished,
+                source: Default::default(),
                 at: None,
                 message: String::new(),
                 report: TaskReport::default(),

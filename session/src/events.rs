@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::{AgentId, Amount, OfferId, Resources, TaskId, Timestamp, task::TaskReport};
+use muster_api::{
+    AgentId, Amount, OfferId, Resources, TaskId, Timestamp, events::EventSource, task::TaskReport,
+};
 use muster_engine::event::{Event, Offer, TaskUpdate};
 use muster_proto as mesos;
 
@@ -64,6 +66,11 @@ pub(crate) fn update(status: &mesos::TaskStatus) -> Result<Event, InvalidMessage
         task: task.ok_or_else(|| invalid("the task of a status"))?,
         agent,
         signal: verdict::signal(status).ok_or_else(|| invalid("the state of a status"))?,
+        source: match status.source() {
+            mesos::StatusSource::Executor => EventSource::Executor,
+            mesos::StatusSource::Agent => EventSource::Agent,
+            mesos::StatusSource::Master => EventSource::Scheduler,
+        },
         at: status.timestamp.map(|seconds| Timestamp::from_millis((seconds * 1000.0) as i64)),
         message: status.message.clone().unwrap_or_default(),
         report,

@@ -3,7 +3,9 @@
 use std::{collections::VecDeque, num::NonZeroU32};
 
 use muster_api::{
-    AgentId, Mono, Now, OfferId, limits,
+    AgentId, Mono, Now, OfferId,
+    events::TraceEvent,
+    limits,
     step::{Records, Write},
 };
 use muster_engine::{
@@ -73,6 +75,8 @@ pub struct Turn {
     pub notes: Vec<Note>,
     /// What the engine counts.
     pub tally: Tally,
+    /// What happened, for those who ask later.
+    pub trace: Vec<TraceEvent>,
     /// What the master notes.
     pub master_notes: Vec<MasterNote>,
     /// What the session could not understand.
@@ -301,6 +305,7 @@ impl Core {
         turn.writes.extend(step.writes);
         turn.notes.extend(step.notes);
         turn.tally.add(step.tally);
+        turn.trace.extend(step.trace);
         for effect in step.effects {
             match effect {
                 EngineEffect::Reply { request, reply } => {

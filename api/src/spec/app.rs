@@ -31,6 +31,10 @@ pub struct AppSpec {
     /// How many of its tasks run at most, of all jobs; zero is no bound. It acts at once.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub max_tasks: u32,
+    /// Of the executions of its daemon jobs that succeed, every so-manieth is recorded; 0 and 1: all.
+    /// Those that fail are recorded always.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub event_sampling: u32,
     /// Free labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,

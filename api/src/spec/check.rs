@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{AppSpec, Fault, JobSpec, JobType};
 use crate::{
-    RunId, TaskId, Timestamp, limits,
-    task::{ShardContext, TaskPayload, Work},
+    RunId, Span, TaskId, Timestamp, limits,
+    task::{Resident, ShardContext, TaskPayload, Work},
     views::{RerunRequest, TriggerRequest},
 };
 
@@ -39,6 +39,14 @@ impl JobSpec {
         let beyond = |item| (item >= count).then(|| format!("there is no shard {item} of {count}"));
         faults.extend(check_items(request.items.as_deref(), beyond));
         faults
+    }
+
+    /// What a task of this job is told of when its code is called, if it is resident: the anchor of
+    /// its schedule, its jitter, and the sampling of its app.
+    pub fn resident(&self, anchor: Timestamp, offset: Span, sampling: u32) -> Option<Resident> {
+        let schedule = self.schedule.clone().filter(|_| self.is_daemon())?;
+        let (misfire, grace) = (self.misfire.policy, self.misfire.grace);
+        Some(Resident { schedule, anchor, offset, misfire, grace, sampling })
     }
 
     /// What makes the tasks of this job too large to send.
@@ -86,6 +94,7 @@ impl JobSpec {
             },
             timeout: self.timeout,
             kill_grace: self.kill_grace,
+            resident: self.resident(longest_time, Span::from_millis(u64::MAX), u32::MAX),
         };
         payload.encode().len()
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::{Constraint, Misfire, Spread};
+use super::{Constraint, Misfire, Notify, Spread};
 use crate::{AppName, InvalidSpan, JobName, Resources, Span, Timestamp};
 
 /// A schedule, a number of shards, their resources and policies.
@@ -23,6 +23,9 @@ pub struct JobSpec {
     /// What a script job runs; set exactly when the type is `script`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub script: Option<ScriptSpec>,
+    /// Whether its tasks come and go with its runs, or stay.
+    #[serde(default)]
+    pub execution: Execution,
     /// When it fires; absent: only when triggered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleSpec>,
@@ -66,6 +69,9 @@ pub struct JobSpec {
     /// 0 to 100, higher first.
     #[serde(default = "default_priority")]
     pub priority: u8,
+    /// What is told about it, and where.
+    #[serde(default)]
+    pub notify: Notify,
     /// Free values for user code.
     #[serde(default)]
     pub props: BTreeMap<String, String>,
@@ -96,6 +102,18 @@ pub enum JobType {
     Simple,
     /// Runs a command line.
     Script,
+}
+
+/// Whether the tasks of a job come and go with its runs, or stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Execution {
+    /// Each fire or trigger is a run, with a task for each shard.
+    #[default]
+    Transient,
+    /// Each shard has one resident task for as long as the job is enabled. Its schedule is followed
+    /// inside the executor; what that starts is an execution, and no run (SEMANTICS 6).
+    Daemon,
 }
 
 /// What a script job runs: a command line, or an inline program for an interpreter.
@@ -303,6 +321,11 @@ impl JobSpec {
     /// The name under which the app's executor registered the code of this job.
     pub fn handler_name(&self) -> &str {
         self.handler.as_deref().unwrap_or_else(|| self.name.as_str())
+    }
+
+    /// Whether its tasks are resident.
+    pub fn is_daemon(&self) -> bool {
+        self.execution == Execution::Daemon
     }
 
     /// The parameter of shard `item`.

@@ -10,8 +10,10 @@ mod constraint;
 mod document;
 mod job;
 mod misfire;
+mod notify;
 mod pattern;
 mod read_app;
+mod read_execution;
 mod read_job;
 mod read_placement;
 mod reader;
@@ -24,9 +26,10 @@ pub use app::{AppSpec, Artifact, Lease};
 pub use constraint::{Constraint, HOSTNAME, Rule, Test};
 pub use document::{Fault, InvalidDocument, Parsed, Spec};
 pub use job::{
-    Backoff, Failover, Gap, JobSpec, JobType, Launch, Overlap, Retry, ScheduleSpec, ScriptSpec,
-    Sharding,
+    Backoff, Execution, Failover, Gap, JobSpec, JobType, Launch, Overlap, Retry, ScheduleSpec,
+    ScriptSpec, Sharding,
 };
 pub use misfire::{Misfire, MisfirePolicy};
+pub use notify::{NoticeKind, Notify};
 pub use pattern::{InvalidPattern, Pattern};
 pub use spread::Spread;

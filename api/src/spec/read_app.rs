@@ -26,6 +26,7 @@ fn read_app(fields: &mut Fields<'_>) -> Option<AppSpec> {
     let lease = fields.or("lease", Lease::default(), lease);
     let idle_timeout = fields.or("idle_timeout", Span::from_secs(300), span);
     let max_tasks = fields.or("max_tasks", 0, whole(0..=u32::MAX));
+    let event_sampling = fields.or("event_sampling", 0, whole(0..=limits::EVENT_SAMPLING_MAX));
     let labels = fields.entries("labels", text_entry);
     let description = fields.or("description", String::new(), text);
     Some(AppSpec {
@@ -37,6 +38,7 @@ fn read_app(fields: &mut Fields<'_>) -> Option<AppSpec> {
         lease: lease?,
         idle_timeout: idle_timeout?,
         max_tasks: max_tasks?,
+        event_sampling: event_sampling?,
         labels: labels?,
         description: description?,
     })

@@ -8,6 +8,7 @@ use super::{
     Backoff, Failover, Gap, InvalidDocument, JobSpec, JobType, Launch, Misfire, MisfirePolicy,
     Overlap, Parsed, Retry, ScheduleSpec, ScriptSpec, Sharding,
     document::read_document,
+    read_execution::{check_daemon, read_execution, read_notify},
     read_placement::{read_constraints, read_spread},
     reader::{Fields, show},
     values::{
@@ -33,6 +34,7 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
     let job_type = fields.required("type", one_of(&types));
     let handler = read_handler(fields, job_type);
     let script = read_script(fields, job_type);
+    let execution = read_execution(fields);
     let schedule = fields.optional_nested("schedule", read_schedule);
     let sharding = fields.nested("sharding", read_sharding);
     let parameter = fields.or("parameter", String::new(), process_text);
@@ -53,6 +55,7 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
     let constraints = read_constraints(fields);
     let spread = read_spread(fields);
     let priority = fields.or("priority", 50, whole(0..=100));
+    let notify = fields.optional_nested("notify", read_notify);
     let props = fields.entries("props", text_entry);
     let labels = fields.entries("labels", text_entry);
     let description = fields.or("description", String::new(), text);
@@ -63,6 +66,7 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
         job_type: job_type?,
         handler: handler?,
         script: script?,
+        execution: execution?,
         schedule: schedule?,
         sharding: sharding?,
         parameter: parameter?,
@@ -78,11 +82,13 @@ fn read_job(fields: &mut Fields<'_>) -> Option<JobSpec> {
         constraints: constraints?,
         spread: spread?,
         priority: priority?,
+        notify: notify?.unwrap_or_default(),
         props: props?,
         labels: labels?,
         description: description?,
         disabled: disabled?,
     };
+    check_daemon(fields, &spec);
     if let Some(fault) = spec.check_payload() {
         fields.fault(&fault.field, fault.message);
     }

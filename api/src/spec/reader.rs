@@ -104,6 +104,31 @@ impl<'a> Fields<'a> {
         read.into_iter().collect()
     }
 
+    /// A list of plain values; absent is empty.
+    pub(super) fn values<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&Value) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let values = match self.take(name) {
+            None => return Some(Vec::new()),
+            Some(Value::Array(values)) => values,
+            Some(other) => {
+                self.fault(name, format!("{} is no list", show(&other)));
+                return None;
+            }
+        };
+        let faults_before = self.faults.len();
+        let mut all = Vec::new();
+        for (at, value) in values.iter().enumerate() {
+            match read(value) {
+                Ok(value) => all.push(value),
+                Err(message) => self.fault(&format!("{name}[{at}]"), message),
+            }
+        }
+        (self.faults.len() == faults_before).then_some(all)
+    }
+
     /// A map of free keys to values; absent is empty.
     pub(super) fn entries<K: Ord, V>(
         &mut self,

@@ -129,6 +129,7 @@ impl World {
             task,
             agent: Some("host".parse().unwrap()),
             signal,
+            source: Default::default(),
             at: Some(self.now.wall),
             message: String::new(),
             report: TaskReport::default(),

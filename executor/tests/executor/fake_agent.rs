@@ -194,7 +194,13 @@ pub(crate) fn payload(work: Work) -> TaskPayload {
         fire_time: at,
         props: BTreeMap::from([("colour".to_owned(), "red".to_owned())]),
     };
-    TaskPayload { context, work, timeout: Span::ZERO, kill_grace: Span::from_secs(10) }
+    TaskPayload {
+        context,
+        work,
+        timeout: Span::ZERO,
+        kill_grace: Span::from_secs(10),
+        resident: None,
+    }
 }
 
 /// A payload that calls a handler.

@@ -42,6 +42,7 @@ impl Agent {
                 Span::from_millis(u64::try_from(silence.as_millis()).unwrap_or(u64::MAX))
             }),
             gone_at: None,
+            drain: None,
         }
     }
 }
@@ -60,6 +61,7 @@ impl Gone {
             silent_since: None,
             silent_for: None,
             gone_at: Some(self.at),
+            drain: None,
         }
     }
 }

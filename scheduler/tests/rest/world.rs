@@ -152,6 +152,7 @@ impl World {
             task,
             agent: Some("agent-1".parse().unwrap()),
             signal,
+            source: Default::default(),
             at: None,
             message: String::new(),
             report: TaskReport { exit_code: Some(0), ..TaskReport::default() },
@@ -247,6 +248,7 @@ fn agent(name: &str) -> AgentView {
         silent_since: None,
         silent_for: None,
         gone_at: None,
+        drain: None,
     }
 }
 

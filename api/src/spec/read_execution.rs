@@ -1,0 +1,102 @@
+//! Reading what a job says of daemons and of notices.
+
+use serde_json::Value;
+
+use super::{
+    Execution, Failover, JobSpec, MisfirePolicy, NoticeKind, Notify,
+    reader::Fields,
+    values::{one_of, span, text},
+};
+use crate::{Span, limits};
+
+/// Whether the tasks of the job are resident.
+pub(super) fn read_execution(fields: &mut Fields<'_>) -> Option<Execution> {
+    let words = [("transient", Execution::Transient), ("daemon", Execution::Daemon)];
+    fields.or("execution", Execution::Transient, one_of(&words))
+}
+
+/// What is told about the job.
+pub(super) fn read_notify(fields: &mut Fields<'_>) -> Option<Notify> {
+    let absent = Notify::default();
+    let on = fields.values("on", one_of(&NoticeKind::ALL));
+    let webhook = fields.or("webhook", String::new(), webhook);
+    let late_after = fields.or("late_after", absent.late_after, late_after);
+    Some(Notify { on: on?.into_iter().collect(), webhook: webhook?, late_after: late_after? })
+}
+
+/// `http://host/...` or `https://host/...`, or empty.
+fn webhook(value: &Value) -> Result<String, String> {
+    let uri = text(value)?;
+    if uri.is_empty() {
+        return Ok(uri);
+    }
+    if uri.len() > limits::WEBHOOK_BYTES {
+        let (bytes, most) = (uri.len(), limits::WEBHOOK_BYTES);
+        return Err(format!("it has {bytes} bytes, and {most} is the most"));
+    }
+    if uri.chars().any(|c| c.is_control() || c == ' ') {
+        return Err(format!("`{uri}` holds a blank; write it as %20"));
+    }
+    let rest = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"));
+    match rest.map(|rest| rest.chars().next()) {
+        Some(Some(first)) if first != '/' => Ok(uri),
+        _ => Err(format!("`{uri}` is neither http://host/path nor https://host/path")),
+    }
+}
+
+fn late_after(value: &Value) -> Result<Span, String> {
+    let after: Span = span(value)?;
+    let bounds = limits::NOTICE_LATE_AFTER_MIN..=limits::NOTICE_LATE_AFTER_MAX;
+    if bounds.contains(&after) {
+        return Ok(after);
+    }
+    Err(format!("`{after}` is not from {} to {}", bounds.start(), bounds.end()))
+}
+
+/// What makes no sense in a job whose tasks are resident.
+pub(super) fn check_daemon(fields: &mut Fields<'_>, spec: &JobSpec) {
+    if !spec.is_daemon() {
+        return;
+    }
+    let mut wrong = |is_so: bool, field: &str, message: &str| {
+        if is_so {
+            fields.fault(field, message.to_owned());
+        }
+    };
+    let schedule = spec.schedule.as_ref();
+    let repeats = schedule.is_some_and(|schedule| schedule.at.is_none());
+    let replays = spec.misfire.policy == MisfirePolicy::Replay;
+    let failover = &spec.failover;
+    let counted = failover.max_attempts != Failover::default().max_attempts;
+    wrong(
+        !repeats,
+        "schedule",
+        "a daemon job needs one with `cron` or `every`, which its tasks follow by themselves",
+    );
+    wrong(replays, "misfire.policy", "a daemon job has `skip` or `coalesce`");
+    wrong(
+        !failover.enabled,
+        "failover.enabled",
+        "a task of a daemon job is replaced always; leave it out",
+    );
+    wrong(
+        counted,
+        "failover.max_attempts",
+        "a task of a daemon job is replaced without end; leave it out",
+    );
+    wrong(
+        spec.retry.max_attempts != 0,
+        "retry.max_attempts",
+        "an execution that fails is not tried again, for the next one comes; leave it out",
+    );
+    wrong(
+        !spec.start_within.is_zero(),
+        "start_within",
+        "a daemon job has no runs that could start late; leave it out",
+    );
+    wrong(
+        !spec.run_timeout.is_zero(),
+        "run_timeout",
+        "a daemon job runs until it is disabled; `timeout` bounds each execution",
+    );
+}
