@@ -175,10 +175,8 @@ impl ExecutorApi {
                     Ok(call) => call,
                     Err(error) => break error,
                 };
-                // Heartbeats need no answer, and messages go to frameworks of later versions.
-                let Some(status) = call.update.and_then(|update| update.status) else { continue };
-                let updated = Event::Updated { session, status: Box::new(status) };
-                if self.inputs.send(Input::Core(updated)).await.is_err() {
+                let Some(event) = event_of(session, call) else { continue };
+                if self.inputs.send(Input::Core(event)).await.is_err() {
                     break stream::StreamError::Closed;
                 }
             }
@@ -194,6 +192,19 @@ impl ExecutorApi {
         outbox.close();
         // The run loop may be gone; then nobody needs to know.
         let _ = self.inputs.send(Input::Core(Event::Left { session })).await;
+    }
+}
+
+/// What a call means to the core. A heartbeat means nothing, for the stream itself says that its
+/// executor lives; and an unknown call is passed over.
+fn event_of(session: Session, call: Call) -> Option<Event> {
+    match call.r#type() {
+        CallType::Update => {
+            let status = call.update.and_then(|update| update.status)?;
+            Some(Event::Updated { session, status: Box::new(status) })
+        }
+        CallType::Message => Some(Event::Said { session, message: call.message? }),
+        CallType::Unknown | CallType::Subscribe | CallType::Heartbeat => None,
     }
 }
 

@@ -14,6 +14,7 @@ pub(crate) fn agent_info(config: &Config, id: Option<&AgentId>) -> AgentInfo {
         attributes: config.attributes.iter().map(|(k, v)| Attribute::text(k, v)).collect(),
         id: id.map(|id| muster_proto::AgentId::new(id.as_str())),
         port: Some(i32::from(config.port)),
+        ..AgentInfo::default()
     }
 }
 

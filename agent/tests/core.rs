@@ -18,9 +18,10 @@ use muster_proto::{
     DurationInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Labels, Reason,
     Resource, TaskId, TaskInfo, TaskState, TaskStatus,
     agent::{
-        Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, ShutdownExecutor, Status,
+        Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, MessageTaken,
+        ShutdownExecutor, Status,
     },
-    executor::{EventType, Subscribe, Update},
+    executor::{self, CallMessage, EventType, Subscribe, Update},
 };
 
 /// An agent, its clock and its journal.
@@ -741,4 +742,53 @@ fn a_master_of_a_lower_term_cannot_say_that_an_agent_is_gone() {
     let effects = world.step(Event::Disowned { connection, term: 6, message: String::new() });
     assert_eq!(effects, [Effect::Disconnect { connection }]);
     assert!(world.identity.agent.is_some());
+}
+
+fn said(world: &mut World, number: Option<u64>) -> Vec<Effect> {
+    let message = CallMessage { data: b"news".to_vec(), number };
+    world.step(Event::Said { session: Session(1), message })
+}
+
+fn taken(executor: &str, framework: &str) -> MasterBody {
+    MasterBody::MessageTaken(MessageTaken {
+        framework_id: Some(FrameworkId::new(framework)),
+        executor_id: Some(id(executor)),
+        number: 3,
+    })
+}
+
+#[test]
+fn messages_pass_through_and_wait_nowhere() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    let journal = world.journal.clone();
+    let effects = said(&mut world, Some(3));
+    let [Effect::ToMaster { body: AgentBody::ExecutorMessage(message), .. }] = effects.as_slice()
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(message.framework_id, framework().id);
+    assert_eq!(message.executor_id, Some(id("e1")));
+    assert_eq!((message.data.as_slice(), message.number), (b"news".as_slice(), Some(3)));
+
+    let effects = world.say(taken("e1", "f"));
+    let [Effect::ToExecutor { session: Session(1), event }] = effects.as_slice() else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(event.r#type(), EventType::MessageTaken);
+    assert_eq!(event.message_taken, Some(executor::MessageTaken { number: 3 }));
+    assert_eq!(world.say(taken("e1", "another")), [], "it is not theirs");
+    assert_eq!(world.say(taken("e2", "f")), []);
+    world.step(Event::Left { session: Session(1) });
+    assert_eq!(world.say(taken("e1", "f")), [], "it will send it again");
+
+    world.subscribe(1, Vec::new());
+    world.step(Event::Disconnected { connection: world.connection() });
+    assert_eq!(said(&mut world, Some(4)), [], "there is no master; the executor keeps it");
+    assert_eq!(said(&mut world, None), []);
+    assert_eq!(world.step(Event::Tick), []);
+    let stray = CallMessage { data: Vec::new(), number: Some(1) };
+    assert_eq!(world.step(Event::Said { session: Session(9), message: stray }), []);
+    assert_eq!(world.journal, journal, "nothing of it is written down");
 }

@@ -1,10 +1,68 @@
 //! What happened: the rows that `GET /v1/events` answers and its stream sends.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{AgentId, AppName, ExecutorId, JobName, RunId, TaskId, Timestamp};
+
+/// The place of an event in the log of events: it grows with every event, over restarts too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EventId {
+    /// The record of the log: the Unix milliseconds of its commit, or one more than the record
+    /// before it where that is more.
+    pub sequence: u64,
+    /// Which event of that record it is, from 0.
+    pub index: u32,
+}
+
+/// A text that is no id of an event.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("an event is named by two numbers, as in 1767225600000-0")]
+pub struct InvalidEventId;
+
+impl FromStr for EventId {
+    type Err = InvalidEventId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEventId> {
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let (sequence, index) = text.split_once('-').ok_or(InvalidEventId)?;
+        if !digits(sequence) || !digits(index) {
+            return Err(InvalidEventId);
+        }
+        let sequence = sequence.parse().map_err(|_| InvalidEventId)?;
+        Ok(Self { sequence, index: index.parse().map_err(|_| InvalidEventId)? })
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.sequence, self.index)
+    }
+}
+
+impl Serialize for EventId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EventId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// An event as users see it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its place in the log.
+    pub id: EventId,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: TraceEvent,
+}
 
 /// Something that happened and that people may ask about.
 ///
@@ -63,7 +121,7 @@ pub struct TraceEvent {
     /// How many planned instants they are, or how many executions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
-    /// When the code of an execution began; it ended at `at`.
+    /// When what ended at `at` had begun: a run its first task, a task or an execution its code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
     /// The exit code of a process.
@@ -126,12 +184,44 @@ pub enum EventKind {
     Execution,
     /// An executor host.
     Host,
+    /// An executor that does not take tasks any more, and why.
+    Executor,
     /// A notice to a webhook.
     Notice,
     /// A change that somebody made: the audit trail.
     Change,
     /// The scheduler itself: its start, clocks that jump.
     Scheduler,
+}
+
+impl EventKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Task,
+        Self::Run,
+        Self::Fire,
+        Self::Execution,
+        Self::Host,
+        Self::Notice,
+        Self::Change,
+        Self::Scheduler,
+        Self::Executor,
+    ];
+
+    /// Its name in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Run => "run",
+            Self::Fire => "fire",
+            Self::Execution => "execution",
+            Self::Host => "host",
+            Self::Notice => "notice",
+            Self::Change => "change",
+            Self::Scheduler => "scheduler",
+            Self::Executor => "executor",
+        }
+    }
 }
 
 /// Who says that something happened.
@@ -145,4 +235,32 @@ pub enum EventSource {
     Agent,
     /// An executor.
     Executor,
+}
+
+impl EventSource {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Scheduler, Self::Agent, Self::Executor];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_round_trip_and_sort_as_their_numbers_do() {
+        let id = EventId { sequence: 1_767_225_600_000, index: 12 };
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(serde_json::to_string(&id).unwrap(), "\"1767225600000-12\"");
+        assert!(EventId { sequence: 2, index: 0 } > EventId { sequence: 1, index: 9 });
+        for text in ["", "1", "1-", "-1", "1-2-3", "+1-2", "1--2", "1-4294967296", "a-b", " 1-2"] {
+            assert_eq!(text.parse::<EventId>(), Err(InvalidEventId), "{text}");
+        }
+    }
+
+    #[test]
+    fn kinds_are_named_as_they_are_stored() {
+        for kind in EventKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
 }

@@ -176,6 +176,8 @@ uuid_ids! {
     TaskId,
     /// An executor process; never used again.
     ExecutorId,
+    /// A notice; UUID v7, so that notices sort by when they were decided.
+    NoticeId,
 }
 
 /// A stream of identifiers and other arbitrary bits, fixed by its seed (SplitMix64).

@@ -8,6 +8,7 @@ pub mod events;
 pub mod explain;
 mod ids;
 pub mod limits;
+pub mod notices;
 mod resources;
 pub mod schedule;
 pub mod spec;
@@ -18,7 +19,7 @@ pub mod views;
 
 pub use ids::{
     AgentId, AppName, AppUid, ExecutorId, IdStream, InvalidId, InvalidName, JobName, JobUid,
-    OfferId, RunId, TaskId,
+    NoticeId, OfferId, RunId, TaskId,
 };
 pub use resources::{Amount, InvalidAmount, InvalidResources, Resources};
 pub use time::{InvalidSpan, InvalidTimestamp, Mono, Now, Span, Timestamp};

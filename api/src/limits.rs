@@ -229,6 +229,34 @@ pub const RETENTION_EVERY: Duration = Duration::from_secs(10 * 60);
 pub const RETENTION_REST: Duration = Duration::from_millis(10);
 /// Records of history that one commit forgets, so that it has room for what else is decided.
 pub const FORGET_KEYS: usize = COMMIT_RECORDS / 2;
+/// Events that are kept: some 400 MB, and as many as a million small runs make.
+pub const HISTORY_EVENTS: u64 = 10_000_000;
+/// Bytes of the message of an event; the first of them are kept, as of the output of a task.
+pub const EVENT_MESSAGE_BYTES: usize = 4_000;
+/// Events in one record of the log; a commit with more has several.
+pub const RECORD_EVENTS: usize = 1_000;
+/// Bytes after which a record of the log is followed by another one, so that whoever reads many at a
+/// time knows how much memory that takes.
+pub const RECORD_EVENT_BYTES: usize = 64 * 1024;
+/// How much later than an event its record may be for `from` and `to` to go by when it happened. What
+/// is told later, as by a host that was cut off, counts as if it had happened so long before that.
+pub const EVENT_LATE: Duration = Duration::from_secs(3600);
+/// Records of the log that one request looks through; what is behind them is on the next page.
+pub const EVENT_RECORDS_PER_PAGE: usize = 2_000;
+/// Bytes of records of the log that one request looks through.
+pub const EVENT_BYTES_PER_PAGE: usize = 8 * 1024 * 1024;
+/// Records of the log that a stream of events reads at a time.
+pub const EVENT_STREAM_RECORDS: usize = 64;
+/// Streams of events at one time; each reads from the store after each commit, and further ones are
+/// answered 503.
+pub const EVENT_STREAMS: usize = 64;
+/// The least time between two reads of a stream of events, so that many of them leave the store to
+/// others.
+pub const EVENT_STREAM_PAUSE: Duration = Duration::from_millis(20);
+/// After so long without an event a stream says that it is there.
+pub const EVENT_KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// How long a stream waits for a reader that takes nothing, before it breaks off.
+pub const EVENT_STALL: Duration = Duration::from_secs(60);
 /// Bytes of an `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an agent may wait for more output before it answers a request that follows a task.
@@ -239,10 +267,37 @@ pub const LOG_WAIT: Duration = Duration::from_secs(5);
 pub const EXECUTIONS_WAITING: usize = 1_000;
 /// Executions in one message of an executor, so that what they lead to fits into a commit.
 pub const EXECUTIONS_PER_MESSAGE: usize = 100;
+/// Bytes of text after which such a message is full, for texts may be long: a batch of failures must
+/// fit into a commit too.
+pub const EXECUTIONS_TEXT_PER_MESSAGE: usize = 64 * 1024;
+/// Bytes of each of the output files of a resident task after which the next execution begins a new
+/// one. The one before it is kept beside it.
+pub const OUTPUT_ROTATED_BYTES: u64 = 8 * 1024 * 1024;
 /// The most that `event_sampling` leaves out: more than a job that fires each second fires in a day.
 pub const EVENT_SAMPLING_MAX: u32 = 100_000;
 /// A resident task that ran for so long was well: the next back-off is the first again.
 pub const DAEMON_STEADY: Duration = Duration::from_secs(10 * 60);
+/// Past tasks of one shard of a daemon job that are kept while its run goes on, the newest: it may go
+/// on for years, and a task that fails at once is replaced every minute.
+pub const PAST_RESIDENTS: usize = 5;
+/// Shards of a daemon job that are ended at one time because it has fewer now: each is a record of the
+/// same commit.
+pub const SURPLUS_AT_A_TIME: usize = 100;
+/// Daemon jobs that one step looks at for a task to be replaced, so that a change of an app with many
+/// leaves room for others.
+pub const ROLLS_PER_STEP: usize = 20;
+/// How often a host that is drained is looked at for resident tasks that can be moved by now.
+pub const DRAIN_LOOK: Duration = Duration::from_secs(1);
+/// Tasks of drained hosts that one step moves, so that its commit stays bounded.
+pub const DRAIN_MOVES_PER_STEP: usize = 100;
+/// How long the next tasks to be moved wait after those, so that other commits get between.
+pub const DRAIN_PAUSE: Duration = Duration::from_millis(20);
+/// Groups of tasks in what is said to be left on a drained host.
+pub const DRAIN_LEFT_ROWS: usize = 100;
+/// How long an offer is held that nothing can use, where other frameworks want the same hosts.
+pub const OFFER_UNUSED_MAX: Duration = Duration::from_secs(5);
+/// How long it stays away then, so that others have as much of a turn.
+pub const OFFER_REFUSED: Duration = Duration::from_secs(5);
 /// The longest that the tasks of a host that is drained may be given to end by themselves.
 pub const DRAIN_DEADLINE_MAX: Span = Span::from_secs(7 * 24 * 3600);
 /// How late a run may start and be on time, when the job does not say.
@@ -253,6 +308,31 @@ pub const NOTICE_LATE_AFTER_MIN: Span = Span::from_secs(1);
 pub const NOTICE_LATE_AFTER_MAX: Span = Span::from_secs(366 * 24 * 3600);
 /// Bytes of the URI of a webhook.
 pub const WEBHOOK_BYTES: usize = 2_000;
+/// Notices that wait to be delivered, each of about a kilobyte; beyond it the oldest is given up.
+pub const NOTICES_WAITING: usize = 10_000;
+/// Notices that are being sent at one time, to one webhook each.
+pub const NOTICES_IN_FLIGHT: usize = 16;
+/// How long a webhook may take, from connecting to its answer.
+pub const NOTICE_POST: Duration = Duration::from_secs(10);
+/// Bytes of an answer of a webhook that are read, of which only its status counts.
+pub const NOTICE_ANSWER_BYTES: usize = 64 * 1024;
+/// Between two tries at a webhook that did not take a notice: from this, doubling ...
+pub const NOTICE_RETRY_FIRST: Duration = Duration::from_secs(1);
+/// ... to this.
+pub const NOTICE_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
+/// Tries at a notice after which those behind it go first: it may be one that its receiver never
+/// takes.
+pub const NOTICE_TRIES_IN_TURN: u32 = 5;
+/// After this a notice that was not taken is given up: a weekend, and the day after it.
+pub const NOTICE_AGE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// From telling that instants of a job were passed over to telling it of more of them for the same
+/// cause, all in one: a job that fires each second may pass over each.
+pub const NOTICE_QUIET: Duration = Duration::from_secs(3600);
+/// Bytes of the reason in a notice.
+pub const NOTICE_REASON_BYTES: usize = 1_000;
+/// How long nothing is heard of a host until it counts as lost to those who are told: a restart of
+/// its agent, or of its network, is shorter.
+pub const HOST_LOST_AFTER: Duration = Duration::from_secs(60);
 
 /// When the master may call tasks of a silent agent dead: their lease, the time to kill them, and
 /// an allowance for clocks of different speed (SEMANTICS 5).

@@ -127,14 +127,36 @@ pub struct Resident {
     pub sampling: u32,
 }
 
-/// What an executor says of the executions of its resident tasks: a message, which may get lost.
+/// What an executor says of the executions of its resident tasks.
+///
+/// It travels as a message and is sent again until somebody has taken it, so that it may come twice:
+/// then both have the same number.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ExecutionBatch {
-    /// They, oldest first, at most [`crate::limits::EXECUTIONS_PER_MESSAGE`].
+    /// Counts up from 1 in the life of the executor.
+    pub number: u64,
+    /// The tasks that this is about. They may be over when it comes.
+    pub tasks: Vec<ResidentTask>,
+    /// Executions, oldest first, at most [`crate::limits::EXECUTIONS_PER_MESSAGE`].
     pub executions: Vec<ExecutionReport>,
     /// What is in no batch, by task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+}
+
+/// What a resident task is to those who read of its executions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResidentTask {
+    /// The task.
+    pub task: TaskId,
+    /// Its job.
+    pub job: JobName,
+    /// Its run.
+    pub run: RunId,
+    /// The item of its shard.
+    pub item: u32,
+    /// Which attempt at this shard it is.
+    pub attempt: u32,
 }
 
 /// One execution of a resident task.
@@ -176,7 +198,19 @@ pub enum ExecutionOutcome {
     Cancelled,
 }
 
-/// Counts of what a resident task does not report, since it started.
+impl ExecutionOutcome {
+    /// Its name, as in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Counts of what a resident task does not report, since the last batch that had counts of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     /// The task.
@@ -187,6 +221,14 @@ pub struct LeftOut {
     pub dropped: u64,
     /// Planned instants that were skipped.
     pub skipped: u64,
+    /// How often so many planned instants were skipped at once that nobody counted them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub uncounted_ranges: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What an executor reports with a status beside the state.
@@ -269,5 +311,44 @@ impl TaskReport {
     /// From bytes.
     pub fn decode(bytes: &[u8]) -> Result<Self, InvalidMessage> {
         decode(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As version 0.1 sent it, before there were resident tasks.
+    const OLD_PAYLOAD: &str = concat!(
+        "\u{1}",
+        r#"{"context":{"job":"j","run":"018bcfe5-6800-7ccc-b9fb-27c4b5fe626e","#,
+        r#""task":"018bcfe5-6800-7d00-8000-000000000901","attempt":2,"epoch":7,"shard_count":3,"#,
+        r#""shard_item":1,"shard_parameter":"p","job_parameter":"","#,
+        r#""planned_time":"2026-01-01T00:00:00Z","planned_until":"2026-01-01T00:00:10Z","fires":2,"#,
+        r#""fire_time":"2026-01-01T00:00:11Z","props":{}},"#,
+        r#""work":{"type":"simple","handler":"h"},"timeout":"0s","kill_grace":"5s"}"#,
+    );
+
+    #[test]
+    fn a_payload_of_a_task_that_does_not_stay_has_the_bytes_it_always_had() {
+        let payload = TaskPayload::decode(OLD_PAYLOAD.as_bytes()).expect("it was sent once");
+        assert_eq!(payload.resident, None);
+        let bytes = String::from_utf8(payload.encode()).expect("it is JSON behind a byte");
+        assert_eq!(bytes, OLD_PAYLOAD);
+    }
+
+    #[test]
+    fn what_stays_comes_back_as_it_was_sent() {
+        let mut payload = TaskPayload::decode(OLD_PAYLOAD.as_bytes()).expect("it was sent once");
+        payload.resident = Some(Resident {
+            schedule: ScheduleSpec { every: Some(Span::from_secs(1)), ..ScheduleSpec::default() },
+            anchor: payload.context.fire_time,
+            offset: Span::from_millis(250),
+            misfire: MisfirePolicy::Skip,
+            grace: Span::from_secs(60),
+            sampling: 10,
+        });
+        let again = TaskPayload::decode(&payload.encode()).expect("it was just made");
+        assert_eq!(again, payload);
     }
 }

@@ -152,6 +152,19 @@ pub enum FireOutcome {
     Dropped,
 }
 
+impl FireOutcome {
+    /// Its name in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Ran => "ran",
+            Self::Coalesced => "coalesced",
+            Self::Skipped => "skipped",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// What started a run. Readers must accept causes that they do not know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -246,6 +259,21 @@ impl ShardState {
         Self::TimedOut,
         Self::Cancelled,
     ];
+
+    /// Its word in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Launching => "launching",
+            Self::Running => "running",
+            Self::Killing => "killing",
+            Self::BackingOff => "backing_off",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+        }
+    }
 
     /// Whether the shard is over.
     pub fn is_over(self) -> bool {
@@ -403,6 +431,24 @@ pub struct AgentView {
     /// That it is drained, as an operator wants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drain: Option<DrainView>,
+    /// Of one that is drained: what is left there and what becomes of it. Not in lists.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftView>,
+}
+
+/// Tasks of one run that are left on an executor host which is drained.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftView {
+    /// Their run.
+    pub run: RunId,
+    /// Its job.
+    pub job: JobName,
+    /// How many they are.
+    pub tasks: u32,
+    /// The items of their shards, such as `0..3, 7`.
+    pub items: String,
+    /// What becomes of them, in words.
+    pub detail: String,
 }
 
 /// That an executor host is to give up its work.

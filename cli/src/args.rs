@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use muster_api::{
-    InvalidName, JobName, RunId, Timestamp, limits,
+    AppName, InvalidName, JobName, RunId, Span, TaskId, Timestamp,
+    events::{EventId, EventKind},
+    limits,
     spec::{Gap, Overlap},
     views::RunState,
 };
@@ -67,6 +69,14 @@ pub(crate) enum ClientCommand {
         #[arg(value_parser = run_id)]
         run: RunId,
     },
+    /// End the task of one shard; that of a daemon job gets another one
+    Kill {
+        /// The run
+        #[arg(value_parser = run_id)]
+        run: RunId,
+        /// The shard, from 0
+        item: u32,
+    },
     /// Show when a job fires next, or when a cron expression would
     Next(NextArgs),
     /// Show what became of the planned fires of a job, the newest first
@@ -89,7 +99,7 @@ pub(crate) enum ClientCommand {
         #[command(flatten)]
         subject: SubjectArgs,
     },
-    /// List the executor hosts, or say that one will never come back
+    /// List the executor hosts; drain one, use it again, or say that it will never come back
     Agents {
         #[command(subcommand)]
         order: Option<AgentsOrder>,
@@ -104,8 +114,12 @@ pub(crate) enum ClientCommand {
         #[arg(value_name = "JOB|RUN")]
         what: JobName,
     },
+    /// Show what happened: to tasks, runs, fires and hosts, and who changed what, the newest first
+    Events(EventsArgs),
     /// Show what is offered, to whom and since when
     Offers,
+    /// Show which notices wait to be delivered, and what became of the tries
+    Notices,
     /// Let a restored scheduler fire, launch and kill again
     Resume {
         /// Make good what was missed, as the misfire rule of each job says [default: pass it over]
@@ -122,6 +136,28 @@ pub(crate) enum AgentsOrder {
     /// This is your word, and nobody checks it: if the host runs on, its shards run twice until its
     /// agent is back, which then ends them. It does not wait for any lease.
     Gone {
+        /// The id of its agent, or its host name if no other agent has that
+        host: String,
+    },
+    /// Have a host give up its work: nothing new starts there
+    ///
+    /// Its tasks go on until they end. With a deadline those that are left then are ended and start
+    /// again elsewhere, where their jobs have failover; without failover they are never moved. The
+    /// tasks of daemon jobs, which do not end, are moved one after the other as other hosts have
+    /// room, and at the deadline in any case. Said again it sets another deadline, counted from now.
+    Drain {
+        /// The id of its agent, or its host name if no other agent has that
+        host: String,
+        /// How long its tasks may go on before they are moved, as in `10m`; `0s` moves them at once
+        /// [default: until they end]
+        #[arg(long, value_name = "SPAN")]
+        deadline: Option<Span>,
+        /// Wait until nothing runs there, and show what is left until then
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Let a host that was drained take tasks again
+    Activate {
         /// The id of its agent, or its host name if no other agent has that
         host: String,
     },
@@ -230,6 +266,50 @@ pub(crate) struct FiresArgs {
     pub(crate) limit: usize,
 }
 
+/// Which events to show.
+#[derive(Debug, Args)]
+pub(crate) struct EventsArgs {
+    /// Only those of this app
+    #[arg(long)]
+    pub(crate) app: Option<AppName>,
+    /// Only those of this job
+    #[arg(long)]
+    pub(crate) job: Option<JobName>,
+    /// Only those of this run
+    #[arg(long, value_parser = run_id)]
+    pub(crate) run: Option<RunId>,
+    /// Only those of this task
+    #[arg(long, value_parser = task_id)]
+    pub(crate) task: Option<TaskId>,
+    /// Only those of this host: the id of its agent, or its name
+    #[arg(long, value_name = "HOST")]
+    pub(crate) agent: Option<String>,
+    /// Only those about this: task, run, fire, execution, host, executor, notice, change or scheduler
+    #[arg(long, value_parser = event_kind)]
+    pub(crate) kind: Option<EventKind>,
+    /// Only those with this state, as in failed
+    #[arg(long)]
+    pub(crate) state: Option<String>,
+    /// Only changes that this user made
+    #[arg(long, value_name = "USER")]
+    pub(crate) actor: Option<String>,
+    /// Only what happened at this time or later, as in 2026-03-28T00:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<Timestamp>,
+    /// Only what happened before this time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<Timestamp>,
+    /// How many at most
+    #[arg(long, default_value_t = 50, value_parser = rows())]
+    pub(crate) limit: usize,
+    /// Stay and show events as they happen, one a line, over restarts of the scheduler too
+    #[arg(long, short, conflicts_with_all = ["limit", "from", "to"])]
+    pub(crate) follow: bool,
+    /// Begin behind this event, by its id
+    #[arg(long, requires = "follow", value_name = "ID")]
+    pub(crate) after: Option<EventId>,
+}
+
 /// Which coming fires to show.
 #[derive(Debug, Args)]
 pub(crate) struct NextArgs {
@@ -311,6 +391,18 @@ fn name(text: &str) -> Result<String, InvalidName> {
 
 fn run_id(text: &str) -> Result<RunId, String> {
     text.parse().map_err(|_| format!("`{text}` is no id of a run; `muster runs` lists them"))
+}
+
+fn task_id(text: &str) -> Result<TaskId, String> {
+    text.parse().map_err(|_| format!("`{text}` is no id of a task; `muster runs RUN` lists them"))
+}
+
+fn event_kind(text: &str) -> Result<EventKind, String> {
+    let known = EventKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+    known.ok_or_else(|| {
+        let names: Vec<_> = EventKind::ALL.into_iter().map(EventKind::as_str).collect();
+        format!("the kinds are {}", names.join(", "))
+    })
 }
 
 fn item(text: &str) -> Result<u32, String> {

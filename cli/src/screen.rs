@@ -6,6 +6,7 @@ use std::{
 };
 
 use comfy_table::{Table, presets};
+use muster_api::views::Page;
 use serde_json::Value;
 
 /// How answers are shown.
@@ -60,6 +61,15 @@ impl Screen {
         self.format == Format::Json
     }
 
+    /// Says beside a list for people that there is more of it, and how to see that. Programs see it in
+    /// `next`.
+    pub(crate) fn cut(self, page: &Page<Value>, how: &str) -> io::Result<()> {
+        match cut_words(page, how).filter(|_| !self.is_json()) {
+            Some(words) => self.note(words),
+            None => Ok(()),
+        }
+    }
+
     /// A line on standard output.
     pub(crate) fn line(self, text: impl Display) -> io::Result<()> {
         writeln!(io::stdout().lock(), "{text}")
@@ -69,6 +79,12 @@ impl Screen {
     pub(crate) fn note(self, text: impl Display) -> io::Result<()> {
         writeln!(io::stderr().lock(), "{text}")
     }
+}
+
+/// What is said beside a list of which not all is shown.
+fn cut_words(page: &Page<Value>, how: &str) -> Option<String> {
+    let shown = page.items.len();
+    page.next.as_ref().map(|_| format!("... and more: these are the first {shown}; {how}"))
 }
 
 /// A table under a header, without lines.
@@ -126,6 +142,17 @@ mod tests {
         rows.add(["a".into(), "on\nfire\u{1b}[0m\n".into()]);
         rows.add(["longer".into(), or_dash(None::<u8>)]);
         assert_eq!(rows.render(""), "NAME    STATE\na       on fire [0m\nlonger  -");
+    }
+
+    #[test]
+    fn a_list_that_goes_on_says_so() {
+        let mut page = Page { items: vec![Value::Null, Value::Null], next: None };
+        assert_eq!(cut_words(&page, "`--limit N` shows more"), None);
+        page.next = Some("x".to_owned());
+        assert_eq!(
+            cut_words(&page, "`--limit N` shows more").unwrap(),
+            "... and more: these are the first 2; `--limit N` shows more"
+        );
     }
 
     #[test]

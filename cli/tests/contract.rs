@@ -1,4 +1,5 @@
-//! Every promise in `docs/contract.md` names tests that hold it, and all of them exist.
+//! Every promise in `docs/contract.md` names tests that hold it, every limit in `docs/limits.md` tests
+//! that go there, and all of them exist.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -69,22 +70,23 @@ fn rows(text: &str) -> Vec<Row> {
     let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise"));
     let row = |line: &str| {
         let (promise, held) = line.trim_matches('|').rsplit_once(" | ").expect("two columns");
-        let names = held.split('`').skip(1).step_by(2);
-        let test = |name: &str| {
-            let (krate, test) =
-                name.split_once('/').unwrap_or_else(|| panic!("whose is `{name}`?"));
+        let test = |name: String| {
+            let named = name.split_once('/');
+            let (krate, test) = named.unwrap_or_else(|| panic!("whose is `{name}`?"));
             (krate.to_owned(), test.to_owned())
         };
-        (promise.trim().to_owned(), names.map(test).collect())
+        (promise.trim().to_owned(), in_backticks(held).into_iter().map(test).collect())
     };
     rows.map(row).collect()
 }
 
-#[test]
-fn each_promise_names_tests_that_are_there() {
-    let text = fs::read_to_string(workspace().join("docs/contract.md")).unwrap();
-    let rows = rows(&text);
-    assert!(rows.len() > 80, "{} rows: the tables are not read", rows.len());
+/// What stands in backticks in a cell.
+fn in_backticks(cell: &str) -> Vec<String> {
+    cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// What is wrong with rows: those that name no test, or one that is not there.
+fn faults(rows: Vec<Row>) -> Vec<String> {
     let mut known = BTreeMap::new();
     let mut faults = Vec::new();
     for (promise, tests) in rows {
@@ -98,6 +100,49 @@ fn each_promise_names_tests_that_are_there() {
             }
         }
     }
+    faults
+}
+
+#[test]
+fn each_promise_names_tests_that_are_there() {
+    let text = fs::read_to_string(workspace().join("docs/contract.md")).unwrap();
+    let rows = rows(&text);
+    assert!(rows.len() > 80, "{} rows: the tables are not read", rows.len());
+    let faults = faults(rows);
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn each_limit_has_a_row_with_tests_or_a_reason_to_have_none() {
+    let source = fs::read_to_string(workspace().join("api/src/limits.rs")).unwrap();
+    let constants = source.lines().filter_map(|line| line.strip_prefix("pub const "));
+    let constants: BTreeSet<_> =
+        constants.map(|line| line.split(':').next().unwrap().to_owned()).collect();
+    assert!(constants.len() > 100, "{} constants: they are not read", constants.len());
+
+    let text = fs::read_to_string(workspace().join("docs/limits.md")).unwrap();
+    let (reached, rest) = text.split_once("\n## What nobody can be refused for").unwrap();
+    let (unreached, _) = rest.split_once("\n## Bounds that stand").unwrap();
+    let table = |text: &str| {
+        let rows = text.lines().filter(|line| line.starts_with("| `"));
+        rows.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (reached, unreached) = (table(reached), table(unreached));
+    let named = |row: &String| in_backticks(row.trim_matches('|').split(" | ").next().unwrap());
+    let mut seen = BTreeMap::<String, usize>::new();
+    for constant in reached.iter().chain(&unreached).flat_map(named) {
+        *seen.entry(constant).or_default() += 1;
+    }
+    let mut faults = faults(rows(&reached.join("\n")));
+    for constant in &constants {
+        match seen.get(constant) {
+            None => faults.push(format!("`{constant}` has no row")),
+            Some(1) => {}
+            Some(rows) => faults.push(format!("`{constant}` has {rows} rows")),
+        }
+    }
+    let gone = seen.keys().filter(|constant| !constants.contains(*constant));
+    faults.extend(gone.map(|constant| format!("there is no constant `{constant}`")));
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 

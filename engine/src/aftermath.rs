@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use muster_api::{TaskId, limits, spec::JobSpec, views::ShardState};
+use muster_api::{
+    Mono, TaskId, limits,
+    spec::{Backoff, JobSpec},
+    views::ShardState,
+};
 
 use crate::{
     records::Tries,
@@ -19,29 +23,30 @@ pub(crate) struct Aftermath {
     pub(crate) how: String,
 }
 
+/// A task that is over.
+#[derive(Clone, Copy)]
+pub(crate) struct Ended<'a> {
+    pub(crate) task: &'a Task,
+    pub(crate) id: TaskId,
+    /// How it ended.
+    pub(crate) ending: Ending,
+    /// What was said of that.
+    pub(crate) message: &'a str,
+}
+
 impl Aftermath {
     /// What the end of a task means for its shard, by the newest document of its job. `stopped_as` is
     /// how its shards end whose run is stopping.
     pub(crate) fn of(
-        task: &Task,
-        id: TaskId,
-        ending: Ending,
-        message: &str,
+        Ended { task, id, ending, message }: Ended<'_>,
         spec: Option<&JobSpec>,
         stopped_as: Option<ShardState>,
     ) -> Self {
-        let words = |what: &str| match message {
-            "" => what.to_owned(),
-            message => format!("{what}: {message}"),
-        };
+        let words = |what: &str| in_words(what, message);
         let over = |state, what: &str| Self { state, again: None, how: words(what) };
         let mut tries = Tries { replaces: Some(id), ..task.tries.clone() };
-        let again = |mut tries: Tries, wait: Duration, what: &str| {
-            let how = words(what);
-            tries.reason = Some(shortened(&how));
-            let state = if wait.is_zero() { ShardState::Pending } else { ShardState::BackingOff };
-            Self { state, again: Some((tries, wait)), how }
-        };
+        let again =
+            |tries: Tries, wait: Duration, what: &str| Self::again(tries, wait, &words(what));
         // Only a run that is stopping has its tasks killed on request; whoever else ended this one,
         // it is a death like any other.
         let killed_by_nobody = ending == Ending::Cancelled && stopped_as.is_none();
@@ -56,16 +61,15 @@ impl Aftermath {
             _ if stopped_as.is_some() => {
                 return over(ShardState::Cancelled, "ended while its run is stopping");
             }
+            Ending::KilledOnRequest => return over(ShardState::Cancelled, "killed on request"),
             Ending::NeverStarted => {
-                tries.attempt = tries.attempt.saturating_sub(1);
-                tries.replaces = task.tries.replaces;
-                tries.never_started += 1;
-                tries.avoid = Some(task.agent.clone());
-                let wait = spec.map_or(Duration::ZERO, |spec| {
-                    let beyond = tries.never_started.checked_sub(limits::NEVER_STARTED_FREE);
-                    beyond.map_or(Duration::ZERO, |n| spec.failover.backoff.wait(n))
-                });
-                return again(tries, wait, "never started");
+                let backoff = spec.map(|spec| spec.failover.backoff).unwrap_or_default();
+                return Self::never_started(task, tries, backoff, message);
+            }
+            Ending::Restarted => {
+                tries.never_started = 0;
+                let why = task.tries.reason.as_deref().unwrap_or("ended to start anew");
+                return Self::again(tries, Duration::ZERO, why);
             }
             Ending::Died | Ending::DiedWithExecutor | Ending::Neighbour | Ending::Fenced => {
                 tries.never_started = 0;
@@ -88,6 +92,81 @@ impl Aftermath {
             }
             None => over(state, failed),
         }
+    }
+
+    /// What the end of a resident task means for its shard: whatever ended it, another takes its
+    /// place, without end. One that ran long enough was well, so that the next back-off is the first
+    /// one again.
+    pub(crate) fn of_resident(
+        Ended { task, id, ending, message }: Ended<'_>,
+        spec: Option<&JobSpec>,
+        stopped_as: Option<ShardState>,
+        now: Mono,
+    ) -> Self {
+        if let Some(state) = stopped_as {
+            return Self { state, again: None, how: in_words("ended as asked", message) };
+        }
+        let mut tries = Tries { replaces: Some(id), ..task.tries.clone() };
+        let backoff = spec.map(|spec| spec.failover.backoff).unwrap_or_default();
+        if task.steady_at.is_some_and(|at| at <= now) {
+            (tries.deaths, tries.alone) = (0, false);
+        }
+        let wanted = task.ended_to_start_anew(ending);
+        tries.replaced = wanted.is_some() || (tries.replaced && task.steady_at.is_none());
+        let what = match (wanted, ending) {
+            (_, Ending::NeverStarted) => return Self::never_started(task, tries, backoff, message),
+            (Some(why), _) => {
+                tries.never_started = 0;
+                return Self::again(tries, Duration::ZERO, why);
+            }
+            (_, Ending::Fenced) => "its lease ended",
+            (_, Ending::Neighbour) => "it died by no fault of its own",
+            (_, Ending::Died | Ending::DiedWithExecutor | Ending::Cancelled) => "it died",
+            (_, Ending::Restarted | Ending::KilledOnRequest) => "ended as asked",
+            (_, Ending::Succeeded) => "it ended by itself",
+            (_, Ending::CodeFailed) => "its code failed",
+            (_, Ending::TimedOut) => "an execution took longer than its timeout",
+            (_, Ending::CannotStart) => "its executor could not be started",
+            (_, Ending::Invalid) => "its description was refused",
+        };
+        tries.never_started = 0;
+        let how = in_words(what, message);
+        let is_death = matches!(
+            ending,
+            Ending::Died | Ending::DiedWithExecutor | Ending::Cancelled | Ending::Neighbour
+        );
+        if is_death || ending == Ending::Fenced {
+            tries.avoid = Some(task.agent.clone());
+            tries.alone |= ending == Ending::DiedWithExecutor;
+        } else {
+            // Whatever its code did, its executor has survived it.
+            tries.alone &= ending == Ending::CannotStart;
+        }
+        if matches!(ending, Ending::Fenced | Ending::Neighbour) {
+            return Self::again(tries, Duration::ZERO, &how);
+        }
+        let wait = backoff.wait(tries.deaths);
+        tries.deaths = tries.deaths.saturating_add(1);
+        Self::again(tries, wait, &how)
+    }
+
+    /// It never started, so that no attempt is used. Many in a row are a fault that somebody has to
+    /// find, and back off.
+    fn never_started(task: &Task, mut tries: Tries, backoff: Backoff, message: &str) -> Self {
+        tries.attempt = tries.attempt.saturating_sub(1);
+        tries.replaces = task.tries.replaces;
+        tries.never_started += 1;
+        tries.avoid = Some(task.agent.clone());
+        let beyond = tries.never_started.checked_sub(limits::NEVER_STARTED_FREE);
+        let wait = beyond.map_or(Duration::ZERO, |n| backoff.wait(n));
+        Self::again(tries, wait, &in_words("never started", message))
+    }
+
+    /// Its shard goes another try after a wait, and this is why.
+    fn again(mut tries: Tries, wait: Duration, how: &str) -> Self {
+        tries.reason = Some(shortened(how));
+        let state = if wait.is_zero() { ShardState::Pending } else { ShardState::BackingOff };
+        Self { state, again: Some((tries, wait)), how: how.to_owned() }
     }
 
     fn of_death(
@@ -116,6 +195,13 @@ impl Aftermath {
         let wait = failover.backoff.wait(tries.deaths);
         tries.deaths += 1;
         again(tries, wait, what)
+    }
+}
+
+fn in_words(what: &str, message: &str) -> String {
+    match message {
+        "" => what.to_owned(),
+        message => format!("{what}: {message}"),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use muster_api::{AgentId, ExecutorId, Mono, OfferId, TaskId, limits, spec::Lease};
+use muster_api::{AgentId, ExecutorId, Mono, OfferId, Span, TaskId, limits, spec::Lease};
 
 use crate::{
     cx::Cx,
     effect::{Effect, Note},
     event::{AgentRegistered, CommandReply, Offer, Rejected, Signal},
-    executors, tasks,
+    executors, lost_hosts, sharing, tasks, trace,
     world::Timer,
 };
 
@@ -16,11 +16,18 @@ use crate::{
 pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
     for offer in offers {
         let agent = offer.agent.clone();
-        if cx.world.add_offer(offer) > limits::OFFERS_PER_AGENT {
+        if cx.world.agents.get(&agent).is_some_and(|agent| agent.drain.is_some()) {
+            // Its master makes none as long as it is drained; this one comes late.
+            let refuse = Span::from_secs(limits::OFFER_REFUSED.as_secs());
+            cx.effect(Effect::Decline { offers: vec![offer.id], refuse });
+        } else if cx.world.add_offer(offer, cx.now.mono) > limits::OFFERS_PER_AGENT
+            && !sharing::gathers(cx.world, &agent)
+        {
             let offers = cx.world.take_offers(&agent);
-            cx.effect(Effect::Decline { offers });
+            cx.effect(Effect::Decline { offers, refuse: Span::ZERO });
         }
     }
+    sharing::offers_came(cx);
 }
 
 /// An offer was withdrawn.
@@ -39,8 +46,11 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
     cx.world.describe_agent(&news.agent, news.hostname, news.attributes);
     let agent = cx.world.agents.entry(news.agent.clone()).or_default();
     agent.total = Some(news.resources);
-    (agent.silent_since, agent.gone) = (None, false);
+    (agent.silent_since, agent.silence_told, agent.gone) = (None, false, false);
     let (our_tasks, our_executors) = (agent.tasks.clone(), agent.executors.clone());
+    let booted = news.rebooted.then_some("its host has booted again");
+    trace::host(cx, &news.agent, "registered", booted);
+    lost_hosts::heard(cx, &news.agent);
 
     let living: BTreeSet<ExecutorId> = news.executors.into_iter().collect();
     // What its agent names lives, also where none of the launches there came through.
@@ -85,8 +95,13 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
 pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
     let agent = cx.world.agents.entry(id.clone()).or_default();
     agent.silent_since = Some(since);
+    let is_news = !std::mem::replace(&mut agent.silence_told, true);
     let (tasks, executors) = (agent.tasks.clone(), agent.executors.clone());
     cx.world.take_offers(id);
+    if is_news {
+        trace::host(cx, id, "silent", None);
+    }
+    lost_hosts::silent(cx, id, since);
     for task in tasks {
         tasks::host_is_silent(cx, task);
     }
@@ -97,18 +112,26 @@ pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
 
 /// A silent agent is heard again.
 pub(crate) fn heard(cx: &mut Cx<'_>, id: &AgentId) {
-    if let Some(agent) = cx.world.agents.get_mut(id) {
-        agent.silent_since = None;
+    let Some(agent) = cx.world.agents.get_mut(id) else { return };
+    agent.silent_since = None;
+    if std::mem::take(&mut agent.silence_told) {
+        trace::host(cx, id, "heard", None);
     }
+    lost_hosts::heard(cx, id);
 }
 
 /// An agent will never come back, as an operator says: what was there is over.
 pub(crate) fn gone(cx: &mut Cx<'_>, id: &AgentId) {
     cx.world.take_offers(id);
     cx.world.strangers.retain(|_, agent| agent != id);
+    lost_hosts::gone(cx, id);
     let Some(agent) = cx.world.agents.get_mut(id) else { return };
-    agent.gone = true;
+    let is_news = !std::mem::replace(&mut agent.gone, true);
+    agent.drain = None;
     let (tasks, executors) = (agent.tasks.clone(), agent.executors.clone());
+    if is_news {
+        trace::host(cx, id, "gone", Some("an operator declared it gone"));
+    }
     for executor in executors {
         executors::gone(cx, executor);
     }
@@ -142,6 +165,7 @@ pub(crate) fn check_lease(cx: &mut Cx<'_>, id: ExecutorId) {
     }
     let tasks: Vec<TaskId> = executor.tasks.iter().copied().collect();
     cx.note(Note::Fenced { executor: id, agent: agent_id });
+    trace::executor(cx, id, "fenced", "nothing was heard of its agent for as long as its lease");
     executors::gone(cx, id);
     for task in tasks {
         tasks::found(cx, task, Signal::Fenced, "nothing was heard of its agent for that long");

@@ -13,7 +13,7 @@ use crate::{
     event::{Accepted, Change, CommandReply, Expect, Rejected},
     executors,
     records::{AppChange, AppRecord},
-    revisions, runs, sweeps,
+    revisions, rolls, runs, sweeps,
 };
 
 /// Creates or replaces an app.
@@ -44,6 +44,7 @@ pub(crate) fn put_app(cx: &mut Cx<'_>, spec: AppSpec, expect: Expect) -> Command
     cx.world.apps.insert(name.clone(), record);
     revisions::forget_unused(cx, &name, uid, former);
     cx.world.line_up_app(uid);
+    rolls::look_at_app(cx, &name);
     Ok(Accepted::App(Box::new(view), change))
 }
 
@@ -127,19 +128,9 @@ pub(crate) fn forget_app(cx: &mut Cx<'_>, name: &AppName) {
         .filter(|(_, executor)| executor.record.app_uid == uid)
         .map(|(id, _)| *id)
         .collect();
-    if executors.is_empty() {
-        forget_revisions(cx, uid);
-    }
+    revisions::forget_unused_of(cx, name, uid);
     for executor in executors {
         executors::stop(cx, executor);
-    }
-}
-
-fn forget_revisions(cx: &mut Cx<'_>, uid: AppUid) {
-    let revisions = cx.world.revisions.range((uid, 0)..=(uid, u64::MAX));
-    let keys: Vec<_> = revisions.map(|(key, _)| *key).collect();
-    for key in keys {
-        cx.world.revisions.remove(&key);
     }
 }
 

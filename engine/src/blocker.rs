@@ -19,6 +19,7 @@ use crate::{
     placement::Kind,
     queue::{Need, Place},
     records::ExecutorRecord,
+    sharing,
     world::{Timer, World},
 };
 
@@ -44,7 +45,7 @@ pub(crate) struct Holding {
     /// The executors that it starts in, unless each of its tasks has its own.
     kind: Option<Kind>,
     since: Mono,
-    until: Mono,
+    pub(crate) until: Mono,
 }
 
 impl Blocker {
@@ -85,6 +86,15 @@ pub(crate) fn after_round(cx: &mut Cx<'_>, latest: Option<&Place>) {
                 watch(cx, place.3);
             }
         }
+    }
+}
+
+/// Offers were given back to others that nothing could use. Who waits whole is overtaken by those.
+pub(crate) fn gave_back(cx: &mut Cx<'_>) {
+    if matches!(cx.world.blocker, Blocker::Quiet)
+        && let Some((place, ..)) = candidate(cx.world)
+    {
+        watch(cx, place.3);
     }
 }
 
@@ -130,6 +140,7 @@ fn hold(cx: &mut Cx<'_>, place: Place, need: &Need, rooms: Vec<u32>) {
     }
     cx.note(Note::HostsHeld { run: place.3, hosts: rooms.len() });
     cx.world.queue.prefer(Some(place.clone()));
+    cx.world.sharing.wants(place.3);
     cx.world.blocker = Blocker::Holding(Holding { place, rooms, kind, since, until });
     cx.world.wake_at(until, Timer::Blocker);
 }
@@ -178,6 +189,7 @@ fn release(cx: &mut Cx<'_>) {
     cx.world.queue.prefer(None);
     // A round may just be over, and nothing else says that there is more room now.
     cx.world.queue.wake(&cx.world.offered.rooms);
+    sharing::look_soon(cx);
     cx.note(Note::HostsReleased { run: holding.place.3 });
     let until = cx.now.mono + cx.now.mono.since(holding.since);
     cx.world.blocker = Blocker::Resting { until };
@@ -206,7 +218,7 @@ fn rooms_for(world: &World, need: &Need) -> Option<Vec<u32>> {
     let mut rooms: Vec<_> = world
         .agents
         .values()
-        .filter(|agent| agent.silent_since.is_none())
+        .filter(|agent| agent.silent_since.is_none() && agent.drain.is_none())
         .filter_map(|agent| {
             let room = agent.room?;
             let (all, _) = world.offered.known_amounts(agent.total.as_ref()?);

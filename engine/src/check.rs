@@ -27,7 +27,9 @@ pub(crate) fn check(world: &World) {
     scheduled_runs_wait_as_the_policy_allows(world);
     jobs_are_indexed(world);
     documents_in_use_are_there(world);
+    daemon_jobs_have_their_run(world);
     uses_of_revisions_are_counted(world);
+    world.outbox.check(&world.notices);
     let marked = world.settling_mark.get(&()).is_some();
     assert_eq!(world.settling, marked, "what is stored says otherwise of a resume a moment ago");
 }
@@ -136,7 +138,8 @@ fn offers_are_indexed(world: &World) {
     let mut offers = 0;
     for (id, agent) in &world.agents {
         offers += agent.offers.len();
-        assert!(agent.offers.keys().all(|offer| world.offers.get(offer) == Some(id)));
+        assert!(agent.offers.keys().all(|offer| world.offers[offer].agent == *id));
+        assert!(agent.drain.is_none() || agent.offers.is_empty(), "{id} is drained and has offers");
         let Some(number) = agent.room else {
             assert!(agent.offers.is_empty(), "the offers of {id} have no room");
             continue;
@@ -264,9 +267,55 @@ fn documents_in_use_are_there(world: &World) {
             assert!(kept, "the version of run {id} is gone");
         }
     }
+    for (id, task) in world.tasks.iter() {
+        let run = world.runs.get(&task.run).expect("it names the shard, as was seen");
+        let resident = run.record().cause == Cause::Daemon;
+        assert_eq!(task.version.is_some(), resident, "{id} is resident or not, unlike its run");
+        if let Some(version) = task.version {
+            let (name, uid) = (&run.record().job, run.record().job_uid);
+            let newest = world.jobs.get(name).is_some_and(|j| (j.uid, j.version) == (uid, version));
+            assert!(
+                newest || world.versions.contains(&(uid, version)),
+                "the version of {id} is gone"
+            );
+        }
+    }
     for (id, executor) in world.executors.iter() {
         let key = (executor.record.app_uid, executor.record.revision);
         assert!(world.revisions.contains(&key), "the revision of executor {id} is gone");
+    }
+}
+
+/// An enabled daemon job has one run that is not being stopped, which has all of its shards and none
+/// that is over; others have none.
+fn daemon_jobs_have_their_run(world: &World) {
+    let mut daemons: BTreeMap<JobUid, u32> = BTreeMap::new();
+    for (id, run) in world.runs.iter().filter(|(_, run)| run.record().cause == Cause::Daemon) {
+        assert!(run.record().version.is_none(), "{id} is of a version, and follows the newest");
+        if run.record().state == RunState::Stopping {
+            continue;
+        }
+        assert_eq!(run.counts().over(), 0, "a shard of {id} is over, and nobody stops that");
+        *daemons.entry(run.record().job_uid).or_default() += 1;
+        let job = world.jobs.get(&run.record().job).filter(|job| job.uid == run.record().job_uid);
+        let count = job.map_or(0, |job| job.spec.sharding.count);
+        for item in 0..count {
+            assert!(run.shard(item).is_some(), "{id} lacks shard {item} of its job");
+        }
+        for (item, shard) in run.shards_from(count) {
+            assert!(matches!(shard, Shard::Live { .. }), "{id} has shard {item} for nothing");
+        }
+    }
+    for (name, job) in world.jobs.iter() {
+        let app = world.apps.get(&job.spec.app);
+        let sweep = app.and_then(|app| app.sweep.as_ref());
+        if sweep.is_some_and(|sweep| sweep.after.as_ref().is_none_or(|after| after < name)) {
+            continue;
+        }
+        let enabled = job.spec.disabled != Some(true) && app.is_some_and(|app| !app.disabled);
+        let wanted = u32::from(enabled && job.spec.is_daemon());
+        let has = daemons.get(&job.uid).copied().unwrap_or(0);
+        assert_eq!(has, wanted, "daemon runs of {name} that go on");
     }
 }
 

@@ -14,7 +14,7 @@ use muster_api::{
 
 use crate::{
     cx::Cx,
-    fires,
+    fires, missed,
     run::Run,
     runs, sweeps,
     world::{Timer, World},
@@ -105,7 +105,9 @@ fn expire(cx: &mut Cx<'_>, id: RunId) {
         Cause::Schedule => "its planned time",
         Cause::Trigger | Cause::Rerun | Cause::Daemon => "being accepted",
     };
-    runs::stop(cx, id, &format!("not started within {within} of {of}"));
+    let reason = format!("not started within {within} of {of}");
+    missed::expires(cx, id, &reason);
+    runs::stop(cx, id, &reason);
 }
 
 /// Watches how long a run takes that has begun: from now on, or before a restart, in which case the

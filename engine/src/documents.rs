@@ -1,9 +1,9 @@
 //! Jobs: how their documents are stored, changed and deleted.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use muster_api::{
-    JobName, JobUid, RunId, limits,
+    JobName, JobUid, limits,
     spec::{Fault, JobSpec, MisfirePolicy},
     views::RunState,
 };
@@ -11,9 +11,11 @@ use muster_api::{
 use crate::{
     apps, blocker,
     cx::Cx,
+    daemons,
     event::{Accepted, Change, CommandReply, Expect, Rejected},
-    fires, merges,
+    fires, merges, notices,
     records::JobRecord,
+    run::Run,
     runs, sweeps,
 };
 
@@ -34,13 +36,11 @@ fn job_not_found(name: &JobName) -> Rejected {
 }
 
 /// What disabling means for the runs of a job: those that launched nothing are cancelled, the
-/// running one ends by itself or is killed.
+/// running one ends by itself or is killed, and that of a daemon job is killed always.
 pub(crate) fn quiesce(cx: &mut Cx<'_>, job: JobUid, kill: bool) {
     for id in runs::lane(cx, job) {
-        let pending = |id: RunId| {
-            cx.world.runs.get(&id).is_some_and(|run| run.record().state == RunState::Pending)
-        };
-        if kill || pending(id) {
+        let ends = |run: &Run| run.record().state == RunState::Pending || run.is_daemon();
+        if kill || cx.world.runs.get(&id).is_some_and(ends) {
             runs::stop(cx, id, "disabled");
         }
     }
@@ -58,6 +58,7 @@ pub(crate) fn put_job(cx: &mut Cx<'_>, mut spec: JobSpec, expect: Expect) -> Com
     if let Some(job) = stored.as_ref().filter(|job| *job.spec == spec) {
         return Ok(Accepted::Job(Box::new(job_view(cx, job)), Change::Unchanged));
     }
+    notices::check(&cx.config.installation, &spec)?;
     let change = if stored.is_some() { Change::Updated } else { Change::Created };
     let record = store_job(cx, spec, stored);
     Ok(Accepted::Job(Box::new(job_view(cx, &record)), change))
@@ -81,7 +82,8 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     if let Some(app) = cx.world.apps.get(&spec.app) {
         spec.app = app.spec.name.clone();
     }
-    let planned_as = |spec: &JobSpec| (spec.schedule.clone(), spec.disabled, spec.app.clone());
+    let planned_as =
+        |spec: &JobSpec| (spec.schedule.clone(), spec.execution, spec.disabled, spec.app.clone());
     let replanned = stored.as_ref().is_none_or(|job| planned_as(&job.spec) != planned_as(&spec));
     if let Some(job) = &stored {
         if replanned {
@@ -119,6 +121,7 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     if !cx.world.is_enabled(&record) {
         quiesce(cx, record.uid, false);
     }
+    daemons::settle(cx, &record);
     if record.spec.misfire.policy != MisfirePolicy::Replay {
         merges::into_one(cx, &record);
     }
@@ -143,10 +146,10 @@ fn job_view(cx: &Cx<'_>, job: &JobRecord) -> muster_api::views::JobView {
 fn forget_old_versions(cx: &mut Cx<'_>, job: &JobRecord) {
     let Some(oldest) = job.version.checked_sub(limits::VERSIONS_KEPT) else { return };
     let lane = runs::lane(cx, job.uid);
-    let used: Vec<u64> = lane
-        .iter()
-        .filter_map(|id| cx.world.runs.get(id).and_then(|run| run.record().version))
-        .collect();
+    let runs = || lane.iter().filter_map(|id| cx.world.runs.get(id));
+    let mut used: BTreeSet<u64> = runs().filter_map(|run| run.record().version).collect();
+    let tasks = runs().filter(|run| run.is_daemon()).flat_map(Run::live);
+    used.extend(tasks.filter_map(|(_, live)| cx.world.tasks.get(&live.task)?.version));
     let old = cx.world.versions.range((job.uid, 0)..(job.uid, oldest));
     let unused: Vec<_> = old.map(|(key, _)| *key).filter(|(_, v)| !used.contains(v)).collect();
     for key in unused {
@@ -181,6 +184,7 @@ pub(crate) fn remove_job(cx: &mut Cx<'_>, job: &JobRecord) {
     fires::unplan(cx, job);
     cx.world.cursors.remove(&uid);
     cx.world.growing.forget(&uid);
+    cx.world.told.remove(&uid);
     for run in runs::lane(cx, uid) {
         runs::stop(cx, run, "its job was deleted");
     }

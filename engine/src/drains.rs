@@ -1,11 +1,242 @@
-//! Executor hosts that give up their work.
+//! Executor hosts that give up their work: an operator wants them empty.
+//!
+//! Nothing new starts there, for its master offers nothing of it. Executors end as soon as they have
+//! no task. At the deadline the tasks are moved whose job has failover, a bounded number a step;
+//! those without would be started twice, so they go on until they end by themselves. Resident tasks
+//! never end by themselves: they are moved from the beginning, one shard of a run at a time, as long
+//! as another host has room. Moved means: ended, and started elsewhere once it is known to be over.
+//!
+//! All of this is memory. The master stores which hosts are drained, and tells it again.
 
-use muster_api::{AgentId, Mono};
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cx::Cx;
+use muster_api::{
+    AgentId, ExecutorId, Mono, Now, RunId, TaskId, explain::items_in_words, limits, views::LeftView,
+};
+
+use crate::{
+    cx::Cx,
+    executors,
+    items::Items,
+    place,
+    run::Run,
+    task::{Phase, Task},
+    tasks, trace,
+    world::{Timer, World},
+};
+
+/// That a host is drained.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Drain {
+    /// When its tasks are moved.
+    pub(crate) deadline: Option<Mono>,
+}
+
+/// What becomes of a task on a host that is drained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Fate {
+    /// It is being ended already.
+    Ends,
+    /// It goes on until it ends by itself: nobody may start it again.
+    Stays,
+    /// It may go on until the deadline, if there is one.
+    Waits,
+    /// It is resident: it is moved when there is room.
+    Follows,
+}
 
 /// Nothing new starts on an agent, and its tasks are moved at the deadline.
-pub(crate) fn begin(_cx: &mut Cx<'_>, _agent: &AgentId, _deadline: Option<Mono>) {}
+pub(crate) fn begin(cx: &mut Cx<'_>, id: &AgentId, deadline: Option<Mono>) {
+    cx.world.take_offers(id);
+    let agent = cx.world.agents.entry(id.clone()).or_default();
+    agent.drain = Some(Drain { deadline });
+    for executor in agent.executors.clone() {
+        end_if_idle(cx, executor);
+    }
+    look(cx);
+}
 
-/// An agent may be used again.
-pub(crate) fn end(_cx: &mut Cx<'_>, _agent: &AgentId) {}
+/// An agent may be used again. What is being moved by now is moved.
+pub(crate) fn end(cx: &mut Cx<'_>, id: &AgentId) {
+    if let Some(agent) = cx.world.agents.get_mut(id) {
+        agent.drain = None;
+    }
+}
+
+/// An executor of an agent is gone; where it was the last one, a drain has reached what it is for.
+pub(crate) fn executor_gone(cx: &mut Cx<'_>, id: &AgentId) {
+    let agent = cx.world.agents.get(id).filter(|agent| agent.drain.is_some() && !agent.gone);
+    if agent.is_some_and(|agent| agent.executors.is_empty() && agent.tasks.is_empty()) {
+        trace::host(cx, id, "drained", None);
+    }
+}
+
+/// Ends an executor without tasks.
+fn end_if_idle(cx: &mut Cx<'_>, id: ExecutorId) {
+    let executor = cx.world.executors.get(&id);
+    if executor.is_some_and(|e| e.tasks.is_empty() && e.record.state.takes_tasks()) {
+        executors::stop(cx, id);
+    }
+}
+
+/// Moves what is to be moved now, of all hosts that are drained, and looks again when there may be
+/// more to move.
+pub(crate) fn look(cx: &mut Cx<'_>) {
+    let drained = cx.world.agents.iter().filter(|(_, agent)| !agent.tasks.is_empty());
+    let drained = drained.filter_map(|(id, agent)| Some((id.clone(), agent.drain?)));
+    let mut next: Option<Mono> = None;
+    for (id, drain) in drained.collect::<Vec<_>>() {
+        let over = drain.deadline.is_some_and(|deadline| deadline <= cx.now.mono);
+        let again = if cx.world.held().is_some() {
+            // Nothing is ended as long as it is held.
+            Some(cx.now.mono + limits::DRAIN_LOOK)
+        } else if over {
+            move_all(cx, &id)
+        } else {
+            let residents = move_residents(cx, &id);
+            residents.into_iter().chain(drain.deadline).min()
+        };
+        next = next.into_iter().chain(again).min();
+    }
+    if let Some(before) = std::mem::replace(&mut cx.world.drains_look, next) {
+        cx.world.timers.remove(&(before, Timer::Drains));
+    }
+    if let Some(at) = next {
+        cx.world.wake_at(at, Timer::Drains);
+    }
+}
+
+/// Moves all tasks of an agent that may start again; when to look at the others once more, if there
+/// are some.
+fn move_all(cx: &mut Cx<'_>, id: &AgentId) -> Option<Mono> {
+    let tasks: Vec<TaskId> = cx.world.agents.get(id)?.tasks.iter().copied().collect();
+    let (mut left, mut moved) = (false, 0);
+    for task in tasks {
+        match fate(cx.world, cx.world.tasks.get(&task)?) {
+            Fate::Ends => {}
+            // Its job may be changed.
+            Fate::Stays => left = true,
+            Fate::Waits | Fate::Follows => {
+                if cx.is_full() || moved == limits::DRAIN_MOVES_PER_STEP {
+                    return Some(cx.now.mono + limits::DRAIN_PAUSE);
+                }
+                move_off(cx, task);
+                moved += 1;
+            }
+        }
+    }
+    left.then(|| cx.now.mono + limits::DRAIN_LOOK)
+}
+
+/// Moves resident tasks of an agent, one of each run that is complete and has room elsewhere; when
+/// to look again, if there are more.
+fn move_residents(cx: &mut Cx<'_>, id: &AgentId) -> Option<Mono> {
+    let tasks = cx.world.agents.get(id)?.tasks.iter();
+    let of_run = |id: &TaskId| Some((*id, cx.world.tasks.get(id)?));
+    let tasks = tasks.filter_map(of_run).filter(|(_, task)| task.is_resident());
+    let tasks: Vec<(TaskId, RunId, Fate)> =
+        tasks.map(|(id, task)| (id, task.run, fate(cx.world, task))).collect();
+    let mut seen = BTreeSet::new();
+    let mut on_their_way = being_moved(cx.world);
+    for (task, run, _) in tasks.iter().filter(|(.., fate)| *fate == Fate::Follows) {
+        if on_their_way < limits::DRAIN_MOVES_PER_STEP
+            && !cx.is_full()
+            && seen.insert(*run)
+            && is_complete(cx.world, run)
+            && has_room_elsewhere(cx.world, *run, on_their_way)
+        {
+            move_off(cx, *task);
+            on_their_way += 1;
+        }
+    }
+    (!tasks.is_empty()).then(|| cx.now.mono + limits::DRAIN_LOOK)
+}
+
+fn move_off(cx: &mut Cx<'_>, id: TaskId) {
+    let Some(host) = cx.world.tasks.get(&id).map(|task| task.hostname.clone()) else { return };
+    tasks::restart(cx, id, &format!("moved off {host}, which is drained"));
+}
+
+fn fate(world: &World, task: &Task) -> Fate {
+    let run = world.runs.get(&task.run);
+    let spec = run.and_then(|run| world.newest_spec_of(run));
+    if matches!(task.phase, Phase::Killing(_)) || run.is_none_or(Run::is_stopping) {
+        Fate::Ends
+    } else if task.is_resident() {
+        Fate::Follows
+    } else if spec.is_some_and(|spec| spec.failover.enabled) {
+        Fate::Waits
+    } else {
+        Fate::Stays
+    }
+}
+
+/// Whether no shard of a run is on its way: none is taken down while another one is.
+fn is_complete(world: &World, run: &RunId) -> bool {
+    let counts = world.runs.get(run).map(Run::counts).unwrap_or_default();
+    counts.pending == 0 && counts.launching == 0 && counts.killing == 0
+}
+
+/// How many tasks are being ended on hosts that are drained: each will want a room.
+fn being_moved(world: &World) -> usize {
+    let drained = world.agents.values().filter(|agent| agent.drain.is_some());
+    let tasks = drained.flat_map(|agent| &agent.tasks).filter_map(|id| world.tasks.get(id));
+    tasks.filter(|task| matches!(task.phase, Phase::Killing(_))).count()
+}
+
+/// Whether a shard of a run has room on a host that is not drained, beside so many others that will
+/// want one. Where other frameworks want the same hosts nobody knows: no offers are kept there, and
+/// the shard is moved all the same.
+fn has_room_elsewhere(world: &mut World, id: RunId, others: usize) -> bool {
+    if world.sharing.is_shared() {
+        return true;
+    }
+    world.learn_constraints(id);
+    let Some(need) = world.runs.get(&id).and_then(|run| place::need_of(world, run)) else {
+        return false;
+    };
+    let rooms = world.agents.values().filter_map(|agent| agent.room);
+    // Nothing is offered of a host that is drained, so its room has nothing free.
+    let rooms = rooms.map(|room| world.offered.rooms.get(room)).filter(|room| !room.held);
+    let fit = rooms.map(|room| room.fits(&need.shape)).fold(0, u64::saturating_add);
+    fit > others as u64
+}
+
+/// What of ours is left on an agent, and what becomes of it.
+pub(crate) fn left(world: &World, now: Now, id: &AgentId) -> Vec<LeftView> {
+    let Some(agent) = world.agents.get(id) else { return Vec::new() };
+    let mut groups: BTreeMap<(RunId, Fate), Items> = BTreeMap::new();
+    for task in agent.tasks.iter().filter_map(|id| world.tasks.get(id)) {
+        let fate = fate(world, task);
+        if groups.len() < limits::DRAIN_LEFT_ROWS || groups.contains_key(&(task.run, fate)) {
+            groups.entry((task.run, fate)).or_default().insert(task.item);
+        }
+    }
+    let deadline = agent.drain.and_then(|drain| drain.deadline);
+    let row = |((run, fate), items): ((RunId, Fate), Items)| {
+        let record = world.runs.get(&run)?.record();
+        let detail = in_words(fate, deadline, now);
+        let (tasks, items) = (items.len(), items_in_words(items.ranges()));
+        Some(LeftView { run, job: record.job.clone(), tasks, items, detail })
+    };
+    groups.into_iter().filter_map(row).collect()
+}
+
+fn in_words(fate: Fate, deadline: Option<Mono>, now: Now) -> String {
+    let at = |deadline: Mono| now.wall + deadline.since(now.mono);
+    match (fate, deadline) {
+        (Fate::Ends, _) => "being ended".to_owned(),
+        (Fate::Stays, _) => {
+            "not moved, for its job has no failover: it goes on until it ends".to_owned()
+        }
+        (Fate::Waits | Fate::Follows, Some(deadline)) if deadline <= now.mono => {
+            "about to be moved".to_owned()
+        }
+        (Fate::Waits, None) => "goes on until it ends: the drain has no deadline".to_owned(),
+        (Fate::Waits, Some(deadline)) => format!("moved at {} if not over", at(deadline)),
+        (Fate::Follows, None) => "resident: moved when another host has room".to_owned(),
+        (Fate::Follows, Some(deadline)) => {
+            format!("resident: moved when another host has room, or at {}", at(deadline))
+        }
+    }
+}

@@ -12,6 +12,7 @@ use muster_api::{
 use crate::{
     event::{CommandReply, RequestId},
     query::Answer,
+    records::NoticeRecord,
 };
 
 /// What one event led to. `writes` must be durable before any of `effects` leaves the process.
@@ -41,6 +42,66 @@ pub struct Tally {
     /// Of each scheduled run whose first task is launched: how long after its instant was due, jitter
     /// included.
     pub lateness: Vec<Duration>,
+    /// Executions of resident tasks that executors tell of.
+    pub executions: ExecutionCounts,
+    /// Notices by what became of them.
+    pub notices: NoticeCounts,
+}
+
+/// Notices by what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct NoticeCounts {
+    /// They are to be delivered.
+    pub decided: u64,
+    /// Their webhooks have taken them.
+    pub sent: u64,
+    /// Tries in vain.
+    pub failed: u64,
+    /// They were given up.
+    pub given_up: u64,
+    /// How many wait now, where that has changed.
+    pub waiting: Option<u64>,
+}
+
+impl NoticeCounts {
+    fn add(&mut self, other: Self) {
+        self.decided += other.decided;
+        self.sent += other.sent;
+        self.failed += other.failed;
+        self.given_up += other.given_up;
+        self.waiting = other.waiting.or(self.waiting);
+    }
+}
+
+/// Executions of resident tasks by what became of them, and planned instants that became none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExecutionCounts {
+    /// They ended well, told of one by one or not.
+    pub succeeded: u64,
+    /// They ended badly.
+    pub failed: u64,
+    /// They took longer than they may.
+    pub timed_out: u64,
+    /// Their task was told to end.
+    pub cancelled: u64,
+    /// They waited to be told of for too long; nobody knows how they ended.
+    pub dropped: u64,
+    /// Planned instants that were passed over.
+    pub skipped: u64,
+    /// Ranges of such instants that are not in that number, because nobody counted them.
+    pub uncounted_ranges: u64,
+}
+
+impl ExecutionCounts {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.succeeded += other.succeeded;
+        self.failed += other.failed;
+        self.timed_out += other.timed_out;
+        self.cancelled += other.cancelled;
+        self.dropped += other.dropped;
+        self.skipped += other.skipped;
+        self.uncounted_ranges += other.uncounted_ranges;
+    }
 }
 
 /// Planned instants by what became of them.
@@ -94,6 +155,8 @@ impl Tally {
         over.cancelled += more.cancelled;
         self.fires.add(other.fires);
         self.lateness.extend(other.lateness);
+        self.executions.add(other.executions);
+        self.notices.add(other.notices);
     }
 }
 
@@ -116,11 +179,18 @@ pub enum Effect {
     },
     /// Use up offers of one agent to launch tasks.
     Launch(LaunchBatch),
-    /// Give offers back, to be offered again at once as one.
+    /// Give offers back.
     Decline {
         /// The offers.
         offers: Vec<OfferId>,
+        /// For how long the same is not wanted again; for no time: they are to be offered again at
+        /// once as one.
+        refuse: Span,
     },
+    /// Want no offers until [`Effect::Revive`].
+    Suppress,
+    /// Want offers again, also of what was given back for a while.
+    Revive,
     /// End a task.
     Kill {
         /// Which.
@@ -153,6 +223,9 @@ pub enum Effect {
     },
     /// A run is over: whoever waits for it may look.
     RunOver(RunId),
+    /// Send a notice to its webhook, and say what became of that
+    /// ([`Event::NoticeTried`](crate::event::Event::NoticeTried)).
+    Deliver(Arc<NoticeRecord>),
 }
 
 /// Tasks for one agent.
@@ -233,6 +306,13 @@ pub enum Note {
     HostsReleased {
         /// Which.
         run: RunId,
+    },
+    /// What an executor tells of executions was passed over.
+    ExecutionsPassedOver {
+        /// Which.
+        executor: ExecutorId,
+        /// Why.
+        why: &'static str,
     },
     /// An executor is told to end because it is idle.
     ExecutorIdle {

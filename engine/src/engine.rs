@@ -1,42 +1,55 @@
 //! The engine: one event at a time, in one place.
 
-use std::num::NonZeroU32;
+use std::{collections::BTreeSet, num::NonZeroU32};
 
 use muster_api::{
-    ExecutorId, Mono, Now, RunId, Timestamp, limits,
-    spec::AppSpec,
+    AgentId, ExecutorId, Mono, Now, RunId, Timestamp, limits,
+    spec::{AppSpec, NoticeKind},
     step::{Records, Write},
+    views::LeftView,
 };
 
 use crate::{
     agents, apps, blocker,
     cx::Cx,
-    daemons, deadlines, documents, drains,
+    deadlines, documents, drains,
     effect::{Effect, Step},
     event::{Command, CommandReply, Event},
     executions, executors, fires, held,
     load::Loader,
-    place, queries, reconcile,
+    lost_hosts, missed, outbox, place, queries, reconcile,
     records::{self, InvalidRecord},
-    reruns, restore, sweeps, tasks, triggers,
+    reruns, restore, rolls, sharing, steady, sweeps, tasks, triggers,
     world::{Timer, World},
     zombies,
 };
 
+/// What is told of every job and host of an installation, and where.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Installation {
+    /// What is told of.
+    pub on: BTreeSet<NoticeKind>,
+    /// The webhook that is told, and of the jobs that have none of their own; empty: there is none.
+    pub webhook: String,
+}
+
 /// What the engine is told once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct EngineConfig {
     /// Describes an executor to whoever starts it. The bytes mean nothing to the engine: it keeps
     /// them and uses the same ones for as long as the executor lives.
     pub describe_executor: fn(ExecutorId, &AppSpec) -> Vec<u8>,
     /// How many runs may wait, of all jobs: [`limits::WAITING_RUNS`], but for tests.
     pub waiting_runs: usize,
+    /// What is told of all jobs and hosts.
+    pub installation: Installation,
 }
 
 impl EngineConfig {
     /// What is usual beside a description of executors.
     pub const fn new(describe_executor: fn(ExecutorId, &AppSpec) -> Vec<u8>) -> Self {
-        Self { describe_executor, waiting_runs: limits::WAITING_RUNS }
+        let installation = Installation { on: BTreeSet::new(), webhook: String::new() };
+        Self { describe_executor, waiting_runs: limits::WAITING_RUNS, installation }
     }
 }
 
@@ -123,7 +136,9 @@ impl Engine {
             steps: 0,
         };
         let mut step = Step::default();
-        restore::recover(&mut engine.cx(now, &mut step));
+        let mut cx = engine.cx(now, &mut step);
+        restore::recover(&mut cx);
+        outbox::go_on(&mut cx);
         engine.collect(now, &mut step);
         Ok((engine, step))
     }
@@ -150,7 +165,10 @@ impl Engine {
         if is_tick {
             sweeps::go_on(&mut cx);
         }
+        rolls::go_on(&mut cx);
         place::round(&mut cx);
+        outbox::go_on(&mut cx);
+        sharing::settle(&mut cx);
         #[cfg(debug_assertions)]
         self.check_sometimes();
         step
@@ -176,6 +194,11 @@ impl Engine {
         self.world.waiting.iter().map(|place| place.3).collect()
     }
 
+    /// What of ours is on an agent that is drained, and what becomes of it.
+    pub fn left_on(&self, now: Now, agent: &AgentId) -> Vec<LeftView> {
+        drains::left(&self.world, now, agent)
+    }
+
     /// How many writes are kept back.
     pub fn unwritten(&self) -> usize {
         self.world.unwritten()
@@ -189,7 +212,8 @@ impl Engine {
         let fire = fire.map(|((at, _), _)| *at);
         let expiry = self.world.expiries.first().map(|(at, _)| *at);
         let wall = [fire, expiry].into_iter().flatten().min().filter(|_| !held);
-        let mono = if self.world.can_place() || !self.world.sweeping.is_empty() {
+        let rolls = rolls::are_due(&self.world);
+        let mono = if self.world.can_place() || !self.world.sweeping.is_empty() || rolls {
             Some(Mono::default())
         } else {
             self.world.timers.first().map(|(at, _)| *at)
@@ -220,7 +244,8 @@ impl Engine {
     fn check_sometimes(&mut self) {
         self.steps += 1;
         let shards: u32 = self.world.runs.iter().map(|(_, run)| run.counts().total()).sum();
-        let records = shards as usize + self.world.runs.len() + self.world.jobs.len();
+        let work = shards as usize + self.world.runs.len() + self.world.jobs.len();
+        let records = work + self.world.notices.len() + self.world.agents.len();
         if records < CHECKED_RECORDS || self.steps.is_multiple_of(64) {
             self.check();
         }
@@ -259,6 +284,16 @@ impl Engine {
         world.resumed.drain(|(), resumed| writes.push(write(records::RESUMED, resumed)));
         world.settling_mark.drain(|(), mark| writes.push(write(records::SETTLING, mark)));
         world.zones.drain(|(), zones| writes.push(write(records::ZONES, zones)));
+        world.notices.drain(|id, waiting| {
+            let record = waiting.map(|waiting| &waiting.record);
+            writes.push(write(format!("{}{id}", records::NOTICES), record));
+        });
+        world.told.drain(|uid, told| {
+            writes.push(write(format!("{}{uid}", records::TOLD), told));
+        });
+        world.lost.drain(|agent, lost| {
+            writes.push(write(format!("{}{agent}", records::LOST), lost));
+        });
     }
 }
 
@@ -282,12 +317,15 @@ fn handle(cx: &mut Cx<'_>, event: Event) {
         }
         Event::Subscribed => {
             agents::forget_offers(cx);
+            sharing::subscribed(cx, true);
             reconcile::subscribed(cx);
         }
         Event::Unsubscribed => {
             agents::forget_offers(cx);
+            sharing::subscribed(cx, false);
             reconcile::unsubscribed(cx);
         }
+        Event::Shared(shared) => sharing::shared(cx, shared),
         Event::Offers(offers) => agents::offers(cx, offers),
         Event::Rescinded(offer) => agents::rescinded(cx, &offer),
         Event::Task(update) => tasks::update(cx, &update),
@@ -301,6 +339,7 @@ fn handle(cx: &mut Cx<'_>, event: Event) {
         Event::Executions { executor, agent, batch } => {
             executions::told(cx, executor, &agent, batch);
         }
+        Event::NoticeTried { notice, outcome } => outbox::tried(cx, notice, outcome),
         Event::Tick => {}
     }
 }
@@ -326,7 +365,7 @@ fn serve(cx: &mut Cx<'_>, command: Command) -> CommandReply {
         Command::Cancel { run } => triggers::cancel(cx, run),
         Command::Resume { replay } => held::resume(cx, replay),
         Command::Reconcile => reconcile::request(cx),
-        Command::KillTask { run, item } => daemons::kill_task(cx, run, item),
+        Command::KillTask { run, item } => triggers::kill_task(cx, run, item),
         Command::MarkAgentGone { .. }
         | Command::DrainAgent { .. }
         | Command::ActivateAgent { .. } => agents::not_ours(),
@@ -358,6 +397,12 @@ fn serve_timer(cx: &mut Cx<'_>, timer: Timer) {
         Timer::RunTimeout(run) => deadlines::check_end(cx, run),
         Timer::Reconcile => reconcile::go_on(cx),
         Timer::Blocker => blocker::check(cx),
+        Timer::Drains => drains::look(cx),
+        Timer::Offers => sharing::look(cx),
         Timer::Settled => held::settled(cx),
+        Timer::Webhook(notice) => outbox::rested(cx, notice),
+        Timer::Quiet(job) => missed::quiet_is_over(cx, job),
+        Timer::Steady(job) => steady::check(cx, job),
+        Timer::LostHosts => lost_hosts::look(cx),
     }
 }

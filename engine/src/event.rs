@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, AppName, ExecutorId, JobName, Mono, OfferId, Resources, RunId, Span, TaskId,
+    AgentId, AppName, ExecutorId, JobName, Mono, NoticeId, OfferId, Resources, RunId, Span, TaskId,
     Timestamp,
     events::EventSource,
     spec::{AppSpec, Fault, JobSpec},
@@ -39,6 +39,9 @@ pub enum Event {
     Subscribed,
     /// The subscription broke; all offers are void until the next one.
     Unsubscribed,
+    /// Whether other frameworks want the hosts of this master too. A master that is not our own
+    /// counts as shared.
+    Shared(bool),
     /// The master offers resources.
     Offers(Vec<Offer>),
     /// The master withdraws an offer.
@@ -79,8 +82,32 @@ pub enum Event {
     },
     /// An agent that was to give up its work may be used again.
     AgentActivated(AgentId),
+    /// A try to deliver a notice has ended.
+    NoticeTried {
+        /// Which notice.
+        notice: NoticeId,
+        /// How.
+        outcome: Tried,
+    },
     /// Time has passed: do what is due.
     Tick,
+}
+
+/// What became of a try to deliver a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// Its webhook has taken it.
+    Delivered,
+    /// It has not; perhaps it will.
+    Failed {
+        /// Why, in words.
+        why: String,
+    },
+    /// It never will: it says that it is gone.
+    Gone {
+        /// Its words.
+        why: String,
+    },
 }
 
 /// Free resources of one agent that the engine may use.

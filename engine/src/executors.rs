@@ -10,10 +10,12 @@ use muster_api::{
 use crate::{
     blocker,
     cx::Cx,
+    drains,
     effect::{Effect, Note},
     records::ExecutorState,
     revisions,
     task::Task,
+    trace,
     world::{Executor, Timer},
 };
 
@@ -40,6 +42,8 @@ pub(crate) fn task_left(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
     let executor = cx.world.executors.get(&task.executor);
     let in_the_way =
         executor.is_some_and(|executor| blocker::is_in_the_way(cx.world, &executor.record));
+    let agent = cx.world.agents.get(&task.agent);
+    let drained = agent.is_some_and(|agent| agent.drain.is_some());
     match (left == 0, state) {
         (false, _) => {}
         (true, ExecutorState::Gone) => forget(cx, task.executor),
@@ -48,7 +52,7 @@ pub(crate) fn task_left(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
         (true, ExecutorState::Starting | ExecutorState::Alive) if task.tries.alone => {
             stop(cx, task.executor);
         }
-        (true, ExecutorState::Starting | ExecutorState::Alive) if in_the_way => {
+        (true, ExecutorState::Starting | ExecutorState::Alive) if in_the_way || drained => {
             stop(cx, task.executor);
         }
         (true, _) => watch_idle(cx, task.executor),
@@ -101,6 +105,7 @@ pub(crate) fn close(cx: &mut Cx<'_>, id: ExecutorId) {
         let agent = executor.record.agent.clone();
         cx.world.executors_changed(&agent);
         cx.note(Note::ExecutorClosed { executor: id });
+        trace::executor(cx, id, "closed", "a task there did not end when it had to");
     }
 }
 
@@ -163,6 +168,7 @@ fn forget(cx: &mut Cx<'_>, id: ExecutorId) {
         let record = &executor.record;
         cx.world.revision_uses.executor_ends(record);
         revisions::forget_unused(cx, &record.app, record.app_uid, record.revision);
+        drains::executor_gone(cx, &record.agent);
     }
 }
 

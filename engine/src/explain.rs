@@ -15,7 +15,9 @@ use crate::{
     place::{self, Shards},
     placed,
     query::Explained,
-    run::Run,
+    queue::Limited,
+    run::{Run, Shard},
+    shortage::in_words,
     waits::{Best, Reasons},
     world::{Agent, World},
 };
@@ -42,6 +44,8 @@ pub(crate) fn job(world: &World, now: Now, name: &JobName) -> Option<Explained<J
         (false, format!("app `{app}` is disabled; `muster enable app {app}` lets its jobs fire"))
     } else if world.held().is_some() {
         (false, HELD.to_owned())
+    } else if job.spec.is_daemon() {
+        (false, "it is a daemon job: its tasks follow its schedule by themselves".to_owned())
     } else if job.spec.schedule.is_none() {
         (false, format!("it has no schedule: it runs when `muster run {name}` says so"))
     } else {
@@ -149,11 +153,29 @@ fn waiting(world: &World, now: Now, reasons: &mut Reasons<'_>, run: &Run) -> Vec
     if let Some((_, first)) = backing_off.first() {
         let items: Items = backing_off.iter().map(|(item, _)| *item).collect();
         let until = now.wall + first.since(now.mono);
-        let detail = format!("{} shard(s) wait out their back-off", items.len());
-        let unblock = vec![format!("time: the first back-off is over at {until}")];
+        let detail = back_off_words(run, backing_off[0].0, backing_off.len());
+        let unblock = vec![match backing_off.len() {
+            1 => format!("time: it is started again at {until}"),
+            _ => format!("time: the first of them is started again at {until}"),
+        }];
         groups.push(group(&items, WaitReason::BackingOff, detail, unblock));
     }
     groups
+}
+
+/// Why shards back off: what became of the last try of the one that is started again first.
+pub(crate) fn back_off_words(run: &Run, first: u32, shards: usize) -> String {
+    let what = match run.shard(first) {
+        Some(Shard::BackingOff { tries, .. }) => {
+            let reason = tries.reason.as_deref().unwrap_or("it did not succeed");
+            format!(" after attempt {}: {reason}", tries.attempt)
+        }
+        _ => String::new(),
+    };
+    match shards {
+        1 => format!("it waits out its back-off{what}"),
+        _ => format!("{shards} shards wait out their back-off, shard {first}{what}"),
+    }
 }
 
 fn group(items: &Items, reason: WaitReason, detail: String, unblock: Vec<String>) -> WaitingShards {
@@ -173,6 +195,10 @@ fn unblock(
     let record = run.record();
     match reason {
         WaitReason::NotTried | WaitReason::BackingOff => Vec::new(),
+        WaitReason::NoAgents if reasons.drained().is_some() => vec![
+            "`muster agents activate HOST`, or another host: `muster agent --master HOST:5050`"
+                .to_owned(),
+        ],
         WaitReason::NoAgents => vec![match reasons.silent_hosts() {
             0 => "a host: `muster agent --master HOST:5050`".to_owned(),
             1 => "its return, or another host: `muster agent --master HOST:5050`".to_owned(),
@@ -184,17 +210,33 @@ fn unblock(
             let former = world.at_turn(&record.job_uid).and_then(|run| world.runs.get(&run));
             former.map(|former| end_of_former(world, now, former)).into_iter().collect()
         }
-        WaitReason::Limit => {
-            let app = &shards.app.name;
-            vec![format!("the end of a task of app `{app}`, or a higher limit")]
-        }
+        WaitReason::Limit => vec![match reasons.limited(run, &shards) {
+            Some(Limited::All) => {
+                "the end of a task of any app, or a higher `--max-tasks` of the scheduler"
+                    .to_owned()
+            }
+            _ => {
+                let app = &shards.app.name;
+                format!("the end of a task of app `{app}`, or a higher `max_tasks` of that app")
+            }
+        }],
         WaitReason::Constrained => {
             let all: Vec<_> = shards.job.constraints.iter().map(ToString::to_string).collect();
             vec![format!("a host of which all of this is so: {}", all.join("; "))]
         }
-        WaitReason::Blocked => vec!["the start of the run that is in front".to_owned()],
+        WaitReason::Blocked => end_of_hold(world, now),
         WaitReason::NoRoom => room_words(world, reasons, run, &shards),
     }
+}
+
+/// What ends the hold of the run that was overtaken for too long.
+fn end_of_hold(world: &World, now: Now) -> Vec<String> {
+    let Some(holding) = world.blocker.holding() else { return Vec::new() };
+    let until = now.wall + holding.until.since(now.mono);
+    vec![
+        format!("the start of run {}, for which the hosts are held", holding.place.3),
+        format!("time: it lets them go at {until} if it has not started by then"),
+    ]
 }
 
 /// The end of a run, and what that waits for where nothing is heard of a host that it is on.
@@ -222,13 +264,17 @@ fn room_words(world: &World, reasons: &mut Reasons<'_>, run: &Run, shards: &Shar
     let Some(best) = reasons.best(run, shards) else { return Vec::new() };
     let largest = |agent: &Agent| agent.total.as_ref().is_none_or(|total| total.covers(&best.need));
     if !reasons.allowed_hosts(shards).iter().any(|(_, agent)| largest(agent)) {
-        return vec![format!("a larger host: none has {} even when it is empty", best.need)];
+        let need = in_words(&best.need);
+        return vec![format!("a larger host: none has {need} even when it is empty")];
     }
     let missing = best.missing();
     let host = &best.agent.hostname;
-    let mut ways = vec![format!("{missing} more on {host}")];
+    let mut ways = vec![format!("{} more on {host}", in_words(&missing))];
     ways.extend(end_of_a_run(world, run, &best, &missing));
     ways.extend(end_of_an_idle_executor(world, &best, &missing));
+    ways.extend(
+        reasons.drained().map(|_| "`muster agents activate HOST` of a drained one".to_owned()),
+    );
     ways
 }
 
@@ -238,9 +284,7 @@ fn end_of_a_run(world: &World, run: &Run, best: &Best<'_>, missing: &Resources) 
     let mut held: BTreeMap<RunId, (Resources, Items)> = BTreeMap::new();
     for task in best.agent.tasks.iter().take(TASKS_LOOKED_AT) {
         let Some(task) = world.tasks.get(task) else { continue };
-        let Some(spec) = world.runs.get(&task.run).and_then(|run| world.spec_of(run)) else {
-            continue;
-        };
+        let Some(spec) = world.spec_of_task(task) else { continue };
         let (held, items) = held.entry(task.run).or_default();
         *held = held.checked_add(&spec.resources)?;
         items.insert(task.item);
@@ -252,6 +296,7 @@ fn end_of_a_run(world: &World, run: &Run, best: &Best<'_>, missing: &Resources) 
         return Some(end_of_own(world, run, &held, &items, missing));
     }
     let job = &world.runs.get(&id)?.record().job;
+    let held = in_words(&held);
     Some(format!("the end of run {id} of job `{job}`, which holds {held} there"))
 }
 
@@ -265,9 +310,11 @@ fn end_of_own(
 ) -> String {
     let words = items_in_words(items.ranges());
     let each = world.spec_of(run).map(|spec| spec.resources.clone()).unwrap_or_default();
+    let held = in_words(held);
     match items.len() {
         1 => format!("the end of shard {words} of this run, which holds {held} there"),
         _ if each.covers(missing) => {
+            let each = in_words(&each);
             format!("the end of a shard of this run there ({words}), each of which holds {each}")
         }
         _ => format!("the end of shards {words} of this run, which hold {held} there"),
@@ -281,7 +328,7 @@ fn end_of_an_idle_executor(world: &World, best: &Best<'_>, missing: &Resources) 
         let key = (executor.record.app_uid, executor.record.revision);
         world.revisions.get(&key).filter(|app| app.resources.covers(missing))
     })?;
-    let (app, timeout, held) = (&idle.name, idle.idle_timeout, &idle.resources);
+    let (app, timeout, held) = (&idle.name, idle.idle_timeout, in_words(&idle.resources));
     Some(format!(
         "the end of the idle executor of app `{app}` within {timeout}, which holds {held}"
     ))

@@ -81,9 +81,12 @@ fn fire(cx: &mut Cx<'_>, name: &JobName) -> usize {
     looked_at
 }
 
-/// The schedule of a job. The document was checked when it was accepted, so that there is none only
-/// if the job has none.
+/// The schedule that a job fires by. The document was checked when it was accepted, so that there is
+/// none only if the job has none, or its tasks follow it by themselves.
 pub(crate) fn compile(job: &JobRecord) -> Option<Schedule> {
+    if job.spec.is_daemon() {
+        return None;
+    }
     Schedule::compile(job.spec.schedule.as_ref()?, job.created_at).ok()
 }
 
@@ -99,8 +102,13 @@ pub(crate) fn offset(job: &JobRecord) -> Duration {
 
 /// The same of a version of a job.
 pub(crate) fn offset_of(spec: &JobSpec, uid: JobUid) -> Duration {
+    jitter_of(spec, uid).duration()
+}
+
+/// The same as what it is told.
+pub(crate) fn jitter_of(spec: &JobSpec, uid: JobUid) -> Span {
     let jitter = spec.schedule.as_ref().map_or(Span::ZERO, |schedule| schedule.jitter);
-    jitter_offset(jitter, uid).duration()
+    jitter_offset(jitter, uid)
 }
 
 /// Gives the instants of a job up to `until` their outcome, with at most so many new runs; says up

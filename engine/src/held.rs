@@ -15,7 +15,7 @@ use crate::{
     executors, fires,
     records::{JobRecord, ResumedRecord, SettlingRecord},
     task::Phase,
-    tasks,
+    tasks, trace,
     world::Timer,
     zombies,
 };
@@ -23,10 +23,14 @@ use crate::{
 /// Whether an effect must not leave while the store is held.
 pub(crate) fn keeps_back(effect: &Effect) -> bool {
     match effect {
-        Effect::Launch(_) | Effect::Kill { .. } | Effect::Shutdown { .. } => true,
+        Effect::Launch(_) | Effect::Kill { .. } | Effect::Shutdown { .. } | Effect::Deliver(_) => {
+            true
+        }
         Effect::Reply { .. }
         | Effect::Answer { .. }
         | Effect::Decline { .. }
+        | Effect::Suppress
+        | Effect::Revive
         | Effect::Acknowledge { .. }
         | Effect::Reconcile { .. }
         | Effect::RunOver(_) => false,
@@ -42,6 +46,8 @@ pub(crate) fn resume(cx: &mut Cx<'_>, replay: bool) -> CommandReply {
     if !replay {
         cx.world.resumed.insert((), ResumedRecord { skip_until: cx.now.wall });
     }
+    let due = if replay { "made good" } else { "passed over" };
+    trace::scheduler(cx, "resumed", &format!("what was due meanwhile is {due}"));
     release(cx);
     cx.world.settling_mark.insert((), SettlingRecord { since: cx.now.wall });
     settle(cx);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use muster_api::{
     AgentId, ExecutorId, TaskId, limits,
     spec::JobType,
-    task::{ShardContext, TaskPayload, Work},
+    task::{Resident, ShardContext, TaskPayload, Work},
     views::{RunState, ShardState},
 };
 
@@ -13,12 +13,13 @@ use crate::{
     cx::Cx,
     deadlines,
     effect::TaskLaunch,
-    ledger,
+    fires, ledger,
     place::{Batches, Shards},
     placement::Chosen,
     records::{ExecutorRecord, ExecutorState, Tries},
-    run::Shard,
+    run::{Run, Shard},
     task::{Phase, Task},
+    trace,
     world::{Executor, Timer},
 };
 
@@ -36,27 +37,8 @@ pub(crate) fn launch(
     let (executor, info, executor_is_new) = executor_for(cx, shards, agent, alone);
     let epoch = cx.world.next_epoch(cx.now);
     let id = TaskId::from_uuid(cx.world.ids.uuid(cx.now.wall));
-    let Some(run) = cx.world.runs.change(&shards.run) else { return };
-    let mut tries = match run.shard(item) {
-        Some(Shard::Pending(tries)) => tries,
-        _ => Tries::default(),
-    };
-    tries.attempt += 1;
-    tries.reason = None;
-    let record = run.record_mut();
-    let begins = record.started_at.is_none();
-    if begins {
-        record.started_at = Some(cx.now.wall);
-        record.state = RunState::Running;
-    }
-    record.version = Some(shards.job_version);
-    record.revision = Some(shards.revision);
-    run.set(item, Shard::Live { task: id, state: ShardState::Launching });
-    if begins {
-        cx.world.revision_uses.run_begins(run.record());
-        ledger::has_run(cx, shards.run, &shards.job);
-        deadlines::watch_end(cx, shards.run);
-    }
+    let Some(tries) = take_shard(cx, shards, item, id) else { return };
+    let resident = cx.world.runs.get(&shards.run).is_some_and(Run::is_daemon);
     let payload = payload(cx, shards, item, id, epoch, tries.attempt);
 
     let launching_until = cx.now.mono + limits::LAUNCHING_MAX;
@@ -71,8 +53,12 @@ pub(crate) fn launch(
         hostname: entry.hostname.clone(),
         executor,
         launched_at: cx.now.wall,
+        version: resident.then_some(shards.job_version),
         phase: Phase::Launching,
+        told_starting: false,
+        told_running: false,
         started_at: None,
+        steady_at: None,
         launching_until,
         overdue_at: None,
         kills: 0,
@@ -80,6 +66,7 @@ pub(crate) fn launch(
         told_again_at: None,
         chosen: Some(chosen),
     };
+    trace::staging(cx, &shards.job, id, &task);
     cx.world.tasks.insert(id, task);
     cx.world.running.begins(shards.app_uid);
     cx.world.wake_at(launching_until, Timer::Launching(id));
@@ -96,6 +83,36 @@ pub(crate) fn launch(
         executor.tasks.insert(id);
         executor.idle_since = None;
     }
+}
+
+/// Gives a shard its task; says what it went through, that one included.
+fn take_shard(cx: &mut Cx<'_>, shards: &Shards, item: u32, id: TaskId) -> Option<Tries> {
+    let run = cx.world.runs.change(&shards.run)?;
+    let mut tries = match run.shard(item) {
+        Some(Shard::Pending(tries)) => tries,
+        _ => Tries::default(),
+    };
+    tries.attempt += 1;
+    tries.reason = None;
+    let follows = run.is_daemon();
+    let record = run.record_mut();
+    let begins = record.started_at.is_none();
+    if begins {
+        record.started_at = Some(cx.now.wall);
+        record.state = RunState::Running;
+    }
+    if !follows {
+        record.version = Some(shards.job_version);
+        record.revision = Some(shards.revision);
+    }
+    run.set(item, Shard::Live { task: id, state: ShardState::Launching });
+    if begins {
+        cx.world.revision_uses.run_begins(run.record());
+        trace::run(cx, shards.run);
+        ledger::has_run(cx, shards.run, &shards.job);
+        deadlines::watch_end(cx, shards.run);
+    }
+    Some(tries)
 }
 
 /// The executor of that app revision on that agent, or a new one; always a new one for a task that
@@ -134,6 +151,14 @@ fn executor_for(
     (id, info, true)
 }
 
+/// When the code of a task is called, if it is resident.
+fn resident(cx: &Cx<'_>, shards: &Shards) -> Option<Resident> {
+    let record = cx.world.runs.get(&shards.run).filter(|run| run.is_daemon())?.record();
+    let job = cx.world.job(&record.job, record.job_uid)?;
+    let offset = fires::jitter_of(&shards.job, job.uid);
+    shards.job.resident(job.created_at, offset, shards.app.event_sampling)
+}
+
 fn payload(
     cx: &Cx<'_>,
     shards: &Shards,
@@ -168,6 +193,6 @@ fn payload(
         work,
         timeout: job.timeout,
         kill_grace: job.kill_grace,
-        resident: None,
+        resident: resident(cx, shards),
     }
 }

@@ -18,7 +18,9 @@ use crate::{
     effect::Note,
     fires,
     misfire::{Instants, Why},
+    missed, notices,
     records::{self, FireRangeRecord, JobRecord, RunRecord},
+    trace,
 };
 
 /// A job whose instants are settled, and its schedule.
@@ -91,6 +93,10 @@ pub(crate) fn write(
     };
     cx.history(records::fire_key(&planned.job.uid, first), &range);
     cx.out.tally.fires.add_range(outcome, instants.count);
+    trace::fires(cx, planned, instants, outcome, (why, run));
+    if let Some(cause) = why.passed_for() {
+        missed::passed_over(cx, planned.job, cause, instants, why.to_string());
+    }
     if instants.count != Some(1) {
         let job = planned.job.spec.name.clone();
         cx.note(Note::FiresMissed { job, count: instants.count });
@@ -104,6 +110,7 @@ pub(crate) fn has_run(cx: &mut Cx<'_>, run: RunId, job: &JobSpec) {
         let due = record.planned_at + fires::offset_of(job, record.job_uid);
         cx.out.tally.fires.ran += 1;
         cx.out.tally.lateness.push(cx.now.wall.since(due));
+        notices::begins(cx, run);
     }
 }
 
@@ -112,6 +119,7 @@ pub(crate) fn is_over(cx: &mut Cx<'_>, run: &RunRecord) {
     if run.cause != Cause::Schedule || run.started_at.is_some() {
         return;
     }
+    trace::fire_of(cx, run);
     let fires = &mut cx.out.tally.fires;
     match run.merged_into {
         Some(_) => fires.coalesced += 1,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, str::FromStr, sync::Arc};
 
 use muster_api::{
-    AppName, AppUid, ExecutorId, JobName, JobUid, Now, RunId, TaskId,
+    AgentId, AppName, AppUid, ExecutorId, JobName, JobUid, NoticeId, Now, RunId, TaskId,
     spec::{AppSpec, JobSpec},
 };
 use serde::de::DeserializeOwned;
@@ -13,8 +13,8 @@ use crate::{
     engine::{Engine, EngineConfig, RestoreError},
     records::{
         self, AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord,
-        IdempotencyRecord, JobRecord, ResumedRecord, RunRecord, SettlingRecord, TaskRecord,
-        ZonesRecord,
+        IdempotencyRecord, JobRecord, LostRecord, NoticeRecord, ResumedRecord, RunRecord,
+        SettlingRecord, TaskRecord, ToldRecord, ZonesRecord,
     },
 };
 
@@ -38,6 +38,9 @@ pub struct Loader {
     pub(crate) resumed: Rows<(), ResumedRecord>,
     pub(crate) settling: Rows<(), SettlingRecord>,
     pub(crate) zones: Rows<(), ZonesRecord>,
+    pub(crate) notices: Rows<NoticeId, NoticeRecord>,
+    pub(crate) told: Rows<JobUid, ToldRecord>,
+    pub(crate) lost: Rows<AgentId, LostRecord>,
     /// The app of the job before: jobs of one app share its name in memory.
     app_of_last_job: Option<AppName>,
 }
@@ -67,6 +70,9 @@ impl Loader {
             records::TASKS => row.read(name, &mut self.tasks),
             records::EXECUTORS => row.read(name, &mut self.executors),
             records::IDEMPOTENCY => row.read(job_and_key, &mut self.idempotency),
+            records::NOTICES => row.read(name, &mut self.notices),
+            records::TOLD => row.read(name, &mut self.told),
+            records::LOST => row.read(name, &mut self.lost),
             _ => match key {
                 key if key == records::COUNTERS.as_bytes() => row.read(single, &mut self.counters),
                 key if key == records::HELD.as_bytes() => row.read(single, &mut self.held),

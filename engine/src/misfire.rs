@@ -17,6 +17,8 @@ use muster_api::{
     views::FireOutcome,
 };
 
+use crate::records::PassedFor;
+
 /// Planned instants in a row, all of them from the first to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Instants {
@@ -97,6 +99,21 @@ pub(crate) enum Why {
     RunWaits,
     /// So many wait already.
     Cap(u32),
+}
+
+impl Why {
+    /// The cause for which the instants were passed over, if no run stands for them.
+    pub(crate) fn passed_for(self) -> Option<PassedFor> {
+        match self {
+            Self::Restored => Some(PassedFor::Restored),
+            Self::TooOld(_) => Some(PassedFor::TooOld),
+            Self::TooLate(_) => Some(PassedFor::TooLate),
+            Self::FormerRun(_) => Some(PassedFor::FormerRun),
+            Self::NewerRuns => Some(PassedFor::NewerRuns),
+            Self::Cap(_) => Some(PassedFor::Cap),
+            Self::Missed | Self::RunWaits => None,
+        }
+    }
 }
 
 impl fmt::Display for Why {

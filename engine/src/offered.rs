@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::{AgentId, OfferId, Resources, spec::HOSTNAME};
+use muster_api::{AgentId, Mono, OfferId, Resources, spec::HOSTNAME};
 
 use crate::{
     demands::Demands,
     event::Offer,
     place,
     placement::{Amounts, Kind, Room, Rooms},
+    sharing::HeldOffer,
     world::{Agent, World},
 };
 
@@ -137,9 +138,10 @@ impl Dimensions {
 
 impl World {
     /// Takes in an offer; how many of its agent there are now.
-    pub(crate) fn add_offer(&mut self, offer: Offer) -> usize {
+    pub(crate) fn add_offer(&mut self, offer: Offer, since: Mono) -> usize {
         let new_resources = self.offered.dimensions.learn(&offer.resources);
-        self.offers.insert(offer.id.clone(), offer.agent.clone());
+        let held = HeldOffer { agent: offer.agent.clone(), since };
+        self.offers.insert(offer.id.clone(), held);
         self.describe_agent(&offer.agent, offer.hostname, offer.attributes);
         let agent = self.agents.entry(offer.agent.clone()).or_default();
         agent.offers.insert(offer.id, offer.resources);
@@ -172,7 +174,7 @@ impl World {
 
     /// Forgets an offer.
     pub(crate) fn remove_offer(&mut self, id: &OfferId) {
-        let Some(agent) = self.offers.remove(id) else { return };
+        let Some(HeldOffer { agent, .. }) = self.offers.remove(id) else { return };
         if let Some(entry) = self.agents.get_mut(&agent) {
             entry.offers.remove(id);
             self.offers_changed(&agent);
@@ -195,8 +197,8 @@ impl World {
     /// Forgets all offers of all agents.
     pub(crate) fn forget_offers(&mut self) {
         let offers = std::mem::take(&mut self.offers);
-        for agent in offers.into_values() {
-            self.take_offers(&agent);
+        for offer in offers.into_values() {
+            self.take_offers(&offer.agent);
         }
     }
 

@@ -255,6 +255,7 @@ impl World {
         let Some(run) = self.runs.get(&id) else { return };
         let (place, need) = (self.place_of(run), need_of(self, run));
         self.queue.enter(place, need);
+        self.sharing.wants(id);
     }
 
     /// Puts a run into the line of what it needs now, out of the one that it stands in.

@@ -1,16 +1,19 @@
 //! Answers about live state.
 
-use std::ops::Bound;
+use std::{ops::Bound, sync::Arc};
 
 use muster_api::{
     JobName, RunId, limits,
+    spec::JobSpec,
     views::{Cause, HeldView, QueueView, RunView, ShardState, ShardView, WaitReason},
 };
 
 use crate::{
+    census,
     cx::Cx,
-    explain,
+    drains, explain, outbox,
     query::{Answer, LiveFire, Query, TaskPlace},
+    records::JobRecord,
     render::bare_shard,
     run::{Run, Shard},
     waits::Reasons,
@@ -22,7 +25,9 @@ pub(crate) fn answer(cx: &Cx<'_>, query: Query) -> Answer {
     let world = &*cx.world;
     match query {
         Query::Runs { job, before } => Answer::Runs(runs(world, job.as_ref(), before)),
-        Query::Run { run } => Answer::Run(world.runs.get(&run).map(|run| Box::new(view(run)))),
+        Query::Run { run } => {
+            Answer::Run(world.runs.get(&run).map(|run| Box::new(world.view_of(run))))
+        }
         Query::Shards { run, state, after, limit } => {
             Answer::Shards(shards(world, run, state, after, limit))
         }
@@ -35,6 +40,10 @@ pub(crate) fn answer(cx: &Cx<'_>, query: Query) -> Answer {
             )
         }
         Query::Fires { job } => Answer::Fires(fires(world, &job)),
+        Query::Follows { job } => {
+            let follows = |job: &&JobRecord| job.spec.is_daemon() && world.is_enabled(job);
+            Answer::Follows(world.jobs.get(&job).filter(follows).map(|_| cx.now.wall))
+        }
         Query::Explain { run } => Answer::Explain(explain::run(world, cx.now, run).map(Box::new)),
         Query::ExplainJob { job } => {
             Answer::ExplainJob(explain::job(world, cx.now, &job).map(Box::new))
@@ -42,19 +51,30 @@ pub(crate) fn answer(cx: &Cx<'_>, query: Query) -> Answer {
         Query::Offers { .. } => Answer::Offers(Vec::new()),
         // The driver asks the master; the engine knows no agents but through their offers.
         Query::Agents => Answer::Agents(Vec::new()),
+        Query::LeftOn { agent } => Answer::LeftOn(drains::left(world, cx.now, &agent)),
+        Query::Notices { skip, limit } => {
+            Answer::Notices(outbox::views(world, cx.now, skip, limit))
+        }
         Query::Held => Answer::Held(world.held().map(|since| HeldView { since })),
+        Query::Census => Answer::Census(census::of(world)),
     }
 }
 
-fn view(run: &Run) -> RunView {
-    run.record().view_with(run.counts())
+impl World {
+    /// A run as people see it; that of a daemon job follows the newest version of that.
+    pub(crate) fn view_of(&self, run: &Run) -> RunView {
+        let record = run.record();
+        let newest = self.job(&record.job, record.job_uid).filter(|_| run.is_daemon());
+        let version = record.version.or(newest.map(|job| job.version));
+        RunView { version, ..record.view_with(run.counts()) }
+    }
 }
 
 fn runs(world: &World, job: Option<&JobName>, before: Option<RunId>) -> Vec<RunView> {
     let Some(job) = job else {
         let before = before.map_or(Bound::Unbounded, Bound::Excluded);
         let newest = world.runs.range((Bound::Unbounded, before)).rev();
-        return newest.take(limits::LIVE_ROWS).map(|(_, run)| view(run)).collect();
+        return newest.take(limits::LIVE_ROWS).map(|(_, run)| world.view_of(run)).collect();
     };
     // Those of one job are in its lane, few of all that there may be.
     let Some(job) = world.jobs.get(job) else { return Vec::new() };
@@ -62,7 +82,7 @@ fn runs(world: &World, job: Option<&JobName>, before: Option<RunId>) -> Vec<RunV
     let mut ids: Vec<_> = lane.filter(|id| before.is_none_or(|before| *id < before)).collect();
     ids.sort_unstable_by_key(|id| std::cmp::Reverse(*id));
     let newest = ids.iter().filter_map(|id| world.runs.get(id));
-    newest.take(limits::LIVE_ROWS).map(view).collect()
+    newest.take(limits::LIVE_ROWS).map(|run| world.view_of(run)).collect()
 }
 
 fn shards(
@@ -73,15 +93,23 @@ fn shards(
     limit: usize,
 ) -> Option<Vec<ShardView>> {
     let run = world.runs.get(&id)?;
-    let job = world.spec_of(run);
+    let newest = world.spec_of(run);
     let wanted = run
         .shards_from(after.map_or(0, |item| item.saturating_add(1)))
         .filter(|(_, shard)| state.is_none_or(|state| shard.state() == state));
     let rows = wanted.take(limit).map(|(item, shard)| {
+        let job = launched_with(world, &shard).or_else(|| newest.clone());
         let parameter = job.as_ref().map_or("", |job| job.shard_parameter(item));
         shard_view(world, item, parameter, &shard)
     });
     Some(rows.collect())
+}
+
+/// The document that the task of a shard was launched with, where its run follows the newest.
+fn launched_with(world: &World, shard: &Shard) -> Option<Arc<JobSpec>> {
+    let Shard::Live { task, .. } = shard else { return None };
+    let task = world.tasks.get(task).filter(|task| task.is_resident())?;
+    world.spec_of_task(task)
 }
 
 fn shard_view(world: &World, item: u32, parameter: &str, shard: &Shard) -> ShardView {
@@ -101,6 +129,7 @@ fn shard_view(world: &World, item: u32, parameter: &str, shard: &Shard) -> Shard
                 attempt: task.tries.attempt,
                 epoch: Some(task.epoch),
                 started_at: task.started_at,
+                reason: task.tries.reason.clone(),
                 ..bare
             },
         },
@@ -140,7 +169,9 @@ fn queue_row(world: &World, reasons: &mut Reasons<'_>, id: RunId) -> Option<Queu
     let (reason, detail) = if let Some(known) = explain::not_for_room(world, run) {
         known
     } else if counts.pending == 0 {
-        let detail = format!("{} shard(s) wait out their back-off", counts.backing_off);
+        let first = run.backing_off().min_by_key(|(item, until)| (*until, *item));
+        let first = first.map_or(0, |(item, _)| item);
+        let detail = explain::back_off_words(run, first, counts.backing_off as usize);
         (WaitReason::BackingOff, detail)
     } else {
         reasons.reason(run)?

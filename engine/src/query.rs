@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use muster_api::{
     AgentId, ExecutorId, JobName, RunId, TaskId, Timestamp,
     explain::{JobExplanation, RunExplanation},
-    views::{AgentView, HeldView, OfferView, QueueView, RunView, ShardState, ShardView},
+    notices::NoticeView,
+    views::{AgentView, HeldView, LeftView, OfferView, QueueView, RunView, ShardState, ShardView},
 };
 
-use crate::items::Items;
+use crate::{census::Census, items::Items};
 
 /// A question about live state.
 #[derive(Debug, Clone)]
@@ -55,6 +56,11 @@ pub enum Query {
         /// Which job.
         job: JobName,
     },
+    /// From when on the tasks of a daemon job follow its schedule.
+    Follows {
+        /// Which job.
+        job: JobName,
+    },
     /// Why a run that is not over is as it is.
     Explain {
         /// Which run.
@@ -67,6 +73,11 @@ pub enum Query {
     },
     /// The executor hosts (answered by the master).
     Agents,
+    /// What of ours is on an executor host that is drained.
+    LeftOn {
+        /// Which.
+        agent: AgentId,
+    },
     /// What is offered, and to whom (answered by the master).
     Offers {
         /// How many to pass over.
@@ -74,8 +85,17 @@ pub enum Query {
         /// How many at most.
         limit: usize,
     },
+    /// The notices that wait to be delivered, the oldest first.
+    Notices {
+        /// How many to pass over.
+        skip: usize,
+        /// How many at most.
+        limit: usize,
+    },
     /// Whether this is a restored store that is held.
     Held,
+    /// How much there is of everything.
+    Census,
 }
 
 /// The answer to a [`Query`].
@@ -92,6 +112,8 @@ pub enum Answer {
     Task(Option<TaskPlace>),
     /// To [`Query::Queue`].
     Queue(Vec<QueueView>),
+    /// To [`Query::Follows`]: from now on, unless it is disabled or no such job.
+    Follows(Option<Timestamp>),
     /// To [`Query::Fires`].
     Fires(Vec<LiveFire>),
     /// To [`Query::Explain`]; nothing when the run is over or never was.
@@ -100,10 +122,16 @@ pub enum Answer {
     ExplainJob(Option<Box<Explained<JobExplanation>>>),
     /// To [`Query::Offers`].
     Offers(Vec<OfferView>),
+    /// To [`Query::LeftOn`].
+    LeftOn(Vec<LeftView>),
     /// To [`Query::Agents`].
     Agents(Vec<AgentView>),
+    /// To [`Query::Notices`].
+    Notices(Vec<NoticeView>),
     /// To [`Query::Held`]; nothing when it is not held.
     Held(Option<HeldView>),
+    /// To [`Query::Census`].
+    Census(Census),
 }
 
 /// What the engine knows to explain, and what is to be filled in from the store: why shards ended

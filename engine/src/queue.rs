@@ -69,6 +69,11 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
+    /// How many runs wait here.
+    pub(crate) fn len(&self) -> usize {
+        self.runs.len()
+    }
+
     /// Whether a run waits here.
     pub(crate) fn contains(&self, run: &RunId) -> bool {
         self.runs.contains_key(run)
@@ -89,6 +94,11 @@ impl Queue {
     /// Whether there is a line to be tried.
     pub(crate) fn is_awake(&self) -> bool {
         !self.awake.is_empty()
+    }
+
+    /// Whether an offer could let a run start: one waits, and not because of a limit.
+    pub(crate) fn wants_room(&self) -> bool {
+        !self.awake.is_empty() || !self.asleep.is_empty() || !self.stranded.is_empty()
     }
 
     /// Puts a run into the line of what it needs. It sleeps with that line: a further run cannot

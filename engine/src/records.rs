@@ -15,9 +15,11 @@ use muster_api::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 mod history_keys;
+mod notices;
 mod runs;
 
 pub use history_keys::*;
+pub use notices::*;
 pub use runs::*;
 
 /// A stored record that cannot be read.
@@ -69,6 +71,12 @@ pub const TASKS: &str = "t/";
 pub const EXECUTORS: &str = "e/";
 /// Key prefix of idempotency keys.
 pub const IDEMPOTENCY: &str = "i/";
+/// Key prefix of notices that wait to be delivered.
+pub const NOTICES: &str = "n/";
+/// Key prefix of what was told of jobs.
+pub const TOLD: &str = "q/";
+/// Key prefix of the executor hosts of which was told that they are lost.
+pub const LOST: &str = "l/";
 /// Key of the counters.
 pub const COUNTERS: &str = "m/counters";
 /// Key of the mark that a restored store is held.
@@ -201,12 +209,16 @@ pub struct TaskRecord {
     pub executor: ExecutorId,
     /// When it was launched.
     pub launched_at: Timestamp,
-    /// Why the engine ends it, when that is by a rule of its own.
+    /// The version of its job that it was launched with, if it is resident: its run follows the newest
+    /// one. Others have the version of their run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
+    /// Why it is ended, when that is by a rule of the engine's own, or it alone of its run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_for: Option<EndedFor>,
 }
 
-/// The rules by which the engine ends a task that nobody asked it to end.
+/// Why a task is ended whose run goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EndedFor {
@@ -214,6 +226,10 @@ pub enum EndedFor {
     Timeout,
     /// It was launching for too long.
     Launching,
+    /// Its shard is to start anew; why is in its [`Tries::reason`].
+    Restart,
+    /// An operator wanted it to end.
+    Operator,
 }
 
 /// A stored executor that is not gone.

@@ -31,6 +31,15 @@ pub(crate) fn rerun(
     if !former.state.is_over() {
         return Err(conflict(format!("run `{}` is not over yet", former.id)));
     }
+    triggers::check_transient(&job)?;
+    if former.cause == Cause::Daemon {
+        let name = &former.job;
+        return Err(conflict(format!(
+            "run `{}` was that of job `{name}` when that was a daemon job, which shares no work out \
+             that could be repeated; start a run instead: `muster run {name}`",
+            former.id
+        )));
+    }
     triggers::check_enabled(cx, &job)?;
     let faults = request.check();
     if !faults.is_empty() {

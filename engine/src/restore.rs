@@ -12,7 +12,10 @@ use crate::{
     executors, fires, held,
     ledger::Growing,
     load::{Loader, packed},
+    lost_hosts::Silent,
+    notices,
     offered::Offered,
+    outbox::{Outbox, Waiting},
     queue::Queue,
     reconcile::Reconciliation,
     records::{self, CursorRecord},
@@ -34,6 +37,8 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
     let runs = stored.runs.into_iter().map(|(id, record)| (id, Run::restored(record, now)));
     let tasks = stored.tasks.into_iter().map(|(id, task)| (id, Task::restored(task, now.mono)));
     let executors = stored.executors.into_iter().map(|(id, record)| (id, Executor::new(record)));
+    let notices = stored.notices.into_iter().map(|(id, record)| (id, Waiting::new(record)));
+    let notices = Table::restored(notices.collect());
     let mut world = World {
         apps: Table::restored(packed(stored.apps)),
         revisions: Table::restored(packed(stored.revisions)),
@@ -49,6 +54,11 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         resumed: Table::restored(packed(stored.resumed)),
         settling_mark: Table::restored(packed(stored.settling)),
         zones: Table::restored(packed(stored.zones)),
+        outbox: Outbox::restored(seed, &notices),
+        notices,
+        told: Table::restored(packed(stored.told)),
+        lost: Table::restored(packed(stored.lost)),
+        silent_hosts: Silent::default(),
         epoch,
         lanes: BTreeMap::new(),
         queue: Queue::default(),
@@ -57,6 +67,7 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         fires_by_time: BTreeMap::new(),
         jobs_of_app: BTreeMap::new(),
         sweeping: BTreeSet::new(),
+        rolling: BTreeSet::new(),
         growing: Growing::default(),
         zombies: BTreeMap::new(),
         strangers: BTreeMap::new(),
@@ -68,6 +79,8 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         offered: Offered::default(),
         running: Running::default(),
         blocker: Blocker::default(),
+        sharing: Default::default(),
+        drains_look: None,
         blocker_looked: None,
         reconcile: Reconciliation::default(),
         timers: BTreeSet::new(),
@@ -198,6 +211,7 @@ fn index_jobs(world: &mut World, now: Now) {
 /// for anew.
 pub(crate) fn recover(cx: &mut Cx<'_>) {
     sweeps::adopt_zones(cx);
+    notices::recover(cx.world, cx.now);
     if cx.world.settling_mark.get(&()).is_some() {
         held::settle(cx);
     }
@@ -242,14 +256,19 @@ pub(crate) fn recover(cx: &mut Cx<'_>) {
     for id in begun {
         deadlines::watch_end(cx, id);
     }
+    let daemons = cx.world.runs.iter().filter(|(_, run)| run.is_daemon());
+    cx.world.rolling = daemons.map(|(id, _)| *id).collect();
     for id in stopping {
         let live: Vec<TaskId> = match cx.world.runs.get(&id) {
             Some(run) => run.live().map(|(_, live)| live.task).collect(),
             None => Vec::new(),
         };
+        let told = cx.out.trace.len();
         for task in live {
             tasks::kill(cx, task, KillCause::Asked);
         }
+        // That they are being ended was told when it was decided.
+        cx.out.trace.truncate(told);
         runs::proceed(cx, id);
     }
 }

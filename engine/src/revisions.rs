@@ -45,7 +45,11 @@ impl RevisionUses {
 
     fn is_used(&self, app: &AppName, uid: AppUid, revision: u64) -> bool {
         self.by_runs.contains_key(&(app.clone(), revision))
-            || self.by_executors.contains_key(&(uid, revision))
+            || self.is_used_by_executors(uid, revision)
+    }
+
+    fn is_used_by_executors(&self, uid: AppUid, revision: u64) -> bool {
+        self.by_executors.contains_key(&(uid, revision))
     }
 }
 
@@ -60,11 +64,22 @@ fn take_one<K: Ord>(counts: &mut BTreeMap<K, u32>, key: &K) {
 
 /// Forgets a revision of an app that is not its newest one, once nothing uses it.
 pub(crate) fn forget_unused(cx: &mut Cx<'_>, app: &AppName, uid: AppUid, revision: u64) {
-    let newest = cx.world.apps.get(app);
-    if newest.is_some_and(|app| app.uid == uid && app.revision == revision) {
-        return;
-    }
-    if !cx.world.revision_uses.is_used(app, uid, revision) {
+    let uses = &cx.world.revision_uses;
+    let is_used = match cx.world.apps.get(app).filter(|app| app.uid == uid) {
+        Some(app) => app.revision == revision || uses.is_used(&app.spec.name, uid, revision),
+        // The runs of a deleted app launch nothing any more; its executors need their lease.
+        None => uses.is_used_by_executors(uid, revision),
+    };
+    if !is_used {
         cx.world.revisions.remove(&(uid, revision));
+    }
+}
+
+/// Forgets the revisions of a deleted app, but for those of executors that are still there.
+pub(crate) fn forget_unused_of(cx: &mut Cx<'_>, app: &AppName, uid: AppUid) {
+    let revisions = cx.world.revisions.range((uid, 0)..=(uid, u64::MAX));
+    let revisions: Vec<u64> = revisions.map(|((_, revision), _)| *revision).collect();
+    for revision in revisions {
+        forget_unused(cx, app, uid, revision);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    Mono, Now, TaskId, Timestamp,
-    views::{RunState, ShardCounts, ShardState},
+    AppUid, Mono, Now, TaskId, Timestamp,
+    views::{Cause, RunState, ShardCounts, ShardState},
 };
 
 use crate::{
@@ -34,7 +34,17 @@ pub(crate) struct Run {
     pub(crate) expires_at: Option<Timestamp>,
     /// Memory only: when it has taken too long.
     pub(crate) timeout_at: Option<Mono>,
+    /// Memory only: when the run before it was over, if it had to wait for that.
+    pub(crate) turn_at: Option<Timestamp>,
+    /// Memory only: why the last of its shards did not succeed that did not.
+    pub(crate) last_failure: Option<String>,
+    /// Memory only: the documents that all of its tasks are known to follow, if it is that of a daemon
+    /// job.
+    pub(crate) followed: Option<Followed>,
 }
+
+/// A version of a job, and the app and the revision of its executors.
+pub(crate) type Followed = (u64, AppUid, u64);
 
 /// A shard that waits for another start: for room, or first for its back-off to be over.
 #[derive(Debug, Clone)]
@@ -107,6 +117,9 @@ impl Run {
             alone: 0,
             expires_at: None,
             timeout_at: None,
+            turn_at: None,
+            last_failure: None,
+            followed: None,
         }
     }
 
@@ -186,6 +199,16 @@ impl Run {
         self.live.iter().map(|(item, live)| (*item, *live))
     }
 
+    /// The shards with a task and items from `from` on.
+    pub(crate) fn live_from(&self, from: u32) -> impl Iterator<Item = (u32, Live)> {
+        self.live.range(from..).map(|(item, live)| (*item, *live))
+    }
+
+    /// Whether a shard waits whose task was ended so that it starts anew.
+    pub(crate) fn waits_replaced(&self) -> bool {
+        self.again.values().any(|again| again.tries.replaced)
+    }
+
     pub(crate) fn counts(&self) -> ShardCounts {
         self.counts
     }
@@ -251,6 +274,40 @@ impl Run {
         (counts.pending, counts.backing_off) = (0, 0);
         self.alone = 0;
         waiting
+    }
+
+    /// Takes out a shard that is none of the run any more.
+    pub(crate) fn remove(&mut self, item: u32) {
+        if let Some(shard) = self.shard(item) {
+            *self.counts.of(shard.state()) -= 1;
+            self.take_out(item, &shard);
+            self.items.remove(item);
+        }
+    }
+
+    /// Whether `count` shards are other ones than it has, where those beyond only wait for the end of
+    /// their task.
+    pub(crate) fn is_to_resize(&self, count: u32) -> bool {
+        let beyond = self.items.iter_from(count).any(|item| !self.live.contains_key(&item));
+        let missing = self.items.ranges().first().is_none_or(|(_, last)| last + 1 < count);
+        beyond || missing
+    }
+
+    /// Has shards from 0 to `count` but for those beyond that have a task, which leave with it.
+    pub(crate) fn resize(&mut self, count: u32) {
+        let beyond: Vec<u32> =
+            self.items.iter_from(count).filter(|item| !self.live.contains_key(item)).collect();
+        for item in beyond {
+            self.remove(item);
+        }
+        for item in (0..count).filter(|item| !self.items.contains(*item)).collect::<Vec<_>>() {
+            self.set(item, Shard::Pending(Tries::default()));
+        }
+    }
+
+    /// Whether it is that of a daemon job, which goes on until the job is disabled.
+    pub(crate) fn is_daemon(&self) -> bool {
+        self.record.cause == Cause::Daemon
     }
 
     /// Whether a task of it was ever launched.

@@ -7,14 +7,15 @@ use muster_api::{
 
 use crate::{
     cx::Cx,
+    daemons,
     effect::{Effect, Note},
     items::Items,
-    ledger,
+    ledger, notices,
     records::{self, JobRecord, RunRecord, ShardsRecord, StoppedFor},
-    revisions,
+    revisions, rolls,
     run::Run,
     task::KillCause,
-    tasks,
+    tasks, trace,
     world::Timer,
 };
 
@@ -59,6 +60,7 @@ pub(crate) fn create(cx: &mut Cx<'_>, job: &JobRecord, new: NewRun) -> RunId {
     cx.world.runs.insert(id, Run::new(record, &items));
     cx.world.lanes.entry(job.uid).or_default().push_back(id);
     cx.world.requeue(id);
+    trace::run(cx, id);
     cx.note(Note::RunCreated { run: id });
     id
 }
@@ -67,7 +69,9 @@ pub(crate) fn create(cx: &mut Cx<'_>, job: &JobRecord, new: NewRun) -> RunId {
 pub(crate) fn follow_job(cx: &mut Cx<'_>, job: &JobRecord) {
     for id in lane(cx, job.uid) {
         let adapts = |run: &Run| run.record().version.is_none() && !run.is_stopping();
-        if !cx.world.runs.get(&id).is_some_and(adapts) {
+        let Some(run) = cx.world.runs.get(&id).filter(|run| adapts(run)) else { continue };
+        if run.is_daemon() {
+            daemons::follow_job(cx, job, id);
             continue;
         }
         let Some(run) = cx.world.runs.change(&id) else { continue };
@@ -107,7 +111,8 @@ pub(crate) fn time_out(cx: &mut Cx<'_>, id: RunId, reason: &str) {
 fn end_early(cx: &mut Cx<'_>, id: RunId, rule: Option<StoppedFor>, reason: &str) {
     cx.world.out_of_queue(id);
     let Some(run) = cx.world.runs.change(&id) else { return };
-    if !run.is_stopping() {
+    let is_news = !run.is_stopping();
+    if is_news {
         let record = run.record_mut();
         record.state = RunState::Stopping;
         record.stopped_for = rule;
@@ -117,6 +122,9 @@ fn end_early(cx: &mut Cx<'_>, id: RunId, rule: Option<StoppedFor>, reason: &str)
         *cx.out.tally.shards_over.of(state) += run.give_up_waiting(state);
     }
     let live: Vec<_> = run.live().map(|(_, live)| live.task).collect();
+    if is_news {
+        trace::run(cx, id);
+    }
     for task in live {
         tasks::kill(cx, task, KillCause::Asked);
     }
@@ -126,7 +134,11 @@ fn end_early(cx: &mut Cx<'_>, id: RunId, rule: Option<StoppedFor>, reason: &str)
 /// Looks at a run again after one of its shards changed: it may be over.
 pub(crate) fn proceed(cx: &mut Cx<'_>, id: RunId) {
     let Some(run) = cx.world.runs.get(&id) else { return };
-    if run.all_over() { end(cx, id) } else { cx.world.requeue(id) }
+    if run.all_over() {
+        return end(cx, id);
+    }
+    cx.world.requeue(id);
+    rolls::look_at(cx, id);
 }
 
 fn end(cx: &mut Cx<'_>, id: RunId) {
@@ -136,16 +148,26 @@ fn end(cx: &mut Cx<'_>, id: RunId) {
         cx.world.timers.remove(&(at, Timer::RunTimeout(id)));
     }
     let state = final_state(&run);
+    let newest = cx.world.job(&run.record().job, run.record().job_uid).map(|job| job.version);
+    let (resident, killed) = (run.is_daemon(), run.counts().cancelled);
     let record = run.record_mut();
     if state == RunState::Succeeded {
         // It was about to be stopped, and every shard was faster.
         (record.reason, record.stopped_for) = (None, None);
     }
+    if record.state != RunState::Stopping && state == RunState::Cancelled {
+        record.reason = Some(format!("{killed} shard(s) killed on request"));
+    }
+    if resident {
+        record.version = newest;
+    }
     record.state = state;
     record.ended_at = Some(cx.now.wall);
     let (uid, stored) = (record.job_uid, run.to_record(cx.now));
     cx.out.writes.extend(records::past_run_writes(&stored));
+    trace::run_over(cx, &stored);
     ledger::is_over(cx, &stored);
+    notices::run_over(cx, &run);
     cx.note(Note::RunEnded { run: id, state });
     cx.effect(Effect::RunOver(id));
     cx.world.revision_uses.run_ends(&stored);
@@ -165,6 +187,8 @@ fn final_state(run: &Run) -> RunState {
         RunState::Failed
     } else if counts.timed_out > 0 {
         RunState::TimedOut
+    } else if counts.cancelled > 0 {
+        RunState::Cancelled
     } else {
         RunState::Succeeded
     }
@@ -175,7 +199,12 @@ fn leave_lane(cx: &mut Cx<'_>, uid: JobUid, id: RunId) {
     let Some(lane) = cx.world.lanes.get_mut(&uid) else { return };
     lane.retain(|run| *run != id);
     match lane.front().copied() {
-        Some(next) => cx.world.requeue(next),
+        Some(next) => {
+            if let Some(run) = cx.world.runs.memory(&next) {
+                run.turn_at.get_or_insert(cx.now.wall);
+            }
+            cx.world.requeue(next);
+        }
         None => {
             cx.world.lanes.remove(&uid);
             crate::documents::forget_versions(cx, uid);

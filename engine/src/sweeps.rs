@@ -11,7 +11,7 @@ use muster_api::{AppName, JobName, schedule::zone_data_version};
 use crate::{
     apps,
     cx::Cx,
-    documents, fires,
+    daemons, documents, fires,
     records::{AppChange, SweepRecord, ZonesRecord},
 };
 
@@ -111,6 +111,7 @@ fn take_over(cx: &mut Cx<'_>, name: &JobName, sweep: &SweepRecord) {
         AppChange::Enable => {
             fires::unplan(cx, &job);
             fires::plan(cx, &job, sweep.at);
+            daemons::settle(cx, &job);
         }
         AppChange::Zones => fires::plan_on(cx, &job),
         AppChange::Disable | AppChange::DisableAndKill => {

@@ -19,12 +19,20 @@ pub(crate) struct Task {
     pub(crate) hostname: String,
     pub(crate) executor: ExecutorId,
     pub(crate) launched_at: Timestamp,
+    /// The version of its job that it was launched with, if it is resident; others follow their run.
+    pub(crate) version: Option<u64>,
     /// Memory only: after a restart reconciliation brings it back.
     pub(crate) phase: Phase,
+    /// Memory only: whether it was told that its executor is about to start it.
+    pub(crate) told_starting: bool,
+    /// Memory only: whether it was told that its code runs.
+    pub(crate) told_running: bool,
     /// Memory only: when its code began, as far as its executor has said so.
     pub(crate) started_at: Option<Timestamp>,
     /// Memory only: until when it may be launching.
     pub(crate) launching_until: Mono,
+    /// Memory only: when it will have run for long enough to count as well; set when it runs.
+    pub(crate) steady_at: Option<Mono>,
     /// Memory only: when the engine ends it if its executor has not.
     pub(crate) overdue_at: Option<Mono>,
     /// Memory only: how often it was told to end, which paces the next time.
@@ -48,13 +56,18 @@ pub(crate) enum Phase {
     Killing(KillCause),
 }
 
-/// Why a task was told to end.
+/// Why a task was told to end, the strongest first: it ends for that. A wish of people comes before
+/// a rule of the engine, and that of a whole run before that of one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum KillCause {
-    /// A user wants it so.
+    /// Its run is being ended.
     Asked,
+    /// An operator wants this one task to end, and not its run.
+    Operator,
     /// It took longer than its time-out.
     Timeout,
+    /// Its shard is to start anew, for a reason that is not its own.
+    Restart,
     /// It was launching for too long: whatever comes of it, it counts as never started.
     Launching,
 }
@@ -81,6 +94,10 @@ pub(crate) enum Ending {
     CannotStart,
     /// It ended because a user wanted it so.
     Cancelled,
+    /// It was ended so that its shard starts anew.
+    Restarted,
+    /// It was ended because an operator wanted this one to end.
+    KilledOnRequest,
     /// It never started.
     NeverStarted,
     /// It died with its host, or by somebody's doing.
@@ -113,10 +130,12 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         (P::Launching | P::Running | P::Killing(K::Launching), S::Stuck { timed_out }) => {
             Goes(P::Killing(if timed_out { K::Timeout } else { K::Asked }))
         }
-        (P::Killing(cause @ (K::Asked | K::Timeout)), S::Stuck { .. }) => Goes(P::Killing(cause)),
+        (
+            P::Killing(cause @ (K::Asked | K::Timeout | K::Restart | K::Operator)),
+            S::Stuck { .. } | S::Running,
+        ) => Goes(P::Killing(cause)),
         // It did start after all, and the kill is on its way: that counts as a death.
         (P::Killing(K::Launching), S::Running) => Goes(P::Running),
-        (P::Killing(cause @ (K::Asked | K::Timeout)), S::Running) => Goes(P::Killing(cause)),
         (P::Killing(cause), S::Starting | S::Killing | S::PerhapsAlive) => Goes(P::Killing(cause)),
 
         // A success that comes before the kill counts.
@@ -138,6 +157,16 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         | (P::Killing(K::Asked), S::Died | S::DiedWithExecutor | S::Neighbour | S::Fenced) => {
             Over(E::Cancelled)
         }
+        // It may have run or not, and whoever ended it wants nothing more of it.
+        (P::Killing(K::Operator), S::CodeFailed | S::CannotStart | S::NeverStarted | S::Killed)
+        | (P::Killing(K::Operator), S::Died | S::DiedWithExecutor | S::Neighbour | S::Fenced) => {
+            Over(E::KilledOnRequest)
+        }
+        (P::Killing(K::Restart), S::CodeFailed | S::CannotStart | S::Killed)
+        | (P::Killing(K::Restart), S::Died | S::DiedWithExecutor | S::Neighbour | S::Fenced) => {
+            Over(E::Restarted)
+        }
+        (P::Killing(K::Restart), S::NeverStarted) => Over(E::NeverStarted),
         (P::Killing(K::Timeout), S::CodeFailed | S::Killed | S::Fenced)
         | (P::Killing(K::Timeout), S::Died | S::DiedWithExecutor | S::Neighbour) => {
             Over(E::TimedOut)
@@ -167,18 +196,50 @@ impl Task {
             hostname: record.hostname,
             executor: record.executor,
             launched_at: record.launched_at,
+            version: record.version,
             phase: match record.ended_for {
                 None => Phase::Launching,
                 Some(EndedFor::Timeout) => Phase::Killing(KillCause::Timeout),
                 Some(EndedFor::Launching) => Phase::Killing(KillCause::Launching),
+                Some(EndedFor::Restart) => Phase::Killing(KillCause::Restart),
+                Some(EndedFor::Operator) => Phase::Killing(KillCause::Operator),
             },
+            told_starting: false,
+            told_running: false,
             started_at: None,
+            steady_at: None,
             launching_until: now + limits::LAUNCHING_MAX,
             overdue_at: None,
             kills: 0,
             told_at: None,
             told_again_at: None,
             chosen: None,
+        }
+    }
+
+    /// Whether it is resident: it stays as long as its job is enabled, and is replaced when it ends.
+    pub(crate) fn is_resident(&self) -> bool {
+        self.version.is_some()
+    }
+
+    /// It is told to end, for this cause beside what it was told before.
+    pub(crate) fn is_killed_for(&mut self, cause: KillCause) {
+        self.phase = Phase::Killing(match self.phase {
+            Phase::Killing(former) => former.min(cause),
+            Phase::Launching | Phase::Running => cause,
+        });
+    }
+
+    /// Why its shard starts anew, if it was ended for that, however it ended then.
+    pub(crate) fn ended_to_start_anew(&self, ending: Ending) -> Option<&str> {
+        match (self.phase, ending) {
+            (Phase::Killing(KillCause::Operator), _) | (_, Ending::KilledOnRequest) => {
+                Some("killed on request")
+            }
+            (Phase::Killing(KillCause::Restart), _) | (_, Ending::Restarted) => {
+                Some(self.tries.reason.as_deref().unwrap_or("ended to start anew"))
+            }
+            _ => None,
         }
     }
 
@@ -193,9 +254,12 @@ impl Task {
             hostname: self.hostname.clone(),
             executor: self.executor,
             launched_at: self.launched_at,
+            version: self.version,
             ended_for: match self.phase {
                 Phase::Killing(KillCause::Timeout) => Some(EndedFor::Timeout),
                 Phase::Killing(KillCause::Launching) => Some(EndedFor::Launching),
+                Phase::Killing(KillCause::Restart) => Some(EndedFor::Restart),
+                Phase::Killing(KillCause::Operator) => Some(EndedFor::Operator),
                 Phase::Launching | Phase::Running | Phase::Killing(KillCause::Asked) => None,
             },
         }
@@ -224,6 +288,8 @@ mod tests {
             Next::Over(Ending::TimedOut) => "TIMED_OUT",
             Next::Over(Ending::CannotStart) => "CANNOT_START",
             Next::Over(Ending::Cancelled) => "CANCELLED",
+            Next::Over(Ending::Restarted) => "RESTARTED",
+            Next::Over(Ending::KilledOnRequest) => "KILLED_ON_REQUEST",
             Next::Over(Ending::NeverStarted) => "NEVER_STARTED",
             Next::Over(Ending::Died) => "DIED",
             Next::Over(Ending::DiedWithExecutor) => "DIED_WITH_EXECUTOR",
@@ -287,6 +353,18 @@ mod tests {
             "killing running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START NEVER_STARTED \
              NEVER_STARTED DIED FENCED killing INVALID \
              asked timing-out DIED_WITH_EXECUTOR NEIGHBOUR"
+        );
+        assert_eq!(
+            row(Phase::Killing(K::Restart)),
+            "killing killing killing SUCCEEDED RESTARTED TIMED_OUT RESTARTED RESTARTED \
+             NEVER_STARTED RESTARTED RESTARTED killing INVALID \
+             killing killing RESTARTED RESTARTED"
+        );
+        assert_eq!(
+            row(Phase::Killing(K::Operator)),
+            "killing killing killing SUCCEEDED KILLED_ON_REQUEST TIMED_OUT KILLED_ON_REQUEST \
+             KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST killing \
+             INVALID killing killing KILLED_ON_REQUEST KILLED_ON_REQUEST"
         );
     }
 }

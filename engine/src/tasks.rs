@@ -1,17 +1,18 @@
 //! Tasks: what is said of them, what that means for their shard, and how they are ended.
 
+use std::{mem::replace, time::Duration};
+
 use muster_api::{AgentId, RunId, Span, TaskId, limits, task::TaskReport, views::ShardState};
 
 use crate::{
-    aftermath::Aftermath,
     cx::Cx,
-    effect::{Effect, Note},
+    effect::Effect,
+    ends::over,
     event::{Signal, TaskUpdate},
-    executors,
-    records::{self, PastTaskRecord},
+    executors, rolls,
     run::Shard,
-    runs,
     task::{Ending, KillCause, Next, Phase, Task, next},
+    trace::{self, Said},
     world::Timer,
     zombies,
 };
@@ -51,7 +52,7 @@ pub(crate) fn update(cx: &mut Cx<'_>, update: &TaskUpdate) {
         }
         Next::Over(ending) => {
             let ending = unasked(cx, update.task, signal, ending);
-            over(cx, update.task, ending, &update.message, &update.report);
+            over(cx, update.task, ending, &update.message, (Said::of(update), &update.report));
         }
     }
 }
@@ -73,7 +74,7 @@ pub(crate) fn found(cx: &mut Cx<'_>, id: TaskId, signal: Signal, message: &str) 
     let Some(task) = cx.world.tasks.get(&id) else { return };
     if let Next::Over(ending) = next(task.phase, signal) {
         let ending = unasked(cx, id, signal, ending);
-        over(cx, id, ending, message, &TaskReport::default());
+        over(cx, id, ending, message, (Said::HERE, &TaskReport::default()));
     }
 }
 
@@ -90,6 +91,14 @@ fn does_not_end(cx: &mut Cx<'_>, id: TaskId, timed_out: bool) {
 fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
     let Some(task) = cx.world.tasks.memory(&update.task) else { return };
     let began = phase == Phase::Running && task.phase != Phase::Running;
+    // What reconciliation says was told before, or is told when it is sent again.
+    let is_news = update.uuid.is_some()
+        && match (update.signal, phase) {
+            (Signal::Starting, Phase::Launching) => !replace(&mut task.told_starting, true),
+            (Signal::Running, Phase::Running) => !replace(&mut task.told_running, true),
+            (_, Phase::Killing(_)) => !matches!(task.phase, Phase::Killing(_)),
+            _ => false,
+        };
     let launching = Phase::Killing(KillCause::Launching);
     let started_after_all = task.phase == launching && phase != launching;
     task.phase = phase;
@@ -105,6 +114,12 @@ fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
         task.started_at = task.started_at.or(update.report.started_at).or(reported);
     }
     if began {
+        // One that ran before this process did was steady by then, as far as the wall clock knows.
+        let before = match task.chosen {
+            Some(_) => Duration::ZERO,
+            None => cx.now.wall.since(task.launched_at),
+        };
+        task.steady_at = Some(cx.now.mono + limits::DAEMON_STEADY.saturating_sub(before));
         // Nobody tells it to end any more; whoever does later begins anew.
         (task.kills, task.told_at) = (0, None);
         watch_timeout(cx, update.task, run);
@@ -112,6 +127,13 @@ fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
     let state = shard_state(phase);
     if let Some(run) = cx.world.runs.memory(&run) {
         run.set(item, Shard::Live { task: update.task, state });
+    }
+    if is_news {
+        trace::goes(cx, update, phase);
+    }
+    if began {
+        // The next shard of a daemon job may have waited for this one.
+        rolls::look_at(cx, run);
     }
 }
 
@@ -124,8 +146,12 @@ pub(crate) fn shard_state(phase: Phase) -> ShardState {
     }
 }
 
-/// The executor ends a task at its time-out; if it does not, the engine does, a little later.
+/// The executor ends a task at its time-out; if it does not, the engine does, a little later. A
+/// resident task has none: that of its job is for each execution.
 fn watch_timeout(cx: &mut Cx<'_>, task: TaskId, run: RunId) {
+    if cx.world.tasks.get(&task).is_some_and(Task::is_resident) {
+        return;
+    }
     let Some(spec) = cx.world.runs.get(&run).and_then(|run| cx.world.spec_of(run)) else { return };
     if !spec.timeout.is_zero() {
         let allowed = spec.timeout.duration() + spec.kill_grace.duration() + limits::TIMEOUT_SLACK;
@@ -139,17 +165,19 @@ fn watch_timeout(cx: &mut Cx<'_>, task: TaskId, run: RunId) {
 
 /// Tells a task to end, now and again until it has.
 pub(crate) fn kill(cx: &mut Cx<'_>, id: TaskId, cause: KillCause) {
-    // A rule of the engine must be known after a restart too; what a user asked for is in the run.
+    // Why one task of a run is ended must be known after a restart too; that a run is, is in its
+    // own record.
     let task = match cause {
         KillCause::Asked => cx.world.tasks.memory(&id),
-        KillCause::Timeout | KillCause::Launching => cx.world.tasks.change(&id),
+        KillCause::Operator | KillCause::Timeout | KillCause::Restart | KillCause::Launching => {
+            cx.world.tasks.change(&id)
+        }
     };
     let Some(task) = task else { return };
     // One that is being killed is told again in its own time, whoever asks how often.
-    let is_told = task.kills > 0 && matches!(task.phase, Phase::Killing(_));
-    if !matches!(task.phase, Phase::Killing(KillCause::Asked)) {
-        task.phase = Phase::Killing(cause);
-    }
+    let is_killing = matches!(task.phase, Phase::Killing(_));
+    let is_told = task.kills > 0 && is_killing;
+    task.is_killed_for(cause);
     if is_told {
         return;
     }
@@ -157,7 +185,29 @@ pub(crate) fn kill(cx: &mut Cx<'_>, id: TaskId, cause: KillCause) {
     if let Some(run) = cx.world.runs.memory(&run) {
         run.set(item, Shard::Live { task: id, state: ShardState::Killing });
     }
+    if !is_killing {
+        trace::killing(cx, id, cause);
+    }
     kill_again(cx, id);
+}
+
+/// Ends a task so that its shard starts anew, on another agent if one fits. That uses up no attempt
+/// and waits for no back-off; `reason` is what people are told.
+pub(crate) fn restart(cx: &mut Cx<'_>, id: TaskId, reason: &str) {
+    end_to_start_anew(cx, id, reason, true);
+}
+
+/// The same where the next one may start on the same agent.
+pub(crate) fn replace(cx: &mut Cx<'_>, id: TaskId, reason: &str) {
+    end_to_start_anew(cx, id, reason, false);
+}
+
+fn end_to_start_anew(cx: &mut Cx<'_>, id: TaskId, reason: &str, elsewhere: bool) {
+    let Some(task) = cx.world.tasks.change(&id) else { return };
+    // What is to become of its shard is stored with it.
+    task.tries.reason = Some(reason.to_owned());
+    task.tries.avoid = elsewhere.then(|| task.agent.clone());
+    kill(cx, id, KillCause::Restart);
 }
 
 /// Repeats the order to end a task that is to end.
@@ -166,11 +216,10 @@ pub(crate) fn kill_again(cx: &mut Cx<'_>, id: TaskId) {
     if !matches!(task.phase, Phase::Killing(_)) {
         return;
     }
-    let (agent, run, executor) = (task.agent.clone(), task.run, task.executor);
+    let (agent, executor) = (task.agent.clone(), task.executor);
+    let grace = cx.world.spec_of_task(task).map_or(Span::ZERO, |spec| spec.kill_grace);
     let heard = is_heard(cx, &agent);
     let now = cx.now.mono;
-    let spec = cx.world.runs.get(&run).and_then(|run| cx.world.spec_of(run));
-    let grace = spec.map_or(Span::ZERO, |spec| spec.kill_grace);
     let Some(task) = cx.world.tasks.memory(&id) else { return };
     let wait = limits::KILL_REPEAT_FIRST.saturating_mul(1 << task.kills.min(16));
     let next = now + wait.min(limits::KILL_REPEAT_MAX);
@@ -239,50 +288,6 @@ pub(crate) fn check_overdue(cx: &mut Cx<'_>, id: TaskId) {
     }
 }
 
-/// A task is over: its shard is over too, or goes another try.
-fn over(cx: &mut Cx<'_>, id: TaskId, ending: Ending, message: &str, report: &TaskReport) {
-    let Some(task) = cx.world.tasks.remove(&id) else { return };
-    executors::task_left(cx, &task, id);
-    if ending == Ending::NeverStarted {
-        executors::doubt(cx, task.executor);
-    }
-    forget_timers(cx, &task, id);
-    let run = cx.world.runs.get(&task.run);
-    let newest = run.and_then(|run| cx.world.newest_spec_of(run));
-    let stopped_as = run.map_or(Some(ShardState::Cancelled), |run| run.record().stopped_as());
-    let after = Aftermath::of(&task, id, ending, message, newest.as_deref(), stopped_as);
-    cx.note(Note::TaskEnded { task: id, how: after.how.clone() });
-    write_history(cx, &task, id, &after, report);
-
-    let shard = match after.again {
-        None => {
-            *cx.out.tally.shards_over.of(after.state) += 1;
-            Shard::Over(after.state)
-        }
-        Some((tries, wait)) if wait.is_zero() => Shard::Pending(tries),
-        Some((tries, wait)) => {
-            let until = cx.now.mono + wait;
-            cx.world.wake_at(until, Timer::Backoff(task.run, task.item));
-            Shard::BackingOff { tries, until }
-        }
-    };
-    if let Some(run) = cx.world.runs.change(&task.run) {
-        run.set(task.item, shard);
-    }
-    runs::proceed(cx, task.run);
-}
-
-/// Nobody needs to look at a task again that is over.
-fn forget_timers(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
-    cx.world.timers.remove(&(task.launching_until, Timer::Launching(id)));
-    if let Some(at) = task.overdue_at {
-        cx.world.timers.remove(&(at, Timer::Overdue(id)));
-    }
-    if let Some(at) = task.told_again_at {
-        cx.world.timers.remove(&(at, Timer::KillAgain(id)));
-    }
-}
-
 /// Lets a shard start again whose back-off is over.
 pub(crate) fn check_backoff(cx: &mut Cx<'_>, run: RunId, item: u32) {
     let now = cx.now.mono;
@@ -293,30 +298,4 @@ pub(crate) fn check_backoff(cx: &mut Cx<'_>, run: RunId, item: u32) {
         stored.set(item, Shard::Pending(tries));
         cx.world.requeue(run);
     }
-}
-
-fn write_history(cx: &mut Cx<'_>, task: &Task, id: TaskId, after: &Aftermath, report: &TaskReport) {
-    let spec = cx.world.runs.get(&task.run).and_then(|run| cx.world.spec_of(run));
-    let succeeded = after.state == ShardState::Succeeded;
-    let record = PastTaskRecord {
-        task: id,
-        item: task.item,
-        parameter: spec.map(|spec| spec.shard_parameter(task.item).to_owned()).unwrap_or_default(),
-        attempt: task.tries.attempt,
-        epoch: task.epoch,
-        agent: task.agent.clone(),
-        hostname: task.hostname.clone(),
-        executor: task.executor,
-        state: after.state,
-        reason: (!succeeded).then(|| after.how.clone()),
-        launched_at: task.launched_at,
-        started_at: report.started_at.or(task.started_at),
-        ended_at: cx.now.wall,
-        exit_code: report.exit_code,
-        result: report.result.clone(),
-        output: report.output.clone().filter(|_| !succeeded),
-        replaces: task.tries.replaces,
-    };
-    let key = records::past_task_key(&task.run, task.item, task.tries.attempt, task.epoch);
-    cx.history(key, &record);
 }

@@ -2,6 +2,7 @@
 
 use muster_api::{
     JobName, RunId, limits,
+    spec::JobSpec,
     views::{Cause, RunState, RunView, TriggerRequest},
 };
 
@@ -10,7 +11,10 @@ use crate::{
     event::{Accepted, CommandReply, Rejected},
     idempotency::{self, Asked},
     records::JobRecord,
+    run::Shard,
     runs::{self, NewRun},
+    task::KillCause,
+    tasks,
 };
 
 /// Starts a run now, or as soon as its turn comes.
@@ -26,6 +30,7 @@ pub(crate) fn trigger(
     if let Some(reply) = idempotency::answered_before(cx, job.uid, key.as_deref(), &asked) {
         return reply;
     }
+    check_transient(&job)?;
     check_enabled(cx, &job)?;
     let faults = job.spec.check_trigger(&request);
     if !faults.is_empty() {
@@ -58,13 +63,33 @@ pub(crate) fn start(
     Ok(Accepted::Run(Box::new(view)))
 }
 
+/// A daemon job has one run, which nobody starts but by enabling it.
+pub(crate) fn check_transient(job: &JobRecord) -> Result<(), Rejected> {
+    if !job.spec.is_daemon() {
+        return Ok(());
+    }
+    let name = &job.spec.name;
+    let detail = format!(
+        "job `{name}` is a daemon job: its tasks stay for as long as it is enabled and follow its \
+         schedule by themselves, so there is nothing to start"
+    );
+    Err(Rejected::Conflict { detail })
+}
+
 /// Nothing is started of a job that is disabled.
 pub(crate) fn check_enabled(cx: &Cx<'_>, job: &JobRecord) -> Result<(), Rejected> {
     if cx.world.is_enabled(job) {
         return Ok(());
     }
-    let name = &job.spec.name;
-    let detail = format!("job `{name}` or its app is disabled; enable it first");
+    let JobSpec { name, app, .. } = &*job.spec;
+    let app_is_disabled = cx.world.apps.get(app).is_some_and(|app| app.disabled);
+    let detail = match (job.disabled(), app_is_disabled) {
+        (true, true) => {
+            format!("job `{name}` and its app `{app}` are disabled; enable both first")
+        }
+        (true, false) => format!("job `{name}` is disabled; enable it first"),
+        (false, _) => format!("app `{app}` of job `{name}` is disabled; enable it first"),
+    };
     Err(Rejected::Conflict { detail })
 }
 
@@ -88,14 +113,23 @@ pub(crate) fn check_room(cx: &Cx<'_>, job: &JobRecord) -> Result<(), Rejected> {
 fn view(cx: &Cx<'_>, id: RunId) -> Result<RunView, Rejected> {
     let run = cx.world.runs.get(&id);
     let not_found = || Rejected::NotFound { kind: "run", name: id.to_string() };
-    run.map(|run| run.record().view_with(run.counts())).ok_or_else(not_found)
+    run.map(|run| cx.world.view_of(run)).ok_or_else(not_found)
 }
 
 /// Ends a run on request.
 pub(crate) fn cancel(cx: &mut Cx<'_>, id: RunId) -> CommandReply {
     let run = cx.world.runs.get(&id);
     let not_found = || Rejected::NotFound { kind: "run", name: id.to_string() };
-    let mut answer = run.map(|run| run.record().clone()).ok_or_else(not_found)?;
+    let run = run.ok_or_else(not_found)?;
+    if run.is_daemon() && !run.is_stopping() {
+        let job = &run.record().job;
+        let detail = format!(
+            "run `{id}` is that of daemon job `{job}` and ends when the job is disabled: `muster \
+             disable job {job}`; to have one of its tasks replaced: `muster kill {id} ITEM`"
+        );
+        return Err(Rejected::Conflict { detail });
+    }
+    let mut answer = run.record().clone();
     runs::stop(cx, id, "cancelled by request");
     if let Ok(view) = view(cx, id) {
         return Ok(Accepted::Run(Box::new(view)));
@@ -106,4 +140,30 @@ pub(crate) fn cancel(cx: &mut Cx<'_>, id: RunId) -> CommandReply {
     answer.ended_at = Some(cx.now.wall);
     let view = answer.view_with(muster_api::views::ShardCounts::default());
     Ok(Accepted::Run(Box::new(view)))
+}
+
+/// Ends the task of one shard on request; the others of its run go on. The shard of a daemon job gets
+/// another task, that of any other run is over.
+pub(crate) fn kill_task(cx: &mut Cx<'_>, id: RunId, item: u32) -> CommandReply {
+    let run = cx.world.runs.get(&id);
+    let run = run.ok_or_else(|| Rejected::NotFound { kind: "run", name: id.to_string() })?;
+    let conflict = |detail: String| Err(Rejected::Conflict { detail });
+    let whole = match run.is_daemon() {
+        true => format!("`muster disable job {}` ends all of it", run.record().job),
+        false => format!("`muster cancel {id}` ends the whole run"),
+    };
+    let waits = match run.shard(item) {
+        Some(Shard::Live { task, .. }) => {
+            tasks::kill(cx, task, KillCause::Operator);
+            return view(cx, id).map(|view| Accepted::Run(Box::new(view)));
+        }
+        None => return conflict(format!("run `{id}` has no shard {item}")),
+        Some(Shard::Over(state)) => {
+            let state = state.as_str();
+            return conflict(format!("shard {item} of run `{id}` is over: it is {state}"));
+        }
+        Some(Shard::Pending(_)) => "waits for its start",
+        Some(Shard::BackingOff { .. }) => "waits out its back-off",
+    };
+    conflict(format!("shard {item} of run `{id}` has no task to be killed: it {waits}; {whole}"))
 }

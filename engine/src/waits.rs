@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, Amount, Resources,
+    AgentId, Resources,
     spec::{Constraint, Rule},
     views::WaitReason,
 };
@@ -14,11 +14,9 @@ use crate::{
     placement::{Amounts, Kind},
     queue::Limited,
     run::Run,
+    shortage::{Shortage, missing, shortage_words},
     world::{Agent, World},
 };
-
-/// How many dimensions are short, and by how much in all: the least is the best host.
-type Shortage = (usize, u64);
 
 /// What is free on the hosts that are there, looked at once for all rows of an answer.
 pub(crate) struct Reasons<'a> {
@@ -57,7 +55,7 @@ impl Best<'_> {
 
 impl<'a> Reasons<'a> {
     pub(crate) fn of(world: &'a World) -> Self {
-        let present = world.agents.iter().filter(|(_, agent)| agent.silent_since.is_none());
+        let present = world.agents.iter().filter(|(_, agent)| is_usable(agent));
         Self { world, hosts: present.collect(), known: BTreeMap::new() }
     }
 
@@ -67,17 +65,33 @@ impl<'a> Reasons<'a> {
         self.world.agents.values().filter(silent).count()
     }
 
+    /// Which hosts are being drained, so that nothing starts there.
+    pub(crate) fn drained(&self) -> Option<String> {
+        let drained = |agent: &&Agent| agent.drain.is_some() && agent.silent_since.is_none();
+        let hosts = self.world.agents.values().filter(drained);
+        let hosts: Vec<_> = hosts.map(|agent| agent.hostname.as_str()).collect();
+        match hosts[..] {
+            [] => None,
+            [host] => Some(format!("{host} is being drained")),
+            [host, other] => Some(format!("{host} and {other} are being drained")),
+            [host, ..] => Some(format!("{host} and {} more are being drained", hosts.len() - 1)),
+        }
+    }
+
     /// Which dimension is short by how much on the best host. Nothing when the documents of the run
     /// are gone.
     pub(crate) fn reason(&mut self, run: &Run) -> Option<(WaitReason, String)> {
         let shards = place::shards_of(self.world, run)?;
         if self.hosts.is_empty() {
+            let drained = self.drained();
             let detail = match self.silent_hosts() {
+                0 if drained.is_some() => "no host takes tasks".to_owned(),
                 0 => "no executor host is there; start one with `muster agent`".to_owned(),
                 1 => "1 host is known and it is not heard".to_owned(),
                 known => format!("{known} hosts are known and none is heard"),
             };
-            return Some((WaitReason::NoAgents, detail));
+            let drained = drained.map(|drained| format!(": {drained}")).unwrap_or_default();
+            return Some((WaitReason::NoAgents, format!("{detail}{drained}")));
         }
         let constraints = &shards.job.constraints;
         let hosts = self.hosts.len();
@@ -97,15 +111,19 @@ impl<'a> Reasons<'a> {
         if !excluding.is_empty() && reason == WaitReason::NoRoom {
             detail = format!("{detail}; {excluding}");
         }
+        if let Some(drained) = self.drained().filter(|_| reason == WaitReason::NoRoom) {
+            detail = format!("{detail}; {drained}");
+        }
         Some((reason, detail))
     }
 
     /// How many hosts a run holds, if it does.
     fn held_for_itself(&self, run: &Run) -> String {
         match self.world.blocker.holding() {
-            Some(holding) if holding.place.3 == run.record().id => {
-                format!("; {} host(s) are held for it", holding.rooms.len())
-            }
+            Some(holding) if holding.place.3 == run.record().id => match holding.rooms.len() {
+                1 => "; 1 host is held for it".to_owned(),
+                hosts => format!("; {hosts} hosts are held for it"),
+            },
             _ => String::new(),
         }
     }
@@ -156,13 +174,20 @@ impl<'a> Reasons<'a> {
         let anywhere = self.best_host(&shards.job.constraints, &both);
         let at_home = Some(kind).filter(|_| !run.waits_alone());
         let at_home = at_home.and_then(|kind| self.best_home(&shards.job.constraints, shard, kind));
-        let (((short, _), id), need, at_home) = match (anywhere, at_home) {
+        let ((short, id), need, at_home) = match (anywhere, at_home) {
             (Some(best), Some(home)) if home.0 <= best.0 => (home, shard.clone(), true),
             (None, Some(home)) => (home, shard.clone(), true),
             (Some(best), _) => (best, both, false),
             (None, None) => return None,
         };
-        Some(Best { id, agent: &self.world.agents[id], need, at_home, fits: short == 0 })
+        Some(Best { id, agent: &self.world.agents[id], need, at_home, fits: short.is_none() })
+    }
+
+    /// Whose tasks are as many as may be, so that a run waits for the end of one of them.
+    pub(crate) fn limited(&self, run: &Run, shards: &Shards) -> Option<Limited> {
+        let all = place::need_of(self.world, run).and_then(|need| need.together);
+        let count = all.unwrap_or(1) as usize;
+        Some(self.world.limit_for(&shards.app, shards.app_uid, count)?.whose)
     }
 
     /// The limit that a run is at, in words.
@@ -170,17 +195,19 @@ impl<'a> Reasons<'a> {
         let all = place::need_of(self.world, run).and_then(|need| need.together);
         let count = all.unwrap_or(1);
         let limit = self.world.limit_for(&shards.app, shards.app_uid, count as usize)?;
-        let (running, of) = match limit.whose {
+        let (who, running, flag) = match limit.whose {
             Limited::App(_) => {
-                let app = format!("app `{}` (max_tasks)", shards.app.name);
-                (self.world.running.of_app(shards.app_uid) as usize, app)
+                let running = self.world.running.of_app(shards.app_uid) as usize;
+                (format!("app `{}` has", shards.app.name), running, "max_tasks")
             }
-            Limited::All => (self.world.tasks.len(), "all apps (--max-tasks)".to_owned()),
+            Limited::All => {
+                ("all apps together have".to_owned(), self.world.tasks.len(), "--max-tasks")
+            }
         };
         let most = limit.most;
         let together =
             all.map(|all| format!(", and all {all} shards start at once")).unwrap_or_default();
-        Some(format!("{running} tasks of {of} run, of {most} that may{together}"))
+        Some(format!("{who} {running} of at most {most} tasks ({flag}){together}"))
     }
 
     /// For a run that starts all at once: how many of its shards have room, if not all have.
@@ -227,13 +254,14 @@ impl<'a> Reasons<'a> {
         need: &Resources,
     ) -> Option<(Shortage, &'a AgentId)> {
         let world = self.world;
-        let (need, missing) = world.offered.known_amounts(need);
+        let (amounts, unknown) = world.offered.known_amounts(need);
         let Allowed { hosts, best, .. } = self.allowed(constraints);
-        let best = best.entry(need).or_insert_with_key(|need| {
-            let shortages = hosts.iter().map(|(id, agent)| (shortage(world, need, agent), *id));
+        let best = best.entry(amounts).or_insert_with_key(|amounts| {
+            let shortages =
+                hosts.iter().map(|(id, agent)| (Shortage::of(world, need, amounts, agent), *id));
             shortages.min()
         });
-        best.map(|((dimensions, sum), id)| ((dimensions + missing.0, sum + missing.1), id))
+        best.map(|(shortage, id)| (shortage.and(unknown), id))
     }
 
     /// The same of those where the executor lives.
@@ -244,19 +272,23 @@ impl<'a> Reasons<'a> {
         kind: Kind,
     ) -> Option<(Shortage, &'a AgentId)> {
         let world = self.world;
-        let (need, missing) = world.offered.known_amounts(need);
+        let (amounts, unknown) = world.offered.known_amounts(need);
         let rules: Vec<_> = constraints.iter().map(Rule::new).collect();
         let homes = world.offered.rooms.homes(kind).filter_map(|room| {
             let id = world.offered.agent(room);
-            let agent = world.agents.get(id).filter(|agent| agent.silent_since.is_none())?;
+            let agent = world.agents.get(id).filter(|agent| is_usable(agent))?;
             if !rules.iter().all(|rule| demands::holds(rule, agent)) {
                 return None;
             }
-            let (dimensions, sum) = shortage(world, &need, agent);
-            Some(((dimensions + missing.0, sum + missing.1), id))
+            Some((Shortage::of(world, need, &amounts, agent).and(unknown), id))
         });
         homes.min()
     }
+}
+
+/// Whether tasks may start on a host: it is heard, and nobody wants it empty.
+fn is_usable(agent: &Agent) -> bool {
+    agent.silent_since.is_none() && agent.drain.is_none()
 }
 
 /// Which constraints exclude how many of the hosts.
@@ -265,31 +297,4 @@ fn excluding(constraints: &[Constraint], allowed: &Allowed<'_>, hosts: usize) ->
     let words = excluding
         .map(|(constraint, count)| format!("`{constraint}` excludes {count} of {hosts} hosts"));
     words.collect::<Vec<_>>().join(", ")
-}
-
-fn shortage(world: &World, need: &Amounts, agent: &Agent) -> Shortage {
-    let free: &[u64] = agent.room.map_or(&[], |room| &world.offered.rooms.get(room).free);
-    let short = need.iter().enumerate().filter_map(|(dimension, need)| {
-        let free = free.get(dimension).copied().unwrap_or(0);
-        need.checked_sub(free).filter(|short| *short > 0)
-    });
-    short.fold((0, 0), |(n, sum), short| (n + 1, sum + short))
-}
-
-/// What of a need is not there.
-fn missing(need: &Resources, free: &Resources) -> Resources {
-    let short = need.iter().filter_map(|(name, amount)| {
-        let short = amount.thousandths().checked_sub(free.get(name).thousandths())?;
-        (short > 0).then(|| (name.to_owned(), Amount::from_thousandths(short)))
-    });
-    short.collect()
-}
-
-fn shortage_words(need: &Resources, free: &Resources) -> String {
-    let short = missing(need, free);
-    let words = short.iter().map(|(name, short)| {
-        let (amount, has) = (need.get(name), free.get(name));
-        format!("is short of {short} {name} ({amount} needed, {has} free)")
-    });
-    words.collect::<Vec<_>>().join(" and ")
 }

@@ -7,24 +7,28 @@ use std::{
 };
 
 use muster_api::{
-    AgentId, AppName, AppUid, ExecutorId, IdStream, JobName, JobUid, Mono, Now, OfferId, Resources,
-    RunId, TaskId, Timestamp,
+    AgentId, AppName, AppUid, ExecutorId, IdStream, JobName, JobUid, Mono, NoticeId, Now, OfferId,
+    Resources, RunId, TaskId, Timestamp,
     spec::{AppSpec, JobSpec},
 };
 
 use crate::{
     blocker::Blocker,
+    drains::Drain,
     ledger::Growing,
+    lost_hosts::Silent,
     offered::Offered,
+    outbox::{Outbox, Waiting},
     queue::{Place, Queue},
     reconcile::Reconciliation,
     records::{
         AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord, IdempotencyRecord,
-        JobRecord, ResumedRecord, SettlingRecord, ZonesRecord,
+        JobRecord, LostRecord, ResumedRecord, SettlingRecord, ToldRecord, ZonesRecord,
     },
     revisions::RevisionUses,
     run::Run,
     running::Running,
+    sharing::{HeldOffer, Sharing},
     tables::Table,
     task::Task,
     zombies::Zombie,
@@ -48,6 +52,9 @@ pub(crate) struct World {
     pub(crate) resumed: Table<(), ResumedRecord>,
     pub(crate) settling_mark: Table<(), SettlingRecord>,
     pub(crate) zones: Table<(), ZonesRecord>,
+    pub(crate) notices: Table<NoticeId, Waiting>,
+    pub(crate) told: Table<JobUid, ToldRecord>,
+    pub(crate) lost: Table<AgentId, LostRecord>,
 
     /// The runs of each job that has any, in the order in which they take their turn.
     pub(crate) lanes: BTreeMap<JobUid, VecDeque<RunId>>,
@@ -64,6 +71,8 @@ pub(crate) struct World {
     pub(crate) jobs_of_app: BTreeMap<AppName, BTreeSet<JobName>>,
     /// The apps with a change that not all of their jobs have taken over yet.
     pub(crate) sweeping: BTreeSet<AppName>,
+    /// The runs of daemon jobs that may have a task to be replaced; memory only.
+    pub(crate) rolling: BTreeSet<RunId>,
     /// The newest range of the fire ledger of each job, as long as it may grow.
     pub(crate) growing: Growing,
     /// Tasks that are over and live.
@@ -79,8 +88,8 @@ pub(crate) struct World {
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     /// Idempotency keys, the oldest first.
     pub(crate) keys_by_time: BTreeSet<(Timestamp, JobUid, String)>,
-    /// The agents of the offers that are held.
-    pub(crate) offers: BTreeMap<OfferId, AgentId>,
+    /// The offers that are held.
+    pub(crate) offers: BTreeMap<OfferId, HeldOffer>,
     /// The same offers, as placement sees them.
     pub(crate) offered: Offered,
     /// How many tasks there are and may be.
@@ -89,10 +98,18 @@ pub(crate) struct World {
     pub(crate) reconcile: Reconciliation,
     /// Who may hold hosts because it was overtaken.
     pub(crate) blocker: Blocker,
+    /// What becomes of offers where others want the same hosts.
+    pub(crate) sharing: Sharing,
+    /// When hosts that are drained are looked at for tasks to be moved.
+    pub(crate) drains_look: Option<Mono>,
     /// When it makes sense to look again who is overtaken.
     pub(crate) blocker_looked: Option<Mono>,
     /// What is to be done at some time, if it still makes sense then.
     pub(crate) timers: BTreeSet<(Mono, Timer)>,
+    /// Who waits for which webhook.
+    pub(crate) outbox: Outbox,
+    /// Hosts of which nothing is heard, by when they count as lost.
+    pub(crate) silent_hosts: Silent,
     /// The newest epoch given out.
     pub(crate) epoch: u64,
     pub(crate) ids: IdStream,
@@ -107,12 +124,14 @@ pub(crate) struct Executor {
     pub(crate) idle_since: Option<Mono>,
     /// Memory only: when it is told to end again.
     pub(crate) told_again_at: Option<Mono>,
+    /// Memory only: the number of the newest batch of executions that it told of.
+    pub(crate) told: u64,
 }
 
 impl Executor {
     /// An executor without tasks.
     pub(crate) fn new(record: ExecutorRecord) -> Self {
-        Self { record, tasks: BTreeSet::new(), idle_since: None, told_again_at: None }
+        Self { record, tasks: BTreeSet::new(), idle_since: None, told_again_at: None, told: 0 }
     }
 }
 
@@ -131,8 +150,12 @@ pub(crate) struct Agent {
     pub(crate) room: Option<u32>,
     /// Since when nothing is heard of it.
     pub(crate) silent_since: Option<Mono>,
+    /// Whether that was told: after a restart all are silent until they come back.
+    pub(crate) silence_told: bool,
     /// Whether an operator said that it never comes back.
     pub(crate) gone: bool,
+    /// That an operator wants it empty, if one does.
+    pub(crate) drain: Option<Drain>,
 }
 
 impl Agent {
@@ -170,8 +193,20 @@ pub(crate) enum Timer {
     Reconcile,
     /// A run may have been overtaken for too long, or hold hosts for too long.
     Blocker,
+    /// Tasks on hosts that are drained may be due to be moved.
+    Drains,
+    /// Offers may have been held for long that nothing could use.
+    Offers,
     /// What a resumed store did not know has ended by now.
     Settled,
+    /// A webhook may be tried again, for which this notice waits.
+    Webhook(NoticeId),
+    /// More may have to be told of instants of a job that were passed over.
+    Quiet(JobUid),
+    /// The tasks of a daemon job may be well again.
+    Steady(JobUid),
+    /// A host may have been silent for too long.
+    LostHosts,
 }
 
 impl World {
@@ -186,6 +221,17 @@ impl World {
                 None => self.versions.get(&(record.job_uid, version)).cloned(),
             },
             None => newest.map(|job| job.spec.clone()),
+        }
+    }
+
+    /// The document that a task was launched with.
+    pub(crate) fn spec_of_task(&self, task: &Task) -> Option<Arc<JobSpec>> {
+        let run = self.runs.get(&task.run)?;
+        let Some(version) = task.version else { return self.spec_of(run) };
+        let (name, uid) = (&run.record().job, run.record().job_uid);
+        match self.job(name, uid).filter(|job| job.version == version) {
+            Some(job) => Some(job.spec.clone()),
+            None => self.versions.get(&(uid, version)).cloned(),
         }
     }
 
@@ -310,6 +356,9 @@ impl World {
             + self.resumed.unwritten()
             + self.settling_mark.unwritten()
             + self.zones.unwritten()
+            + self.notices.unwritten()
+            + self.told.unwritten()
+            + self.lost.unwritten()
     }
 
     /// All records count as changed.
@@ -328,6 +377,9 @@ impl World {
         self.resumed.touch();
         self.settling_mark.touch();
         self.zones.touch();
+        self.notices.touch();
+        self.told.touch();
+        self.lost.touch();
     }
 
     /// Sets a timer.

@@ -7,6 +7,7 @@ use crate::{
     cx::Cx,
     effect::{Effect, Note},
     event::{Signal, TaskUpdate},
+    trace,
     world::Timer,
 };
 
@@ -50,6 +51,7 @@ fn lives(cx: &mut Cx<'_>, update: &TaskUpdate) {
         return;
     }
     cx.note(Note::Zombie { task: update.task });
+    trace::zombie(cx, update);
     if cx.world.zombies.len() < limits::ZOMBIES {
         let zombie = Zombie { agent, kills: 0, next: cx.now.mono };
         cx.world.zombies.insert(update.task, zombie);

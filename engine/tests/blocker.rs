@@ -171,7 +171,7 @@ impl World {
             for effect in step.effects {
                 match effect {
                     Effect::Launch(batch) => self.launch(batch),
-                    Effect::Decline { offers } => {
+                    Effect::Decline { offers, .. } => {
                         let (agent, sum) = self.take(&offers);
                         self.offer(&agent, sum);
                     }

@@ -9,7 +9,7 @@ use muster_api::spec::Spec;
 #[test]
 fn every_document_is_valid() {
     let mut documents = 0;
-    for example in ["file-digest"] {
+    for example in ["file-digest", "heartbeat"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(example);
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -30,5 +30,5 @@ fn every_document_is_valid() {
             }
         }
     }
-    assert_eq!(documents, 4);
+    assert_eq!(documents, 8);
 }

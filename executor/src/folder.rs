@@ -9,7 +9,7 @@ use std::{
 
 use muster_api::{
     TaskId,
-    limits::{OUTPUT_TAIL_BYTES, RESULT_BYTES},
+    limits::{OUTPUT_ROTATED_BYTES, OUTPUT_TAIL_BYTES, RESULT_BYTES},
 };
 use muster_job::Output;
 
@@ -17,11 +17,34 @@ use muster_job::Output;
 #[derive(Debug, Clone)]
 pub(crate) struct TaskFolder {
     path: PathBuf,
+    /// Whether code runs in it again and again, so that what it leaves must not grow for ever.
+    resident: bool,
 }
 
+/// The files that take the output of a task.
+const OUTPUTS: [&str; 2] = ["stdout", "stderr"];
+
 impl TaskFolder {
-    pub(crate) fn new(sandbox: &Path, task: TaskId) -> Self {
-        Self { path: sandbox.join("tasks").join(task.to_string()) }
+    pub(crate) fn new(sandbox: &Path, task: TaskId, resident: bool) -> Self {
+        Self { path: sandbox.join("tasks").join(task.to_string()), resident }
+    }
+
+    /// Makes room for the next execution of a resident task, while none goes on: output files that are
+    /// full become `stdout.1` and `stderr.1`, in the place of those that were, and the former result
+    /// is gone. What cannot be moved stays, and is tried again next time.
+    fn make_room(&self) {
+        if !self.resident {
+            return;
+        }
+        for name in OUTPUTS {
+            let path = self.path.join(name);
+            let full = fs::metadata(&path).is_ok_and(|facts| facts.len() >= OUTPUT_ROTATED_BYTES);
+            if full && let Err(error) = fs::rename(&path, self.path.join(format!("{name}.1"))) {
+                tracing::warn!(file = %path.display(), %error, "output cannot be moved aside");
+            }
+        }
+        // It is there after the first execution only.
+        let _ = fs::remove_file(self.result());
     }
 
     /// The working folder of the code of the task.
@@ -44,8 +67,9 @@ impl TaskFolder {
         self.path.join("result")
     }
 
-    /// Makes the folder and the working folder in it.
+    /// Makes the folder and the working folder in it, if they are not there, for code that begins.
     pub(crate) fn create(&self) -> io::Result<()> {
+        self.make_room();
         fs::create_dir_all(self.work())
     }
 
@@ -146,6 +170,7 @@ impl LoggedLines {
         let file = match &mut *file {
             Some(file) => file,
             none => {
+                self.folder.make_room();
                 fs::create_dir_all(&self.folder.path)?;
                 none.insert(self.folder.open_stdout()?)
             }

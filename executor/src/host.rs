@@ -3,7 +3,7 @@
 use std::{fs, future::pending, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use muster_api::{IdStream, Mono, clock};
+use muster_api::{IdStream, Mono, Timestamp, clock};
 use muster_job::Jobs;
 use muster_proto::recordio;
 use tokio::{
@@ -34,6 +34,10 @@ pub(crate) enum Ending {
 const TASK_EVENTS: usize = 1_024;
 /// How many events of one kind are looked at in one turn, before it is the turn of others.
 const EVENTS_A_TURN: usize = 256;
+
+/// Between two looks at the wall clock while a resident task waits for an instant: so late it is
+/// noticed at most that the clock was set.
+const WALL_CLOCK_LOOK: Duration = Duration::from_secs(1);
 
 /// Hosts tasks until the agent ends it.
 pub(crate) async fn serve(
@@ -111,6 +115,7 @@ impl Host {
             permit = writable(writer) => Input::Writable(permit),
             _ = self.inputs.terminate.recv() => Input::Terminate,
             () = until(self.core.next_wakeup(), now) => Input::Wake,
+            () = until_instant(self.core.next_instant()) => Input::Wake,
         }
     }
 
@@ -198,6 +203,14 @@ async fn until(wakeup: Option<Mono>, now: Mono) {
     match wakeup {
         // A timer may ring within its last millisecond, so it is set to just after it.
         Some(at) => sleep(at.since(now) + Duration::from_millis(1)).await,
+        None => pending().await,
+    }
+}
+
+/// Waits until the wall clock shows an instant, or may have been set so that it does.
+async fn until_instant(instant: Option<Timestamp>) {
+    match instant {
+        Some(at) => sleep(at.since(clock::wall()).min(WALL_CLOCK_LOOK)).await,
         None => pending().await,
     }
 }

@@ -50,7 +50,8 @@ impl Tasks {
 
     /// Starts the code of a task.
     pub(crate) fn start(&mut self, task: TaskId, payload: TaskPayload) {
-        let folder = TaskFolder::new(&self.sandbox, payload.context.task);
+        let resident = payload.resident.is_some();
+        let folder = TaskFolder::new(&self.sandbox, payload.context.task, resident);
         let events = self.events.clone();
         let control = match payload.work {
             Work::Simple { handler } => {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_proto::{
     ExecutorId, FrameworkId, KillPolicy, Labels, StatusSource, TaskStatus,
-    executor::{self, Call, CallType, EventType, Subscribe},
+    executor::{self, Call, CallMessage, CallType, EventType, Subscribe},
 };
 
 use crate::core::{Event, Outgoing, Update};
@@ -36,12 +36,17 @@ pub fn hear(message: executor::Event) -> Heard {
             let uuid = acknowledged.uuid;
             acknowledged.task_id.map(|task| Event::Acknowledged { task, uuid })
         }),
+        EventType::MessageTaken => {
+            message.message_taken.map(|taken| Event::Taken { number: taken.number })
+        }
         EventType::Shutdown => Some(Event::Shutdown),
         EventType::Error => {
             let error = message.error.map(|error| error.message).unwrap_or_default();
             return Heard::Over(error);
         }
-        EventType::Unknown | EventType::Message | EventType::Heartbeat => None,
+        EventType::Unknown | EventType::LaunchGroup | EventType::Message | EventType::Heartbeat => {
+            None
+        }
     };
     event.map_or(Heard::Nothing, Heard::Event)
 }
@@ -80,6 +85,11 @@ impl Sender {
             Outgoing::Update(update) => {
                 call.set_type(CallType::Update);
                 call.update = Some(self.update(update));
+            }
+            Outgoing::Executions(batch) => {
+                call.set_type(CallType::Message);
+                let (data, number) = (batch.encode(), Some(batch.number));
+                call.message = Some(CallMessage { data, number });
             }
         }
         call

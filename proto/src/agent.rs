@@ -55,7 +55,7 @@ pub struct FromAgent {
     #[prost(uint64, tag = "1")]
     pub term: u64,
     /// What it says; absent when the kind is not known here.
-    #[prost(oneof = "AgentBody", tags = "2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "AgentBody", tags = "2, 3, 4, 5, 6, 7, 8")]
     pub body: Option<AgentBody>,
 }
 
@@ -80,6 +80,9 @@ pub enum AgentBody {
     /// A message was of a kind that this agent does not know.
     #[prost(message, tag = "7")]
     Unsupported(Unsupported),
+    /// An executor has something for its framework.
+    #[prost(message, tag = "8")]
+    ExecutorMessage(ExecutorMessage),
 }
 
 /// Registration: who the agent is, and what lives on it.
@@ -173,6 +176,24 @@ pub struct ExecutorExited {
     pub status: i32,
 }
 
+/// An executor has something for its framework. Nobody keeps it: what is not taken is sent again by
+/// the executor.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct ExecutorMessage {
+    /// Whose executor.
+    #[prost(message, optional, tag = "1")]
+    pub framework_id: Option<FrameworkId>,
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub executor_id: Option<ExecutorId>,
+    /// What it says.
+    #[prost(bytes = "vec", tag = "3")]
+    pub data: Vec<u8>,
+    /// Set when the executor wants to know that it was taken.
+    #[prost(uint64, optional, tag = "4")]
+    pub number: Option<u64>,
+}
+
 /// A part of a task's output.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct LogData {
@@ -204,7 +225,7 @@ pub struct FromMaster {
     #[prost(uint64, tag = "1")]
     pub term: u64,
     /// What it says; absent when the kind is not known here.
-    #[prost(oneof = "MasterBody", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11")]
+    #[prost(oneof = "MasterBody", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
     pub body: Option<MasterBody>,
 }
 
@@ -242,6 +263,9 @@ pub enum MasterBody {
     /// A message was of a kind that this master does not know.
     #[prost(message, tag = "11")]
     Unsupported(Unsupported),
+    /// The framework has a message of an executor.
+    #[prost(message, tag = "12")]
+    MessageTaken(MessageTaken),
 }
 
 /// Prove that you know the token.
@@ -346,6 +370,20 @@ pub struct Acknowledge {
     /// The uuid of the status.
     #[prost(bytes = "vec", tag = "3")]
     pub uuid: Vec<u8>,
+}
+
+/// The framework has a message of an executor.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct MessageTaken {
+    /// Whose executor.
+    #[prost(message, optional, tag = "1")]
+    pub framework_id: Option<FrameworkId>,
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub executor_id: Option<ExecutorId>,
+    /// The number of its message.
+    #[prost(uint64, tag = "3")]
+    pub number: u64,
 }
 
 /// Send a part of a task's output.

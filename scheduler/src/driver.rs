@@ -22,7 +22,9 @@ use self::{pending::Pending, wall::WallClock};
 use crate::{
     handle::{Request, RunsOver, Waiting},
     metrics::Metrics,
+    notices::Deliveries,
     store::{Commit, State, StoreError},
+    trace::{Change, EventLog},
 };
 
 /// How long events are taken in before what they led to is committed and leaves: answers to
@@ -39,8 +41,10 @@ pub(crate) struct Driver {
     pub(crate) agents: mpsc::Receiver<MasterEvent>,
     pub(crate) connections: Connections,
     pub(crate) runs_over: RunsOver,
+    pub(crate) deliveries: Deliveries,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: EventLog,
     /// What was served last, so that each kind of event has its turn.
     pub(crate) served: Served,
 }
@@ -60,6 +64,8 @@ struct Asked {
     newest: u64,
     commands: BTreeMap<RequestId, oneshot::Sender<CommandReply>>,
     queries: BTreeMap<RequestId, oneshot::Sender<Answer>>,
+    /// What the commands ask for that are not answered yet, for the audit trail.
+    changes: BTreeMap<RequestId, Change>,
 }
 
 /// What is to be done next.
@@ -76,13 +82,17 @@ impl Asked {
         self.newest += 1;
         let id = RequestId(self.newest);
         Task::Event(Event::Engine(match request {
-            Request::Command { command, reply } => {
+            Request::Command { by, command, reply } => {
                 self.commands.insert(id, reply);
+                self.changes.insert(id, Change::asked(by, &command));
                 EngineEvent::Command { request: id, command: *command }
             }
             Request::Query { query, reply } => {
                 self.queries.insert(id, reply);
                 EngineEvent::Query { request: id, query }
+            }
+            Request::NoticeTried { notice, outcome } => {
+                EngineEvent::NoticeTried { notice, outcome }
             }
             Request::Forget { keys, done } => return Task::Forget { keys, done },
         }))
@@ -97,18 +107,20 @@ impl Driver {
         let mut pending = Pending::default();
         let mut sequence = 0;
         let mut wall_clock = WallClock::default();
-        pending.add(first, &self.metrics);
+        pending.trace(wall::started(clock::wall(), self.core.held()));
+        pending.add(clock::now(), first, &mut asked.changes, &self.metrics);
         loop {
             let begun = clock::mono();
             if let Some(jump) = wall_clock.look(begun, clock::now()) {
                 jump.log();
+                pending.trace(jump.event(clock::wall()));
                 self.metrics.clock_jumped(jump);
             }
             while !pending.is_full(self.core.unwritten())
                 && clock::mono().since(begun) < BATCH_TIME
                 && let Some(task) = self.ready(&mut asked)
             {
-                self.take_in(task, &mut pending);
+                self.take_in(task, &mut asked, &mut pending);
             }
             pending.add_writes(self.core.take_writes(clock::now()));
             self.commit(&mut sequence, &mut pending)?;
@@ -119,15 +131,17 @@ impl Driver {
                 return Ok(());
             }
             if let Some(task) = self.next(&mut asked).await {
-                self.take_in(task, &mut pending);
+                self.take_in(task, &mut asked, &mut pending);
             }
         }
     }
 
-    fn take_in(&mut self, task: Task, pending: &mut Pending) {
+    fn take_in(&mut self, task: Task, asked: &mut Asked, pending: &mut Pending) {
         match task {
             Task::Event(event) => {
-                pending.add(self.core.advance(clock::now(), event), &self.metrics);
+                let now = clock::now();
+                let turn = self.core.advance(now, event);
+                pending.add(now, turn, &mut asked.changes, &self.metrics);
             }
             Task::Forget { keys, done } => pending.forget(keys, done),
         }
@@ -135,6 +149,7 @@ impl Driver {
 
     /// Makes what was decided durable, if anything was.
     fn commit(&mut self, sequence: &mut u64, pending: &mut Pending) -> Result<(), StoreError> {
+        pending.log(clock::wall(), &mut self.log, &self.metrics);
         let (writes, events) = pending.take_writes();
         if writes.is_empty() {
             return Ok(());
@@ -144,6 +159,7 @@ impl Driver {
         let term = self.core.term();
         self.store.commit(&Commit { term, sequence: *sequence, writes: &writes })?;
         self.metrics.committed(&writes, events, clock::mono_nanos() - begun);
+        self.log.committed();
         Ok(())
     }
 
@@ -211,8 +227,15 @@ impl Driver {
                 }
             }
             Effect::RunOver(run) => self.runs_over.announce(run),
+            Effect::Deliver(notice) => self.deliveries.send(notice),
             Effect::ToAgent { connection, body } => self.connections.send(connection, body),
             Effect::CloseAgent(connection) => self.connections.close(connection),
+            Effect::ToFramework { framework, .. } => {
+                tracing::error!(
+                    framework = framework.value,
+                    "no framework but our own can subscribe"
+                );
+            }
         }
     }
 }
@@ -228,7 +251,9 @@ mod tests {
     use super::*;
     use crate::{
         handle::{DriverHandle, Unavailable, channel},
+        notices,
         store::{self, Failure, MemoryDisk, MemoryStore},
+        trace::Actor,
     };
 
     /// A driver on a disk, and how it ends.
@@ -242,6 +267,7 @@ mod tests {
     fn start(disk: &MemoryDisk, seed: u64) -> Running {
         let store = MemoryStore::open(disk);
         let records = store::records(&store).expect("a store in memory loads");
+        let log = EventLog::open(disk).expect("a log in memory opens");
         let (core, first) = Core::restore(seed, &records, clock::now()).expect("it was stored so");
         let (handle, requests, runs_over) = channel();
         let (agents_sender, agents) = mpsc::channel(8);
@@ -253,12 +279,18 @@ mod tests {
             agents,
             connections: Connections::new(),
             runs_over,
+            deliveries: notices::channel().0,
             stop: stopping,
             metrics: Arc::new(Metrics::new(clock::wall())),
+            log,
             served: Served::default(),
         };
         let end = tokio::spawn(driver.run(first));
         Running { handle, stop, _agents: agents_sender, end }
+    }
+
+    fn by() -> Actor {
+        Actor::admin(None)
     }
 
     fn put(name: &str) -> Command {
@@ -276,16 +308,16 @@ mod tests {
             let running = start(&disk, 1);
             let asked = running.handle.query(Query::Queue { skip: 0, limit: 1 }).await;
             assert!(asked.is_ok());
-            let first = running.handle.command(put("first")).await.expect("it serves");
+            let first = running.handle.command(by(), put("first")).await.expect("it serves");
             assert!(matches!(first, Ok(Accepted::App(..))));
-            let second = running.handle.command(put("second")).await;
+            let second = running.handle.command(by(), put("second")).await;
             assert_eq!(second.err(), Some(Unavailable::Stopped), "no effect without a commit");
             assert!(running.end.await.expect("it does not panic").is_err());
 
             let again = start(&disk, 2);
-            let first = again.handle.command(put("first")).await.expect("it serves again");
+            let first = again.handle.command(by(), put("first")).await.expect("it serves again");
             assert!(first.is_err(), "what was answered is there");
-            let second = again.handle.command(put("second")).await.expect("it serves again");
+            let second = again.handle.command(by(), put("second")).await.expect("it serves again");
             let stored = matches!(failure, Failure::Stored);
             assert_eq!(second.is_err(), stored, "nobody was told, so both are right");
             again.stop.send_replace(true);
@@ -300,7 +332,7 @@ mod tests {
         let mut answers = tokio::task::JoinSet::new();
         for number in 0..300 {
             let handle = running.handle.clone();
-            answers.spawn(async move { handle.command(put(&format!("app-{number}"))).await });
+            answers.spawn(async move { handle.command(by(), put(&format!("app-{number}"))).await });
         }
         while let Some(answer) = answers.join_next().await {
             assert!(answer.expect("it does not panic").expect("it serves").is_ok());
@@ -321,7 +353,7 @@ mod tests {
         assert!(queue().await.is_ok());
         let before = commits();
         for number in 1..=20 {
-            let answer = running.handle.command(put(&format!("app-{number}"))).await;
+            let answer = running.handle.command(by(), put(&format!("app-{number}"))).await;
             assert!(answer.expect("it serves").is_ok());
             assert!(queue().await.is_ok());
             assert_eq!(commits(), before + number);

@@ -1,11 +1,13 @@
 //! How everybody else talks to the driver: bounded, and answered one by one.
 
-use muster_api::{RunId, clock, limits};
+use muster_api::{NoticeId, RunId, clock, limits};
 use muster_engine::{
-    event::{Command, CommandReply},
+    event::{Command, CommandReply, Tried},
     query::{Answer, Query},
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::trace::Actor;
 
 /// Runs that ended lately and that a slow listener may still hear of; one that is slower looks
 /// for itself.
@@ -16,6 +18,8 @@ const RUNS_OVER_KEPT: usize = 1_024;
 pub enum Request {
     /// Make a change.
     Command {
+        /// Who asks.
+        by: Actor,
         /// The change.
         command: Box<Command>,
         /// Where the reply goes, once the change is durable.
@@ -27,6 +31,13 @@ pub enum Request {
         query: Query,
         /// Where the answer goes.
         reply: oneshot::Sender<Answer>,
+    },
+    /// Take in what became of a try to deliver a notice.
+    NoticeTried {
+        /// Which notice.
+        notice: NoticeId,
+        /// What became of it.
+        outcome: Tried,
     },
     /// Forget records of history: no core knows them any more.
     Forget {
@@ -78,9 +89,9 @@ pub fn channel() -> (DriverHandle, mpsc::Receiver<Waiting>, RunsOver) {
 
 impl DriverHandle {
     /// Asks for a change, and waits until it is made and durable, or refused.
-    pub async fn command(&self, command: Command) -> Result<CommandReply, Unavailable> {
+    pub async fn command(&self, by: Actor, command: Command) -> Result<CommandReply, Unavailable> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Request::Command { command: Box::new(command), reply })?;
+        self.ask(Request::Command { by, command: Box::new(command), reply })?;
         answer.await.map_err(|_| Unavailable::Stopped)
     }
 
@@ -98,6 +109,13 @@ impl DriverHandle {
         let request = waiting(Request::Forget { keys, done });
         self.requests.send(request).await.map_err(|_| Unavailable::Stopped)?;
         gone.await.map_err(|_| Unavailable::Stopped)
+    }
+
+    /// Says what became of a try to deliver a notice, as soon as there is room for that.
+    pub(crate) async fn notice_tried(&self, notice: NoticeId, outcome: Tried) {
+        let request = waiting(Request::NoticeTried { notice, outcome });
+        // A driver that has stopped takes nothing in; the notice is sent again by the next start.
+        let _ = self.requests.send(request).await;
     }
 
     /// The runs that are over from now on.

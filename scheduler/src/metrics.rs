@@ -4,10 +4,14 @@
 
 use muster_api::{
     Timestamp,
+    events::TraceEvent,
     step::Write,
-    views::{RunState, ShardCounts},
+    views::{AgentView, RunState, ShardCounts},
 };
-use muster_engine::effect::{FireCounts, Note, Tally};
+use muster_engine::{
+    census::Census,
+    effect::{ExecutionCounts, FireCounts, Note, NoticeCounts, Tally},
+};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -21,6 +25,11 @@ use prometheus_client::{
 
 use crate::{driver::Jump, tables::table_of};
 
+mod live;
+mod register;
+#[cfg(test)]
+mod tests;
+
 /// What kind of record.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Table {
@@ -31,6 +40,12 @@ struct Table {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     outcome: &'static str,
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
 }
 
 /// Which way the wall clock was set.
@@ -58,13 +73,18 @@ pub struct Metrics {
     fires: Family<Outcome, Counter>,
     fires_uncounted: Counter,
     fire_lateness: Histogram,
+    executions: Family<Outcome, Counter>,
+    executions_uncounted: Counter,
+    notices: Family<Outcome, Counter>,
+    notices_waiting: Gauge,
+    events: Family<Kind, Counter>,
     zombies: Counter,
     executors_closed: Counter,
     leases_ended: Counter,
     history_runs: Gauge,
     history_jobs: Gauge,
     history_forgotten: Counter,
-    held: Gauge,
+    live: live::Live,
     clock_jumps: Family<Direction, Counter>,
 }
 
@@ -92,15 +112,21 @@ impl Metrics {
             fires: Family::default(),
             fires_uncounted: Counter::default(),
             fire_lateness: Histogram::new(exponential_buckets(0.001, 4.0, 15)),
+            executions: Family::default(),
+            executions_uncounted: Counter::default(),
+            notices: Family::default(),
+            notices_waiting: Gauge::default(),
+            events: Family::default(),
             zombies: Counter::default(),
             executors_closed: Counter::default(),
             leases_ended: Counter::default(),
             history_runs: Gauge::default(),
             history_jobs: Gauge::default(),
             history_forgotten: Counter::default(),
-            held: Gauge::default(),
+            live: live::Live::default(),
             clock_jumps: Family::default(),
         };
+        metrics.show_what_never_happened();
         metrics.register_commits();
         metrics.register_work();
         metrics.register_history();
@@ -110,55 +136,6 @@ impl Metrics {
         let help = "When the scheduler started, in seconds since 1970";
         process.register_with_unit("start_time", help, Unit::Seconds, start);
         metrics
-    }
-
-    fn register_commits(&mut self) {
-        let of = &mut self.registry;
-        of.register("commits", "Commits that are durable", self.commits.clone());
-        let help = "From handing a commit to the store until it is durable";
-        of.register_with_unit("commit", help, Unit::Seconds, self.commit_seconds.clone());
-        let help = "Records that one commit changes";
-        of.register("commit_records", help, self.commit_records.clone());
-        let help = "Events that share one commit";
-        of.register("commit_events", help, self.commit_events.clone());
-        of.register("puts", "Records written, by table", self.puts.clone());
-        of.register("deletes", "Records removed, by table", self.deletes.clone());
-        let help = "Bytes of keys and values written, by table";
-        of.register_with_unit("written", help, Unit::Bytes, self.written.clone());
-        let help = "How long requests wait until the driver takes them in";
-        of.register_with_unit("driver_queue", help, Unit::Seconds, self.queue_seconds.clone());
-    }
-
-    fn register_work(&mut self) {
-        let of = &mut self.registry;
-        of.register("launches", "Tasks launched", self.launches.clone());
-        of.register("shards_over", "Shards that are over, by outcome", self.shards_over.clone());
-        of.register("runs_created", "Runs accepted or fired", self.runs_created.clone());
-        of.register("runs_over", "Runs that are over, by outcome", self.runs_over.clone());
-        of.register("fires", "Planned instants, by outcome", self.fires.clone());
-        let help = "Ranges of planned instants that are not in `fires`, for nobody counted them";
-        of.register("fires_uncounted", help, self.fires_uncounted.clone());
-        let help = "From when an instant was due to the first launch of its run";
-        of.register_with_unit("fire_lateness", help, Unit::Seconds, self.fire_lateness.clone());
-        let help = "Tasks that were over and lived, and were killed until they ended";
-        of.register("zombies", help, self.zombies.clone());
-        let help = "Executors that end with all their tasks, for one did not end when it had to";
-        of.register("executors_closed", help, self.executors_closed.clone());
-        let help = "Executors whose lease ended on a silent host";
-        of.register("leases_ended", help, self.leases_ended.clone());
-        let help = "1 while the scheduler is held after a restore, else 0";
-        of.register("held", help, self.held.clone());
-        let help = "Times that the wall clock was set by more than 5 s, by direction";
-        of.register("clock_jumps", help, self.clock_jumps.clone());
-    }
-
-    fn register_history(&mut self) {
-        let of = self.registry.sub_registry_with_prefix("history");
-        of.register("runs", "Past runs at the end of the last pass", self.history_runs.clone());
-        let help = "Jobs with past runs at the end of the last pass";
-        of.register("jobs", help, self.history_jobs.clone());
-        let help = "Records of history forgotten, by age or for their number";
-        of.register("forgotten", help, self.history_forgotten.clone());
     }
 
     /// A commit of some events is durable after so long.
@@ -189,7 +166,7 @@ impl Metrics {
 
     /// What a turn did.
     pub(crate) fn did(&self, tally: Tally) {
-        let Tally { launches, shards_over, fires, lateness } = tally;
+        let Tally { launches, shards_over, fires, lateness, executions, notices } = tally;
         self.launches.inc_by(launches.into());
         let ShardCounts { succeeded, failed, timed_out, cancelled, .. } = shards_over;
         let over = [
@@ -205,6 +182,37 @@ impl Metrics {
         for late in lateness {
             self.fire_lateness.observe(late.as_secs_f64());
         }
+        self.executed(executions);
+        self.told(notices);
+    }
+
+    fn told(&self, notices: NoticeCounts) {
+        let NoticeCounts { decided, sent, failed, given_up, waiting } = notices;
+        let outcomes =
+            [("decided", decided), ("sent", sent), ("failed", failed), ("given_up", given_up)];
+        for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
+            self.notices.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
+        if let Some(waiting) = waiting {
+            self.notices_waiting.set(waiting.cast_signed());
+        }
+    }
+
+    fn executed(&self, executions: ExecutionCounts) {
+        let ExecutionCounts { succeeded, failed, timed_out, .. } = executions;
+        let ExecutionCounts { cancelled, dropped, skipped, uncounted_ranges, .. } = executions;
+        let outcomes = [
+            ("succeeded", succeeded),
+            ("failed", failed),
+            ("timed_out", timed_out),
+            ("cancelled", cancelled),
+            ("dropped", dropped),
+            ("skipped", skipped),
+        ];
+        for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
+            self.executions.get_or_create(&Outcome { outcome }).inc_by(count);
+        }
+        self.executions_uncounted.inc_by(uncounted_ranges);
     }
 
     fn fired(&self, fires: FireCounts) {
@@ -237,6 +245,13 @@ impl Metrics {
         }
     }
 
+    /// These events are recorded with the next commit.
+    pub(crate) fn happened(&self, events: &[TraceEvent]) {
+        for event in events {
+            self.events.get_or_create(&Kind { kind: event.kind.as_str() }).inc();
+        }
+    }
+
     fn run_over(&self, state: RunState) {
         self.runs_over.get_or_create(&Outcome { outcome: state.as_str() }).inc();
     }
@@ -254,9 +269,14 @@ impl Metrics {
         self.clock_jumps.get_or_create(&Direction { direction }).inc();
     }
 
-    /// Whether the scheduler is held after a restore.
-    pub(crate) fn set_held(&self, held: bool) {
-        self.held.set(held.into());
+    /// What there is just now, as both cores answered.
+    pub(crate) fn set_live(&self, census: &Census, agents: &[AgentView]) {
+        self.live.set(census, agents);
+    }
+
+    /// Nobody knows what there is just now.
+    pub(crate) fn clear_live(&self) {
+        self.live.clear();
     }
 
     /// All of them, in the text format of OpenMetrics.
@@ -269,74 +289,4 @@ impl Metrics {
 
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use muster_api::views::FireOutcome;
-
-    use super::*;
-
-    #[test]
-    fn what_was_counted_is_shown() {
-        let metrics = Metrics::new(Timestamp::from_millis(1_700_000_000_999));
-        let put = |key: &str| Write::Put { key: key.as_bytes().to_vec(), value: vec![7; 10] };
-        let writes = [put("t/a"), put("t/b"), put("h/t/x"), Write::Delete { key: b"t/c".to_vec() }];
-        metrics.committed(&writes, 3, 2_000_000);
-        metrics.waited(150_000);
-        let shards_over = ShardCounts { succeeded: 2, cancelled: 1, ..ShardCounts::default() };
-        let mut fires = FireCounts { ran: 2, dropped: 7, ..FireCounts::default() };
-        fires.add_range(FireOutcome::Skipped, Some(30));
-        fires.add_range(FireOutcome::Skipped, None);
-        let lateness = vec![Duration::from_millis(500), Duration::from_secs(100)];
-        metrics.did(Tally { launches: 4, shards_over, fires, lateness });
-        metrics.noted(&Note::RunEnded {
-            run: muster_api::RunId::from_uuid(uuid::Uuid::nil()),
-            state: RunState::TimedOut,
-        });
-        let nil = uuid::Uuid::nil();
-        metrics.noted(&Note::Zombie { task: muster_api::TaskId::from_uuid(nil) });
-        let executor = muster_api::ExecutorId::from_uuid(nil);
-        metrics.noted(&Note::ExecutorClosed { executor });
-        metrics.history_swept(5, 2, 9);
-        metrics.set_held(true);
-        metrics.clock_jumped(Jump { millis: -6000 });
-        let text = metrics.text();
-        for line in [
-            "muster_commits_total 1",
-            "muster_commit_seconds_count 1",
-            "muster_commit_seconds_sum 0.002",
-            "muster_commit_records_sum 4.0",
-            "muster_commit_events_sum 3.0",
-            r#"muster_puts_total{table="tasks"} 2"#,
-            r#"muster_puts_total{table="past_tasks"} 1"#,
-            r#"muster_deletes_total{table="tasks"} 1"#,
-            r#"muster_written_bytes_total{table="tasks"} 26"#,
-            "muster_driver_queue_seconds_count 1",
-            "muster_launches_total 4",
-            r#"muster_fires_total{outcome="ran"} 2"#,
-            r#"muster_fires_total{outcome="skipped"} 30"#,
-            r#"muster_fires_total{outcome="dropped"} 7"#,
-            "muster_fires_uncounted_total 1",
-            "muster_fire_lateness_seconds_sum 100.5",
-            "muster_fire_lateness_seconds_count 2",
-            r#"muster_shards_over_total{outcome="succeeded"} 2"#,
-            r#"muster_shards_over_total{outcome="cancelled"} 1"#,
-            r#"muster_runs_over_total{outcome="timed_out"} 1"#,
-            "muster_zombies_total 1",
-            "muster_executors_closed_total 1",
-            "muster_history_runs 5",
-            "muster_history_jobs 2",
-            "muster_history_forgotten_total 9",
-            "muster_held 1",
-            r#"muster_clock_jumps_total{direction="back"} 1"#,
-            "muster_process_start_time_seconds 1700000000",
-            "# EOF",
-        ] {
-            assert!(text.lines().any(|has| has == line), "`{line}` is not in\n{text}");
-        }
-        assert!(!text.contains("failed"), "what never happened is not shown\n{text}");
-    }
 }

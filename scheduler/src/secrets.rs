@@ -13,6 +13,8 @@ use crate::replace::replace;
 pub const ADMIN_TOKEN: &str = "admin.token";
 /// The file with the token that agents prove to know when they join.
 pub const JOIN_TOKEN: &str = "join.token";
+/// The file with the secret that notices are signed with.
+pub const NOTICE_SECRET: &str = "notice.secret";
 
 /// Random bytes of a token; it is written in hex, two characters to each.
 const TOKEN_BYTES: usize = 32;

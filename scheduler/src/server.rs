@@ -24,11 +24,13 @@ use crate::{
     driver::{Driver, Served},
     handle, load, logs,
     metrics::Metrics,
+    notices::{self, Notifying},
     ready::{self, Ready},
     rest,
     retention::{HistoryLimits, Keeper},
     secrets,
     store::{DiskStore, State, StoreError, StoreKind},
+    trace::EventLog,
     upgrade::upgrade,
 };
 
@@ -55,6 +57,8 @@ pub struct Config {
     pub max_tasks: Option<NonZeroU32>,
     /// How much history is kept.
     pub history: HistoryLimits,
+    /// What is told without being asked, and where.
+    pub notices: Notifying,
 }
 
 /// Runs a scheduler until `shutdown` is done. Executors go on without it.
@@ -81,11 +85,21 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
         metrics: Arc::clone(&metrics),
         stopping: stopping.clone(),
     };
+    let (deliveries, inbox) = notices::channel();
+    let sender = notices::Sender::new(
+        &config.data_dir,
+        config.notices.name,
+        inbox,
+        driver_handle.clone(),
+        stopping.clone(),
+    )?;
+    let log = EventLog::open(&*store.history())?;
     let rest = rest::Rest::new(
         driver_handle,
         store.history(),
         store.backups(),
         log_source,
+        log.listen(),
         Arc::clone(&metrics),
         admin_token,
     );
@@ -97,8 +111,10 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
             agents,
             connections: connections.clone(),
             runs_over,
+            deliveries,
             stop: stopping.clone(),
             metrics,
+            log,
             served: Served::default(),
         },
         first,
@@ -112,6 +128,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
     ));
     let rest_task = tokio::spawn(rest::serve(http, rest::router(rest), stopped(stopping)));
     let keeper_task = tokio::spawn(keeper.run());
+    let sender_task = tokio::spawn(sender.run());
 
     ready::announce(&config.data_dir, &ready)?;
     tracing::info!(http = %ready.http, master = ?ready.master, "ready");
@@ -127,7 +144,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
         None => driver.ended().await,
     };
     // They end by themselves once they are told to; what they were doing is not ours to judge.
-    let _ = tokio::join!(rest_task, master_task, keeper_task);
+    let _ = tokio::join!(rest_task, master_task, keeper_task, sender_task);
     result
 }
 
@@ -144,7 +161,8 @@ fn open(config: &Config) -> anyhow::Result<(Tapped, Core, Turn)> {
     // Now that the folder is locked nobody else can have announced itself there.
     ready::retract(&config.data_dir)?;
     upgrade(&mut store)?;
-    let loader = load::load(&store)?;
+    let mut loader = load::load(&store)?;
+    loader.notify(config.notices.installation.clone());
     let records = loader.taken();
     let (mut core, first) = loader.finish(seed()?, clock::now())?;
     core.limit_tasks(config.max_tasks);

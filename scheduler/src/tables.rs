@@ -3,7 +3,7 @@
 use muster_engine::records;
 
 /// Each key prefix, and what its records are. What begins with none of them is [`OTHER`].
-const TABLES: [(&str, &str); 24] = [
+const TABLES: [(&str, &str); 28] = [
     (records::APPS, "apps"),
     (records::REVISIONS, "app_revisions"),
     (records::JOBS, "jobs"),
@@ -13,6 +13,9 @@ const TABLES: [(&str, &str); 24] = [
     (records::TASKS, "tasks"),
     (records::EXECUTORS, "executors"),
     (records::IDEMPOTENCY, "idempotency_keys"),
+    (records::NOTICES, "notices"),
+    (records::TOLD, "told"),
+    (records::LOST, "lost_hosts"),
     (records::COUNTERS, "counters"),
     (records::HELD, "held"),
     (records::RESUMED, "resumed"),
@@ -27,6 +30,7 @@ const TABLES: [(&str, &str); 24] = [
     (records::PAST_FIRES, "past_fires"),
     (records::PAST_TASKS, "past_tasks"),
     (records::FIRES, "fire_ranges"),
+    (crate::trace::EVENTS, "events"),
     (records::FORMER_PAST_RUNS_INDEX, "former_index"),
 ];
 /// What a record of no known prefix is called.

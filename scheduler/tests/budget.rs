@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    Mono, Now, TaskId, Timestamp, limits,
+    Mono, Now, TaskId, Timestamp,
+    events::TraceEvent,
+    limits,
     spec::{AppSpec, JobSpec},
     step::{Records, Write},
     task::TaskReport,
@@ -20,7 +22,10 @@ use muster_proto::{
     AgentInfo, Resource, StatusSource, TaskState, TaskStatus,
     agent::{AgentBody, Heartbeat, Hello, Launch, MasterBody, Status},
 };
-use muster_scheduler::store::{Commit, MemoryDisk, MemoryStore, State};
+use muster_scheduler::{
+    store::{Commit, MemoryDisk, MemoryStore, State},
+    trace::{EVENTS, EventLog},
+};
 use muster_turn::{Core, Effect, Event};
 use serde_json::json;
 
@@ -39,10 +44,12 @@ struct Written {
 struct World {
     core: Core,
     store: MemoryStore,
+    log: EventLog,
     now: Now,
     sequence: u64,
     /// What is decided and not committed.
     writes: BTreeMap<Vec<u8>, Write>,
+    trace: Vec<TraceEvent>,
     effects: Vec<Effect>,
     launched: Vec<Launch>,
     /// By the first letters of the key.
@@ -54,12 +61,15 @@ impl World {
     fn new() -> Self {
         let now = Now { wall: Timestamp::from_millis(1_700_000_000_000), mono: Mono::default() };
         let (core, first) = Core::restore(1, &Records::new(), now).unwrap();
+        let disk = MemoryDisk::default();
         let mut world = Self {
             core,
-            store: MemoryStore::open(&MemoryDisk::default()),
+            store: MemoryStore::open(&disk),
+            log: EventLog::open(&disk).unwrap(),
             now,
             sequence: 0,
             writes: BTreeMap::new(),
+            trace: first.trace,
             effects: first.effects,
             launched: Vec::new(),
             written: BTreeMap::new(),
@@ -78,6 +88,7 @@ impl World {
     fn take(&mut self, event: Event) {
         let turn = self.core.advance(self.now, event);
         self.add(turn.writes);
+        self.trace.extend(turn.trace);
         self.effects.extend(turn.effects);
         if self.writes.len() + self.core.unwritten() >= limits::COMMIT_RECORDS / 2 {
             self.commit();
@@ -87,6 +98,9 @@ impl World {
     fn commit(&mut self) {
         let kept_back = self.core.take_writes(self.now);
         self.add(kept_back);
+        let trace = std::mem::take(&mut self.trace);
+        let events = self.log.write(self.now.wall, trace);
+        self.add(events);
         let writes: Vec<_> = std::mem::take(&mut self.writes).into_values().collect();
         if !writes.is_empty() {
             self.sequence += 1;
@@ -223,6 +237,12 @@ fn a_shard_that_succeeds_at_once_is_one_put_then_a_delete_and_a_put() {
     let commits = 3 * shards / (limits::COMMIT_RECORDS / 2) + 3;
     assert!(world.commits <= commits, "{} commits for {shards} shards", world.commits);
 
+    // What happened is one record a commit, however many shards that concerns.
+    let events = of(&written, EVENTS);
+    assert_eq!(events.puts, world.commits, "{written:#?}");
+    let bytes = events.bytes / shards;
+    assert!(bytes <= EVENT_BYTES_PER_SHARD, "{bytes} bytes of events per shard");
+
     let bytes: usize = written.values().map(|of| of.bytes).sum();
     assert!(bytes / shards <= BYTES_PER_SHARD, "{} bytes per shard: {written:#?}", bytes / shards);
 }
@@ -230,6 +250,8 @@ fn a_shard_that_succeeds_at_once_is_one_put_then_a_delete_and_a_put() {
 /// Bytes of keys and values that a shard without parameter, result and output may cost, its part
 /// of the run's record included.
 const BYTES_PER_SHARD: usize = 1_000;
+/// Bytes of those that say what happened: that it was staged, and how it ended.
+const EVENT_BYTES_PER_SHARD: usize = 60;
 
 #[test]
 fn a_small_run_costs_a_launch_and_an_end() {
@@ -240,6 +262,6 @@ fn a_small_run_costs_a_launch_and_an_end() {
     let deletes: usize = written.values().map(|of| of.deletes).sum();
     // Trigger and launch are one commit, the end is another.
     assert_eq!(world.commits, 2, "{written:#?}");
-    // The launch: run and task. The end: task, run and its entry by job.
-    assert!((puts, deletes) <= (6, 2), "{puts} puts, {deletes} deletes: {written:#?}");
+    // The launch: run and task. The end: task, run and its entry by job. Each: what happened.
+    assert!((puts, deletes) <= (8, 2), "{puts} puts, {deletes} deletes: {written:#?}");
 }

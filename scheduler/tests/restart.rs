@@ -32,6 +32,7 @@ fn config(folder: &Path, history: HistoryLimits) -> Config {
         plaintext: false,
         max_tasks: None,
         history,
+        notices: Default::default(),
     }
 }
 

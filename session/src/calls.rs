@@ -19,10 +19,14 @@ pub fn call(effect: &Effect, framework: &mesos::FrameworkId) -> Option<Call> {
         ..Call::default()
     };
     Some(match effect {
-        Effect::Reply { .. } | Effect::Answer { .. } | Effect::RunOver(_) => return None,
+        Effect::Reply { .. } | Effect::Answer { .. } | Effect::RunOver(_) | Effect::Deliver(_) => {
+            return None;
+        }
         Effect::Launch(batch) => Call { accept: Some(accept(batch)), ..bare(CallType::Accept) },
-        Effect::Decline { offers } => {
-            let decline = Decline { offer_ids: offer_ids(offers), filters: Some(WANTED_AGAIN) };
+        Effect::Suppress => bare(CallType::Suppress),
+        Effect::Revive => bare(CallType::Revive),
+        Effect::Decline { offers, refuse } => {
+            let decline = Decline { offer_ids: offer_ids(offers), filters: Some(filters(*refuse)) };
             Call { decline: Some(decline), ..bare(CallType::Decline) }
         }
         Effect::Kill { task, agent, grace } => {
@@ -69,6 +73,7 @@ fn accept(batch: &LaunchBatch) -> Accept {
         operations: vec![mesos::Operation {
             r#type: Some(mesos::OperationType::Launch as i32),
             launch: Some(mesos::Launch { task_infos }),
+            ..mesos::Operation::default()
         }],
         filters: Some(WANTED_AGAIN),
     }
@@ -76,6 +81,11 @@ fn accept(batch: &LaunchBatch) -> Accept {
 
 /// What is left or given back may be offered again at once.
 const WANTED_AGAIN: mesos::Filters = mesos::Filters { refuse_seconds: Some(0.0) };
+
+/// The same is not wanted again for so long.
+fn filters(refuse: Span) -> mesos::Filters {
+    mesos::Filters { refuse_seconds: Some(refuse.duration().as_secs_f64()) }
+}
 
 fn offer_ids(offers: &[OfferId]) -> Vec<mesos::OfferId> {
     offers.iter().map(|id| mesos::OfferId::new(id.as_str())).collect()
@@ -106,4 +116,38 @@ fn agent_id(agent: &AgentId) -> mesos::AgentId {
 fn duration(span: Span) -> mesos::DurationInfo {
     let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
     mesos::DurationInfo { nanoseconds: millis.saturating_mul(1_000_000) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(effect: &Effect) -> Call {
+        call(effect, &mesos::FrameworkId::new("f")).expect("it is for the master")
+    }
+
+    /// What goes back to be joined is wanted at once; what nothing can use is not for a while.
+    #[test]
+    fn what_goes_back_says_for_how_long() {
+        for (refuse, seconds) in [(Span::ZERO, 0.0), (Span::from_secs(5), 5.0)] {
+            let offers = vec!["o1".parse().expect("an id of an offer")];
+            let decline = of(&Effect::Decline { offers, refuse }).decline.unwrap_or_default();
+            assert_eq!(decline.offer_ids, [mesos::OfferId::new("o1")]);
+            assert_eq!(decline.filters.and_then(|one| one.refuse_seconds), Some(seconds));
+        }
+    }
+
+    #[test]
+    fn whether_offers_are_wanted_is_a_call_without_a_body() {
+        for (effect, kind) in
+            [(Effect::Suppress, CallType::Suppress), (Effect::Revive, CallType::Revive)]
+        {
+            let bare = Call {
+                framework_id: Some(mesos::FrameworkId::new("f")),
+                r#type: Some(kind as i32),
+                ..Call::default()
+            };
+            assert_eq!(of(&effect), bare);
+        }
+    }
 }

@@ -34,7 +34,11 @@ pub fn describe_executor(id: ExecutorId, app: &AppSpec) -> Vec<u8> {
     let variables = app
         .env
         .iter()
-        .map(|(name, value)| Variable { name: name.clone(), value: Some(value.clone()) })
+        .map(|(name, value)| Variable {
+            name: name.clone(),
+            value: Some(value.clone()),
+            ..Variable::default()
+        })
         .collect();
     let info = ExecutorInfo {
         executor_id: Some(muster_proto::ExecutorId::new(id.to_string())),

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, Amount, OfferId, Resources, TaskId, Timestamp, events::EventSource, task::TaskReport,
+    AgentId, Amount, ExecutorId, OfferId, Resources, TaskId, Timestamp,
+    events::EventSource,
+    task::{ExecutionBatch, TaskReport},
 };
 use muster_engine::event::{Event, Offer, TaskUpdate};
 use muster_proto as mesos;
@@ -78,9 +80,51 @@ pub(crate) fn update(status: &mesos::TaskStatus) -> Result<Event, InvalidMessage
     }))
 }
 
+/// What one of our executors tells of the executions of its resident tasks, the only message that it
+/// ever sends.
+pub(crate) fn executions(message: &mesos::scheduler::MessageBody) -> Result<Event, InvalidMessage> {
+    let executor = message.executor_id.as_ref().and_then(|id| id.value.parse::<ExecutorId>().ok());
+    let agent = message.agent_id.as_ref().and_then(|id| id.value.parse::<AgentId>().ok());
+    Ok(Event::Executions {
+        executor: executor.ok_or_else(|| invalid("the executor of a message"))?,
+        agent: agent.ok_or_else(|| invalid("the agent of a message"))?,
+        batch: ExecutionBatch::decode(&message.data)
+            .map_err(|_| invalid("the content of a message of an executor"))?,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_message_is_what_an_executor_tells_of_executions_or_nothing() {
+        let executor = "018bcfe5-6800-7ccc-b9fb-27c4b5fe626e";
+        let batch = ExecutionBatch { number: 4, ..ExecutionBatch::default() };
+        let good = mesos::scheduler::MessageBody {
+            agent_id: Some(mesos::AgentId::new("agent-1")),
+            executor_id: Some(mesos::ExecutorId::new(executor)),
+            data: batch.encode(),
+        };
+        let told = executions(&good).expect("it is a good message");
+        let Event::Executions { executor: who, agent, batch: what } = told else {
+            panic!("{told:?}")
+        };
+        assert_eq!((who.to_string().as_str(), agent.as_str(), what), (executor, "agent-1", batch));
+        let bad = [
+            mesos::scheduler::MessageBody { agent_id: None, ..good.clone() },
+            mesos::scheduler::MessageBody {
+                executor_id: Some(mesos::ExecutorId::new("theirs")),
+                ..good.clone()
+            },
+            mesos::scheduler::MessageBody { data: b"hello".to_vec(), ..good.clone() },
+            mesos::scheduler::MessageBody { data: b"\x02{}".to_vec(), ..good.clone() },
+            mesos::scheduler::MessageBody { data: Vec::new(), ..good },
+        ];
+        for message in bad {
+            assert!(executions(&message).is_err(), "{message:?}");
+        }
+    }
 
     #[test]
     fn attributes_are_texts_as_mesos_prints_them() {

@@ -63,11 +63,13 @@ impl Session {
                 capability(CapabilityType::PartitionAware),
                 capability(CapabilityType::TaskKillingState),
             ],
+            ..FrameworkInfo::default()
         };
+        let subscribe = Subscribe { framework_info: Some(info), ..Subscribe::default() };
         Call {
             framework_id: self.framework.clone(),
             r#type: Some(CallType::Subscribe as i32),
-            subscribe: Some(Subscribe { framework_info: Some(info) }),
+            subscribe: Some(subscribe),
             ..Call::default()
         }
     }
@@ -76,6 +78,12 @@ impl Session {
     /// master, or before the first subscription.
     pub fn call(&self, effect: &Effect) -> Option<Call> {
         calls::call(effect, self.framework.as_ref()?)
+    }
+
+    /// Whether something for this framework is for us. Before the first subscription the answer to
+    /// that is what comes.
+    pub fn is_ours(&self, framework: &FrameworkId) -> bool {
+        self.framework.as_ref().is_none_or(|ours| ours == framework)
     }
 
     /// What an event of the scheduler API means to the engine.
@@ -119,7 +127,15 @@ impl Session {
             }
             EventType::Error => out.events.push(Event::Unsubscribed),
             EventType::Heartbeat => {}
-            EventType::Message | EventType::Unknown => {
+            EventType::Message => match event.message.as_ref().map(events::executions) {
+                Some(Ok(told)) => out.events.push(told),
+                Some(Err(error)) => out.passed_over.push(format!("a message: {error}")),
+                None => out.passed_over.push("a message without a body".to_owned()),
+            },
+            EventType::InverseOffers
+            | EventType::RescindInverseOffer
+            | EventType::UpdateOperationStatus
+            | EventType::Unknown => {
                 out.passed_over.push(format!("an event of type {:?}", event.r#type));
             }
         }

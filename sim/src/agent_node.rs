@@ -21,6 +21,7 @@ use crate::{
     happening::Happening,
     network::{Packet, Side, WireId},
     oracles::Violation,
+    setting::{HostFacts, LICENCES},
     stage::{Alarm, Stage},
 };
 
@@ -62,15 +63,19 @@ pub(crate) struct AgentNode {
 }
 
 impl AgentNode {
-    pub(crate) fn new(stage: &mut Stage, host: usize, cpus: u64) -> Self {
+    pub(crate) fn new(stage: &mut Stage, host: usize, facts: &HostFacts) -> Self {
+        let HostFacts { cpus, licences, attributes } = facts;
         let mut resources = Resources::none();
         resources.set("cpus", Amount::from_thousandths(cpus * 1_000));
         resources.set("mem", Amount::from_thousandths(cpus * 1_024_000));
+        if *licences > 0 {
+            resources.set(LICENCES, Amount::from_thousandths(licences * 1_000));
+        }
         stage.truth.host(host, resources.clone());
         let config = Config {
             hostname: format!("host{host}"),
             resources,
-            attributes: BTreeMap::new(),
+            attributes: attributes.clone(),
             port: 5051,
             boot_id: format!("boot-{host}-0"),
         };
@@ -171,9 +176,20 @@ impl AgentNode {
         };
         let Some(who) = who else { return false };
         stage.log(format_args!("{who} is frozen"));
+        if matches!(whom, Freezing::Executor | Freezing::Host) {
+            stage.truth.disturb(host);
+        }
         let frozen = stage.freeze(who, until);
         self.executors.values().for_each(|node| node.guard_may_stop(stage, self.clock));
         frozen
+    }
+
+    /// Somebody sets the wall clock of the host; says by how much it is wrong then.
+    pub(crate) fn set_wall(&mut self, stage: &mut Stage) -> i64 {
+        stage.truth.disturb(self.host);
+        let wrong = self.clock.set_wall(stage);
+        self.executors.values().for_each(|executor| executor.clock_is_set(stage));
+        wrong
     }
 
     /// Somebody goes on: supervisors may be among them.
@@ -273,6 +289,11 @@ impl AgentNode {
                 let subscribe = call.subscribe.unwrap_or_default();
                 let executor = executor.clone();
                 self.step(stage, Event::Subscribed { session, executor, subscribe });
+            }
+            (CallType::Message, Some(session)) => {
+                if let Some(message) = call.message {
+                    self.step(stage, Event::Said { session, message });
+                }
             }
             (CallType::Update, Some(session)) => {
                 if let Some(status) = call.update.and_then(|update| update.status) {

@@ -36,11 +36,24 @@ pub enum Bug {
     RerunKeyLost,
     /// An agent that was declared gone comes back as another one with all that lived there.
     GoneAdopted,
+    /// The scheduler lets one task more be there than its limit says.
+    LimitOffByOne,
+    /// At each start of the scheduler notices that wait are lost.
+    NoticesLost,
+    /// At each start of the scheduler it is lost that hosts are drained.
+    DrainsForgotten,
+    /// An executor that asks code to end takes it for ended.
+    AskedIsEnded,
+    /// A resident task is handed over as if that had been a minute ago, so that it stands for instants
+    /// of the one that it replaces.
+    InstantsCarriedOver,
+    /// An executor takes executions of resident tasks for ended that have just begun.
+    ExecutionsOverlap,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 20] = [
         Self::EffectBeforeCommit,
         Self::AckBeforeWrite,
         Self::FailoverBeforeFencing,
@@ -55,6 +68,12 @@ impl Bug {
         Self::RunTimeoutLost,
         Self::RerunKeyLost,
         Self::GoneAdopted,
+        Self::LimitOffByOne,
+        Self::NoticesLost,
+        Self::DrainsForgotten,
+        Self::AskedIsEnded,
+        Self::InstantsCarriedOver,
+        Self::ExecutionsOverlap,
     ];
 
     fn name(self) -> &'static str {
@@ -73,6 +92,12 @@ impl Bug {
             Self::RunTimeoutLost => "run-timeout-lost",
             Self::RerunKeyLost => "rerun-key-lost",
             Self::GoneAdopted => "gone-adopted",
+            Self::LimitOffByOne => "limit-off-by-one",
+            Self::NoticesLost => "notices-lost",
+            Self::DrainsForgotten => "drains-forgotten",
+            Self::AskedIsEnded => "asked-is-ended",
+            Self::InstantsCarriedOver => "instants-carried-over",
+            Self::ExecutionsOverlap => "executions-overlap",
         }
     }
 }

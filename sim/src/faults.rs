@@ -137,7 +137,7 @@ impl Faults {
             Fault::AgentDiskSlow => self.slow_down(stage, &mut agent.disk),
             Fault::AgentDiskFull => self.fill(stage, &mut agent.disk),
             Fault::AgentClockSet => {
-                let wrong = agent.clock.set_wall(stage);
+                let wrong = agent.set_wall(stage);
                 stage.log(format_args!("host{host}: the wall clock is wrong by {wrong} ms now"));
                 true
             }

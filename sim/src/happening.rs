@@ -1,11 +1,16 @@
 //! Everything that can happen in the world.
 
+use std::sync::Arc;
+
 use muster_agent::{core as agent, supervise};
 use muster_api::{
-    RunId,
+    NoticeId, RunId,
     views::{AgentView, RerunRequest},
 };
-use muster_engine::event::{CommandReply, Event, RequestId};
+use muster_engine::{
+    event::{CommandReply, Event, RequestId, Tried},
+    records::NoticeRecord,
+};
 use muster_executor::core as executor;
 use muster_proto::{ExecutorId, TaskId};
 
@@ -70,6 +75,10 @@ pub(crate) enum Happening {
     RequestArrives { event: Event },
     /// A request to start a run once more reaches the scheduler.
     RerunArrives { request: RequestId, run: RunId, rerun: RerunRequest, key: String },
+    /// A notice reaches its webhook.
+    WebhookHears { process: u64, record: Arc<NoticeRecord> },
+    /// The answer of a webhook, or that none came, reaches the scheduler's process that waits for it.
+    NoticeTried { process: u64, notice: NoticeId, outcome: Tried },
     /// A user sees which hosts there are.
     UserSees { agents: Vec<AgentView> },
     /// A user reads an answer.

@@ -17,9 +17,11 @@ mod oracles;
 mod proof;
 mod report;
 mod scheduler_node;
+mod setting;
 mod stage;
 mod user_code;
 mod users;
+mod webhook;
 mod world;
 mod years;
 

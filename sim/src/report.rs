@@ -139,6 +139,11 @@ fn show_agent(f: &mut fmt::Formatter<'_>, body: &AgentBody) -> fmt::Result {
             let executor = exited.executor_id.clone().unwrap_or_default();
             write!(f, "executor {executor} exited with {}", exited.status)
         }
+        AgentBody::ExecutorMessage(message) => {
+            let executor = message.executor_id.clone().unwrap_or_default();
+            let (number, bytes) = (message.number.unwrap_or(0), message.data.len());
+            write!(f, "message {number} of executor {executor}, {bytes} bytes")
+        }
         AgentBody::Hello(_) | AgentBody::LogData(_) | AgentBody::Unsupported(_) => {
             write!(f, "{body:?}")
         }
@@ -165,6 +170,10 @@ fn show_master(f: &mut fmt::Formatter<'_>, body: &MasterBody) -> fmt::Result {
         MasterBody::Acknowledge(ack) => {
             write!(f, "acknowledge {}", ack.task_id.clone().unwrap_or_default())
         }
+        MasterBody::MessageTaken(taken) => {
+            let executor = taken.executor_id.clone().unwrap_or_default();
+            write!(f, "message {} of executor {executor} taken", taken.number)
+        }
         MasterBody::Challenge(_) | MasterBody::ReadLog(_) | MasterBody::Unsupported(_) => {
             write!(f, "{body:?}")
         }
@@ -186,6 +195,8 @@ pub struct Outcome {
     pub runs: u64,
     /// Tasks whose code ran.
     pub tasks: u64,
+    /// Notices that were delivered.
+    pub notices: u64,
     /// The faults that struck.
     pub faults: BTreeMap<Fault, u64>,
     /// The oracle that was broken first, if one was.
@@ -207,6 +218,7 @@ impl Summary {
         self.all.virtual_ms += outcome.virtual_ms;
         self.all.runs += outcome.runs;
         self.all.tasks += outcome.tasks;
+        self.all.notices += outcome.notices;
         for (fault, count) in &outcome.faults {
             *self.all.faults.entry(*fault).or_default() += count;
         }
@@ -215,13 +227,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Outcome { steps, virtual_ms, runs, tasks, faults, .. } = &self.all;
+        let Outcome { steps, virtual_ms, runs, tasks, notices, faults, .. } = &self.all;
         let (hours, tenths) = (virtual_ms / 3_600_000, virtual_ms / 360_000 % 10);
         writeln!(f, "seeds          {}", self.seeds)?;
         writeln!(f, "steps          {steps}")?;
         writeln!(f, "simulated      {hours}.{tenths} hours")?;
         writeln!(f, "runs           {runs}")?;
         writeln!(f, "tasks          {tasks}")?;
+        writeln!(f, "notices        {notices}")?;
         writeln!(f, "faults         {}", faults.values().sum::<u64>())?;
         for (fault, count) in faults {
             writeln!(f, "  {count:>6}  {fault}")?;

@@ -4,7 +4,10 @@ mod commits;
 mod effects;
 mod requests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    num::NonZeroU32,
+};
 
 use muster_api::{
     Now, Timestamp, limits,
@@ -22,6 +25,7 @@ use crate::{
     happening::Happening,
     network::{Packet, Side, WireId},
     oracles,
+    setting::Setting,
     stage::{Alarm, Stage},
 };
 
@@ -46,6 +50,8 @@ pub(crate) struct SchedulerNode {
     pub(crate) disk: Disk,
     /// How many runs may wait.
     waiting_runs: usize,
+    /// How many tasks may be there at once.
+    tasks: Option<NonZeroU32>,
     /// What is on its disk.
     pub(crate) store: Records,
     process: Option<Process>,
@@ -78,7 +84,7 @@ struct Decided {
 }
 
 impl SchedulerNode {
-    pub(crate) fn new(stage: &mut Stage) -> Self {
+    pub(crate) fn new(stage: &mut Stage, setting: &Setting) -> Self {
         let clock = Clock::new(stage);
         // In some worlds there is room for few, so that cursors must wait.
         let few = usize::try_from(stage.between(2, 20)).unwrap_or(2);
@@ -88,6 +94,7 @@ impl SchedulerNode {
             clock: if hurried { clock.hurried(1_000_000) } else { clock },
             disk: Disk::default(),
             waiting_runs,
+            tasks: setting.tasks,
             store: Records::new(),
             process: None,
             processes: 0,
@@ -112,7 +119,7 @@ impl SchedulerNode {
         self.harm(stage);
         let mut loader = Loader::bounded(self.waiting_runs);
         self.store.iter().for_each(|(key, value)| loader.take(key, value));
-        let (core, first) = match loader.finish(seed, self.clock.now(stage)) {
+        let (mut core, first) = match loader.finish(seed, self.clock.now(stage)) {
             Ok(started) => started,
             Err(error) => {
                 return stage.judge(Err(oracles::Violation {
@@ -122,6 +129,8 @@ impl SchedulerNode {
             }
         };
         core.check();
+        core.limit_tasks(self.limit(stage));
+        stage.truth.scheduler_up_since = stage.time();
         stage.log(format_args!("scheduler starts with term {}", core.term()));
         self.process = Some(Process {
             core,
@@ -135,6 +144,14 @@ impl SchedulerNode {
         let mut decided = Decided { decided_at: self.clock.now(stage).wall, ..Decided::default() };
         decided.add(first, stage);
         self.commit(stage, decided);
+    }
+
+    /// How many tasks the core is told that there may be.
+    fn limit(&self, stage: &Stage) -> Option<NonZeroU32> {
+        match stage.bug {
+            Some(Bug::LimitOffByOne) => self.tasks.map(|most| most.saturating_add(1)),
+            _ => self.tasks,
+        }
     }
 
     /// The process is killed. What it wrote before is on the disk, nothing else.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::task::{TaskPayload, TaskReport, Work};
+use muster_api::task::{ShardContext, TaskPayload, TaskReport, Work};
 use muster_executor::core::End;
 use muster_proto::{ExecutorId, TaskId};
 
@@ -138,6 +138,16 @@ impl UserCode {
             std::mem::take(&mut self.tasks).into_iter().partition(|(_, code)| code.is_handler());
         self.tasks = left;
         self.end_all(stage, gone);
+    }
+
+    /// What the code of a task was given.
+    pub(crate) fn context(&self, task: &TaskId) -> Option<&ShardContext> {
+        self.tasks.get(task).map(|code| &code.payload.context)
+    }
+
+    /// Whether the code is an execution of a task that stays.
+    pub(crate) fn is_resident(&self, task: &TaskId) -> bool {
+        self.tasks.get(task).is_some_and(|code| code.payload.resident.is_some())
     }
 
     /// Whether a task is code within the executor's process.

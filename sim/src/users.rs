@@ -8,7 +8,7 @@ mod wish;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use muster_api::{
-    AgentId, RunId,
+    AgentId, RunId, Span,
     spec::{AppSpec, JobSpec},
     views::{AgentState, AgentView},
 };
@@ -26,6 +26,7 @@ pub(crate) use self::{
 use crate::{
     happening::Happening,
     oracles::{Verdict, Violation},
+    setting::Setting,
     stage::Stage,
 };
 
@@ -80,6 +81,11 @@ pub(crate) struct Users {
     pub(crate) trouble: Option<Trouble>,
     /// They have taken their schedules back.
     calmed: bool,
+    /// They have disabled their daemon jobs for good.
+    retired: bool,
+    /// Whether operators drain hosts, and whether they end single tasks.
+    draining: bool,
+    killing: bool,
 }
 
 /// A request without an answer.
@@ -92,12 +98,12 @@ struct Asked {
 }
 
 impl Users {
-    /// Draws the documents of a world whose hosts hold so many tasks together.
-    pub(crate) fn new(stage: &mut Stage, room: u64) -> Self {
-        let app = documents::app(stage);
+    /// Draws the documents of a world.
+    pub(crate) fn new(stage: &mut Stage, setting: &Setting) -> Self {
+        let app = documents::app(stage, setting);
         let count = usize::try_from(stage.between(1, 4)).unwrap_or(1);
         let jobs: Vec<JobSpec> =
-            (0..count).map(|index| documents::job(stage, &app, index, room)).collect();
+            (0..count).map(|index| documents::job(stage, &app, index, setting)).collect();
         for job in &jobs {
             stage.truth.job(&job.name, &job.resources);
         }
@@ -122,6 +128,9 @@ impl Users {
             deleting_until: 0,
             trouble: None,
             calmed: false,
+            retired: false,
+            draining: setting.draining,
+            killing: setting.killing,
         }
     }
 
@@ -138,7 +147,7 @@ impl Users {
         if stage.percent(15) {
             self.look(stage, Query::Queue { skip: 0, limit: muster_api::limits::LIVE_ROWS });
         }
-        if self.operating && stage.percent(30) {
+        if (self.operating || self.draining) && stage.percent(30) {
             self.look(stage, Query::Agents);
         }
         let delay = stage.between(200, 20_000);
@@ -147,20 +156,50 @@ impl Users {
         }
     }
 
-    /// From now on nobody asks for a schedule, not even again.
+    /// From now on nobody asks for a schedule or drains a host, not even again.
     pub(crate) fn want_no_more(&mut self) {
         self.trouble = None;
         self.first.clear();
-        self.asked.retain(|_, asked| !matches!(asked.wish, Wish::StoreJob(_)));
+        let stays = |wish: &Wish| !matches!(wish, Wish::StoreJob(_) | Wish::Drain { .. });
+        self.asked.retain(|_, asked| stays(&asked.wish));
     }
 
-    /// All that was sent before has arrived: schedules are taken out of the jobs.
+    /// All that was sent before has arrived: schedules are taken out of the jobs, and all hosts may
+    /// be used. Daemon jobs have a last change, or none, and go on.
     pub(crate) fn calm_down(&mut self, stage: &mut Stage) {
         self.calmed = true;
+        for agent in stage.truth.drained() {
+            self.ask(stage, Wish::Activate { agent });
+        }
+        if stage.percent(50) {
+            let app = self.app.name.clone();
+            self.ask(stage, Wish::DisableApp { app, disabled: false, kill: false });
+        }
         for mut job in self.jobs.clone() {
-            job.schedule = None;
+            if !job.is_daemon() {
+                job.schedule = None;
+            } else if stage.percent(50) {
+                let job = job.name.clone();
+                self.ask(stage, Wish::DisableJob { job, disabled: false, kill: false });
+            } else if stage.percent(50) {
+                documents::change_job(stage, &mut job, self.requests);
+            }
             self.ask(stage, Wish::StoreJob(Box::new(job)));
         }
+    }
+
+    /// Daemon jobs were seen to be as they should: they are disabled, so that everything can end.
+    pub(crate) fn retire_daemons(&mut self, stage: &mut Stage) {
+        self.retired = true;
+        let daemons = self.jobs.iter().filter(|job| job.is_daemon());
+        for job in daemons.map(|job| job.name.clone()).collect::<Vec<_>>() {
+            self.ask(stage, Wish::DisableJob { job, disabled: true, kill: false });
+        }
+    }
+
+    /// Whether daemon jobs were disabled for good, if there are any.
+    pub(crate) fn have_retired_daemons(&self) -> bool {
+        self.retired
     }
 
     /// Whether every wish was answered.
@@ -180,14 +219,39 @@ impl Users {
 
     /// An operator sees which hosts are silent, and may give one up.
     pub(crate) fn see(&mut self, stage: &mut Stage, agents: &[AgentView]) {
+        if stage.calm {
+            return;
+        }
+        if self.draining && stage.percent(40) {
+            self.drain_or_activate(stage, agents);
+        }
         let silent = agents.iter().filter(|agent| agent.state == AgentState::Unreachable);
         let silent: Vec<AgentId> = silent.map(|agent| agent.id.clone()).collect();
-        if stage.calm || !stage.percent(60) {
+        if !self.operating || !stage.percent(60) {
             return;
         }
         if let Some(agent) = stage.one_of(&silent) {
             self.ask(stage, Wish::Gone { agent });
         }
+    }
+
+    /// Some host is to give up its work, or may be used again.
+    fn drain_or_activate(&mut self, stage: &mut Stage, agents: &[AgentView]) {
+        let agents = agents.iter().filter(|agent| agent.state != AgentState::Gone);
+        let agents: Vec<(AgentId, bool)> =
+            agents.map(|agent| (agent.id.clone(), agent.drain.is_some())).collect();
+        let Some((agent, drains)) = stage.one_of(&agents) else { return };
+        let deadline = match stage.between(0, 3) {
+            0 => None,
+            1 => Some(Span::ZERO),
+            _ => Some(Span::from_secs(stage.between(1, 120))),
+        };
+        let wish = if drains && stage.percent(70) {
+            Wish::Activate { agent }
+        } else {
+            Wish::Drain { agent, deadline }
+        };
+        self.ask(stage, wish);
     }
 
     /// Somebody looks at something.
@@ -299,9 +363,17 @@ impl Users {
                 Wish::Trigger { .. } | Wish::Rerun { .. },
                 Rejected::TooManyWaiting { .. } | Rejected::QueueFull { .. },
             )
-            | (Wish::Cancel { .. } | Wish::Gone { .. }, Rejected::NotFound { .. })
-            // It goes on, or nothing of it failed; the host is there again.
-            | (Wish::Rerun { .. } | Wish::Gone { .. }, Rejected::Conflict { .. }) => true,
+            | (Wish::Cancel { .. } | Wish::Gone { .. } | Wish::Kill { .. }, Rejected::NotFound { .. })
+            | (Wish::Drain { .. } | Wish::Activate { .. }, Rejected::NotFound { .. })
+            // It goes on, or nothing of it failed; the host is there again, or gone; the shard has no
+            // task; the run is that of a daemon job.
+            | (Wish::Rerun { .. } | Wish::Gone { .. } | Wish::Kill { .. }, Rejected::Conflict { .. })
+            | (
+                Wish::Drain { .. } | Wish::Activate { .. } | Wish::Cancel { .. },
+                Rejected::Conflict { .. },
+            ) => true,
+            (Wish::Trigger { job, .. }, Rejected::Conflict { .. })
+                if self.jobs.iter().any(|it| it.name == *job && it.is_daemon()) => true,
             (Wish::Rerun { .. }, Rejected::NotFound { .. }) => self.deleting,
             (Wish::Trigger { .. }, Rejected::Conflict { .. }) => self.disabling,
             (_, Rejected::NotFound { .. } | Rejected::Conflict { .. }) => self.deleting,

@@ -1,23 +1,25 @@
 //! The world of one seed: one scheduler, some hosts, users and faults, in one order of happenings.
 
 mod dispatch;
+mod patience;
+mod rest;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use self::patience::Patience;
 use crate::{
     agent_node::AgentNode,
     bugs::Bug,
     faults::Faults,
     happening::Happening,
-    oracles::{self, Violation},
+    oracles::Violation,
     report::{Log, Outcome},
     scheduler_node::SchedulerNode,
+    setting::Setting,
     stage::Stage,
     users::Users,
 };
 
-/// How long everything may take to come to rest: far longer than any of its waits.
-const CONVERGENCE: u64 = 45 * 60_000;
 /// Steps of one world. More is a world that does not come to rest.
 const STEPS_MAX: u64 = 5_000_000;
 
@@ -64,11 +66,11 @@ pub fn run(seed: u64, options: Options) -> Outcome {
         world.stage.log(format_args!("BROKEN {violation}"));
     }
     let Stage { truth, .. } = &world.stage;
-    let (runs, tasks) = (truth.runs(), truth.tasks());
+    let (runs, tasks, notices) = (truth.runs(), truth.tasks(), truth.notices());
     let virtual_ms = world.stage.time();
     let (digest, lines) = world.stage.log.finish();
     let faults = world.faults.struck;
-    Outcome { digest, lines, steps, virtual_ms, runs, tasks, faults, violation }
+    Outcome { digest, lines, steps, virtual_ms, runs, tasks, notices, faults, violation }
 }
 
 fn words_of(panic: &(dyn std::any::Any + Send)) -> String {
@@ -91,30 +93,31 @@ struct World {
     users: Users,
     faults: Faults,
     calm_at: u64,
+    patience: Patience,
+    /// When somebody looks next whether daemon jobs are as they should be.
+    look_at: u64,
 }
 
 impl World {
     fn new(seed: u64, options: Options) -> Self {
         let mut stage = Stage::new(seed, options.bug, Log::new(options.keep_lines));
-        let hosts = stage.between(1, 4);
+        let setting = Setting::draw(&mut stage);
         let calm_at = stage.between(2 * 60_000, 20 * 60_000);
-        let scheduler = SchedulerNode::new(&mut stage);
-        let (mut agents, mut room) = (Vec::new(), 0);
-        for host in 0..usize::try_from(hosts).unwrap_or(1) {
-            let cpus = stage.between(1, 3);
-            // An executor and each of its tasks take a quarter.
-            room += 4 * cpus - 1;
-            agents.push(AgentNode::new(&mut stage, host, cpus));
+        let scheduler = SchedulerNode::new(&mut stage, &setting);
+        let mut agents = Vec::new();
+        for (host, facts) in setting.hosts.iter().enumerate() {
+            agents.push(AgentNode::new(&mut stage, host, facts));
             let delay = stage.between(0, 10_000);
             stage.after(delay, Happening::AgentStarts { host });
         }
-        let users = Users::new(&mut stage, room);
+        let users = Users::new(&mut stage, &setting);
         let faults = Faults::new(&mut stage, calm_at);
         stage.after(0, Happening::SchedulerStarts);
         stage.after(50, Happening::UsersAct);
         stage.at(calm_at, Happening::CalmBegins);
         faults.plan(&mut stage);
-        Self { stage, scheduler, agents, users, faults, calm_at }
+        let (patience, look_at) = (Patience::default(), 0);
+        Self { stage, scheduler, agents, users, faults, calm_at, patience, look_at }
     }
 
     /// Lets the next thing happen.
@@ -128,62 +131,6 @@ impl World {
         if let Some(violation) = self.stage.violation() {
             return Next::Broken(violation);
         }
-        if !self.stage.calm {
-            return Next::GoesOn;
-        }
-        if self.is_at_rest() && self.charges().is_ok_and(|charges| charges) {
-            return match self.judge_the_end() {
-                Ok(()) => Next::AtRest,
-                Err(violation) => Next::Broken(violation),
-            };
-        }
-        if self.stage.time() > self.calm_at + CONVERGENCE {
-            return Next::Broken(self.restless("after all that time"));
-        }
-        Next::GoesOn
-    }
-
-    fn is_at_rest(&self) -> bool {
-        self.users.are_content()
-            && self.scheduler.is_up()
-            && self.agents.iter().all(AgentNode::is_at_rest)
-            && oracles::everything_converges(&self.scheduler.store, &[]).is_ok()
-    }
-
-    /// Whether the master has had its say about what is in use: nothing, or that is wrong. Asked
-    /// once everything else is at rest; masters of agents that have just come back know last.
-    fn charges(&mut self) -> Result<bool, Violation> {
-        let Some(agents) = self.scheduler.agents(&self.stage) else { return Ok(false) };
-        oracles::nothing_is_charged_at_rest(&agents).map(|()| true)
-    }
-
-    fn judge_the_end(&self) -> Result<(), Violation> {
-        let store = &self.scheduler.store;
-        let (accepted, denied) = self.users.triggers();
-        oracles::nothing_accepted_is_lost(&self.stage.truth, store)?;
-        self.stage.truth.fires.each_planned_instant_has_one_outcome()?;
-        oracles::each_trigger_is_one_run(store, accepted, denied)?;
-        let (reruns, doubtful) = self.users.reruns();
-        oracles::each_rerun_is_one_run(store, reruns, doubtful)
-    }
-
-    /// What keeps the world from coming to rest.
-    fn restless(&mut self, words: &str) -> Violation {
-        if self.is_at_rest()
-            && let Err(charged) = self.charges()
-        {
-            return charged;
-        }
-        let mut left = vec![words.to_owned()];
-        for (host, agent) in self.agents.iter().enumerate() {
-            if !agent.is_at_rest() {
-                left.push(format!("host{host} is not at rest"));
-            }
-        }
-        if !self.users.are_content() {
-            left.push("users wait for answers".to_owned());
-        }
-        let verdict = oracles::everything_converges(&self.scheduler.store, &left);
-        verdict.expect_err("there is at least the first word")
+        if self.stage.calm { self.come_to_rest() } else { Next::GoesOn }
     }
 }

@@ -3,6 +3,7 @@
 //! Engine and master speak Mesos messages with each other, as values. A turn goes on until both
 //! are at rest; its writes are one commit, and then its effects may leave.
 
+mod hosts;
 mod load;
 mod news;
 mod turn;

@@ -1,7 +1,7 @@
 //! Loading: stored records come one by one and go to the core that they belong to.
 
 use muster_api::{Now, step::Records};
-use muster_engine::EngineConfig;
+use muster_engine::{EngineConfig, Installation};
 
 use crate::turn::{Core, RestoreError, Turn};
 
@@ -15,12 +15,18 @@ pub struct Loader {
     failed: Option<muster_engine::RestoreError>,
     /// How many runs may wait, where that is not what is usual.
     pub(crate) waiting_runs: Option<usize>,
+    installation: Installation,
 }
 
 impl Loader {
     /// Bounds how many runs may wait, for worlds in which that many do.
     pub fn bounded(waiting_runs: usize) -> Self {
         Self { waiting_runs: Some(waiting_runs), ..Self::default() }
+    }
+
+    /// Says what is told of every job and host, and where.
+    pub fn notify(&mut self, installation: Installation) {
+        self.installation = installation;
     }
 
     /// Takes in one record. What is wrong with it is said by [`Loader::finish`].
@@ -47,6 +53,7 @@ impl Loader {
     pub fn finish(self, seed: u64, now: Now) -> Result<(Core, Turn), RestoreError> {
         let mut config = EngineConfig::new(muster_session::describe_executor);
         config.waiting_runs = self.waiting_runs.unwrap_or(config.waiting_runs);
+        config.installation = self.installation;
         match self.failed {
             Some(error) => Err(error.into()),
             None => Core::loaded(config, seed, self.engine, &self.others, now),

@@ -28,6 +28,8 @@ pub(crate) fn event(news: AgentNews) -> Event {
         AgentNews::Silent { agent, since } => Event::AgentSilent { agent, since },
         AgentNews::Heard { agent } => Event::AgentHeard(agent),
         AgentNews::Gone { agent } => Event::AgentGone(agent),
+        AgentNews::Draining { agent, deadline } => Event::AgentDraining { agent, deadline },
+        AgentNews::Activated { agent } => Event::AgentActivated(agent),
     }
 }
 

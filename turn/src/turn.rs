@@ -1,9 +1,9 @@
 //! Both cores in turn, until they are at rest.
 
-use std::{collections::VecDeque, num::NonZeroU32};
+use std::{collections::VecDeque, num::NonZeroU32, sync::Arc};
 
 use muster_api::{
-    AgentId, Mono, Now, OfferId,
+    Mono, Now, OfferId,
     events::TraceEvent,
     limits,
     step::{Records, Write},
@@ -11,13 +11,18 @@ use muster_api::{
 use muster_engine::{
     Engine, EngineConfig, Wakeup,
     effect::{Effect as EngineEffect, Note, Tally},
-    event::{Accepted, Command, CommandReply, Event as EngineEvent, Offer, Rejected, RequestId},
+    event::{CommandReply, Event as EngineEvent, Offer, RequestId},
     query::{Answer, Query},
+    records::NoticeRecord,
 };
 use muster_master::core::{
-    Connection, Effect as MasterEffect, Event as MasterEvent, Master, NotGone, Note as MasterNote,
+    Connection, Effect as MasterEffect, Event as MasterEvent, Master, Note as MasterNote,
 };
-use muster_proto::{agent::MasterBody, scheduler::Call};
+use muster_proto::{
+    FrameworkId,
+    agent::MasterBody,
+    scheduler::{self, Call},
+};
 use muster_session::Session;
 
 use crate::Loader;
@@ -53,6 +58,8 @@ pub enum Effect {
     },
     /// A run is over: whoever waits for it may look.
     RunOver(muster_api::RunId),
+    /// Send a notice to its webhook.
+    Deliver(Arc<NoticeRecord>),
     /// Tell an agent something.
     ToAgent {
         /// By which connection.
@@ -62,6 +69,13 @@ pub enum Effect {
     },
     /// End the connection of an agent.
     CloseAgent(Connection),
+    /// Give this to a framework other than ours.
+    ToFramework {
+        /// Which.
+        framework: FrameworkId,
+        /// What.
+        event: scheduler::Event,
+    },
 }
 
 /// What one event led to.
@@ -100,9 +114,9 @@ pub enum RestoreError {
 /// The engine and its master, with the session between them.
 #[derive(Debug)]
 pub struct Core {
-    engine: Engine,
-    session: Session,
-    master: Master,
+    pub(crate) engine: Engine,
+    pub(crate) session: Session,
+    pub(crate) master: Master,
     /// What the cores have to say to each other in this turn.
     inbox: VecDeque<Inner>,
     /// Offers that the engine is told of in the next turn, because this one has grown to a full
@@ -193,10 +207,15 @@ impl Core {
                 let answer = Answer::Offers(self.master.offers(now, skip, limit));
                 turn.effects.push(Effect::Answer { request, answer });
             }
-            Event::Engine(EngineEvent::Command {
-                request,
-                command: Command::MarkAgentGone { agent },
-            }) => return self.mark_gone(now, request, &agent),
+            Event::Engine(EngineEvent::Command { request, command }) => {
+                match self.order(now, request, &command) {
+                    Some(ordered) => return ordered,
+                    None => {
+                        let event = EngineEvent::Command { request, command };
+                        self.inbox.push_back(Inner::ToEngine(event));
+                    }
+                }
+            }
             Event::Engine(event) => self.inbox.push_back(Inner::ToEngine(event)),
             Event::Master(event) => {
                 let step = self.master.step(now, event);
@@ -209,28 +228,6 @@ impl Core {
             }
         }
         self.run(now, &mut turn);
-        turn
-    }
-
-    /// An operator says that an agent will never come back. The answer leaves last, with all that
-    /// follows from it in the same commit.
-    fn mark_gone(&mut self, now: Now, request: RequestId, agent: &AgentId) -> Turn {
-        let mut turn = Turn::default();
-        let reply = match self.master.mark_gone(now, agent) {
-            Ok(step) => {
-                self.master_did(step, &mut turn);
-                self.run(now, &mut turn);
-                let view = self.master.agent(agent, now).expect("it was declared gone just now");
-                Ok(Accepted::Agent(Box::new(view)))
-            }
-            Err(NotGone::Unknown { agent }) => {
-                Err(Rejected::NotFound { kind: "agent", name: agent.to_string() })
-            }
-            Err(error @ (NotGone::Heard { .. } | NotGone::NotYetMissed { .. })) => {
-                Err(Rejected::Conflict { detail: error.to_string() })
-            }
-        };
-        turn.effects.push(Effect::Reply { request, reply });
         turn
     }
 
@@ -267,7 +264,7 @@ impl Core {
 
     /// Lets the cores speak with each other until they have nothing more to say. Once a commit is
     /// full, offers are held until the next turn, which is due at once.
-    fn run(&mut self, now: Now, turn: &mut Turn) {
+    pub(crate) fn run(&mut self, now: Now, turn: &mut Turn) {
         if !self.held.is_empty() {
             let offers = std::mem::take(&mut self.held);
             self.inbox.push_front(Inner::ToEngine(EngineEvent::Offers(offers)));
@@ -315,6 +312,7 @@ impl Core {
                     turn.effects.push(Effect::Answer { request, answer });
                 }
                 EngineEffect::RunOver(run) => turn.effects.push(Effect::RunOver(run)),
+                EngineEffect::Deliver(notice) => turn.effects.push(Effect::Deliver(notice)),
                 for_master => {
                     self.inbox.extend(self.session.call(&for_master).map(Inner::ToMaster));
                 }
@@ -322,7 +320,7 @@ impl Core {
         }
     }
 
-    fn master_did(&mut self, step: muster_master::core::Step, turn: &mut Turn) {
+    pub(crate) fn master_did(&mut self, step: muster_master::core::Step, turn: &mut Turn) {
         turn.writes.extend(step.writes);
         turn.master_notes.extend(step.notes);
         for effect in step.effects {
@@ -333,11 +331,19 @@ impl Core {
                 MasterEffect::Close { connection } => {
                     turn.effects.push(Effect::CloseAgent(connection));
                 }
+                MasterEffect::ToFramework { framework, event }
+                    if !self.session.is_ours(&framework) =>
+                {
+                    turn.effects.push(Effect::ToFramework { framework, event });
+                }
                 MasterEffect::ToFramework { event, .. } => {
                     let translated = self.session.translate(&event);
                     turn.writes.extend(translated.writes);
                     turn.passed_over.extend(translated.passed_over);
                     self.inbox.extend(translated.events.into_iter().map(Inner::ToEngine));
+                }
+                MasterEffect::Shared(shared) => {
+                    self.inbox.push_back(Inner::ToEngine(EngineEvent::Shared(shared)));
                 }
                 MasterEffect::Agent(news) => {
                     self.inbox.push_back(Inner::ToEngine(crate::news::event(news)));

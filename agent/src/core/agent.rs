@@ -132,6 +132,7 @@ impl Agent {
                 self.subscribed(now, session, &executor, subscribe, out);
             }
             Event::Updated { session, status } => self.updated(now, session, *status, out),
+            Event::Said { session, message } => self.said(session, message, out),
             Event::Left { session } => self.left(now, session, out),
             Event::Tick => {
                 self.tick_link(now, out);

@@ -6,7 +6,7 @@ use muster_api::{AgentId, Mono};
 use muster_proto::{
     ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, TaskId, TaskStatus,
     agent::{AgentBody, Hello, MasterBody, ReadLog},
-    executor,
+    executor::{self, CallMessage},
 };
 
 use super::{Entry, Identity};
@@ -121,6 +121,13 @@ pub enum Event {
         session: Session,
         /// The report.
         status: Box<TaskStatus>,
+    },
+    /// A subscribed executor has something for its framework.
+    Said {
+        /// Its stream.
+        session: Session,
+        /// What.
+        message: CallMessage,
     },
     /// The stream of an executor has ended.
     Left {

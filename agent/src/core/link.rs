@@ -222,6 +222,7 @@ impl Agent {
             Some(MasterBody::Kill(kill)) => self.kill(now, kill, step),
             Some(MasterBody::ShutdownExecutor(shutdown)) => self.shutdown(now, shutdown, step),
             Some(MasterBody::Acknowledge(ack)) => self.acknowledge(now, ack, step),
+            Some(MasterBody::MessageTaken(taken)) => self.message_taken(taken, step),
             Some(MasterBody::ReadLog(request)) => {
                 step.effects.push(Effect::ReadLog { connection, term, request });
             }

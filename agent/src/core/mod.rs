@@ -12,6 +12,7 @@ mod executors;
 mod journal;
 mod launch;
 mod link;
+mod messages;
 mod overdue;
 mod statuses;
 mod subscription;

@@ -121,6 +121,7 @@ impl Agent {
             }),
             framework_info: Some(executor.framework.clone()),
             agent_info: Some(agent_info),
+            container_id: None,
         });
         Event { subscribed, ..event_of(EventType::Subscribed) }
     }

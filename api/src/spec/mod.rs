@@ -21,6 +21,7 @@ mod spread;
 #[cfg(test)]
 mod tests;
 mod values;
+pub mod webhook;
 
 pub use app::{AppSpec, Artifact, Lease};
 pub use constraint::{Constraint, HOSTNAME, Rule, Test};
@@ -30,6 +31,6 @@ pub use job::{
     ScriptSpec, Sharding,
 };
 pub use misfire::{Misfire, MisfirePolicy};
-pub use notify::{NoticeKind, Notify};
+pub use notify::{InvalidNoticeKind, NoticeKind, Notify};
 pub use pattern::{InvalidPattern, Pattern};
 pub use spread::Spread;

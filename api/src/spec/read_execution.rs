@@ -6,6 +6,7 @@ use super::{
     Execution, Failover, JobSpec, MisfirePolicy, NoticeKind, Notify,
     reader::Fields,
     values::{one_of, span, text},
+    webhook,
 };
 use crate::{Span, limits};
 
@@ -18,30 +19,19 @@ pub(super) fn read_execution(fields: &mut Fields<'_>) -> Option<Execution> {
 /// What is told about the job.
 pub(super) fn read_notify(fields: &mut Fields<'_>) -> Option<Notify> {
     let absent = Notify::default();
-    let on = fields.values("on", one_of(&NoticeKind::ALL));
-    let webhook = fields.or("webhook", String::new(), webhook);
+    let on = fields.values("on", one_of(NoticeKind::of_jobs()));
+    let webhook = fields.or("webhook", String::new(), uri);
     let late_after = fields.or("late_after", absent.late_after, late_after);
     Some(Notify { on: on?.into_iter().collect(), webhook: webhook?, late_after: late_after? })
 }
 
-/// `http://host/...` or `https://host/...`, or empty.
-fn webhook(value: &Value) -> Result<String, String> {
+/// The URI of a webhook, or nothing.
+fn uri(value: &Value) -> Result<String, String> {
     let uri = text(value)?;
-    if uri.is_empty() {
-        return Ok(uri);
+    if !uri.is_empty() {
+        webhook::check(&uri)?;
     }
-    if uri.len() > limits::WEBHOOK_BYTES {
-        let (bytes, most) = (uri.len(), limits::WEBHOOK_BYTES);
-        return Err(format!("it has {bytes} bytes, and {most} is the most"));
-    }
-    if uri.chars().any(|c| c.is_control() || c == ' ') {
-        return Err(format!("`{uri}` holds a blank; write it as %20"));
-    }
-    let rest = uri.strip_prefix("http://").or_else(|| uri.strip_prefix("https://"));
-    match rest.map(|rest| rest.chars().next()) {
-        Some(Some(first)) if first != '/' => Ok(uri),
-        _ => Err(format!("`{uri}` is neither http://host/path nor https://host/path")),
-    }
+    Ok(uri)
 }
 
 fn late_after(value: &Value) -> Result<Span, String> {

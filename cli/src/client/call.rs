@@ -182,10 +182,10 @@ impl Client {
             let rows = (limit - all.items.len()).min(limits::LIVE_ROWS);
             let page = call.clone().query("limit", rows).query_if("cursor", all.next.take());
             let page: Page<Value> = self.send(page).await?.read()?;
-            let done = page.items.is_empty() || page.next.is_none();
             all.items.extend(page.items);
             all.next = page.next;
-            if done || all.items.len() >= limit {
+            // A page may be empty and not the last: so much is looked through for each.
+            if all.next.is_none() || all.items.len() >= limit {
                 return Ok(all);
             }
         }

@@ -4,6 +4,7 @@ mod address;
 mod call;
 mod error;
 mod pointer;
+mod sse;
 #[cfg(test)]
 mod tests;
 
@@ -11,3 +12,4 @@ pub(crate) use address::Address;
 pub(crate) use call::{Answer, Call, Client};
 pub(crate) use error::ClientError;
 pub(crate) use pointer::Pointer;
+pub(crate) use sse::ServerEvents;

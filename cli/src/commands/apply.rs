@@ -66,14 +66,20 @@ fn refuse(session: &Session, document: &Document, problem: Problem) -> io::Resul
 
 const PAST: &str = "warning: its schedule lies in the past: it never fires by itself";
 
-/// Whether a job has a schedule that may fire but has no instant to come.
+/// Whether a job has a schedule that may fire but has no instant to come. That of a daemon job is
+/// followed by its tasks, so nobody here knows.
 fn is_past(job: &JobView) -> bool {
-    job.status.enabled && job.spec.schedule.is_some() && job.status.next_fire.is_none()
+    let fires = job.spec.schedule.is_some() && !job.spec.is_daemon();
+    job.status.enabled && fires && job.status.next_fire.is_none()
 }
 
 #[cfg(test)]
 mod tests {
-    use muster_api::{Timestamp, spec::JobSpec, views::JobStatus};
+    use muster_api::{
+        Timestamp,
+        spec::{Execution, JobSpec},
+        views::JobStatus,
+    };
     use serde_json::Value;
 
     use super::*;
@@ -98,5 +104,8 @@ mod tests {
         assert!(!is_past(&job(once(), false, None)), "it is disabled");
         assert!(!is_past(&job(once(), true, Some(at.parse().unwrap()))));
         assert!(!is_past(&job(None, true, None)), "it fires by trigger");
+        let mut daemon = job(Some(json!({"every": "1s"})), true, None);
+        daemon.spec.execution = Execution::Daemon;
+        assert!(!is_past(&daemon), "its tasks know");
     }
 }

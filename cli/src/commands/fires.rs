@@ -22,7 +22,9 @@ pub(super) async fn fires(session: &Session, args: &FiresArgs) -> anyhow::Result
     session.screen.answer(&json!(page), || {
         let fires: Vec<FireView> = rows(&page.items)?;
         Ok::<_, serde_json::Error>(render_fires(&fires, none))
-    })
+    })?;
+    session.screen.cut(&page, "`--limit N` shows more, `--from` and `--to` those of a time")?;
+    Ok(())
 }
 
 fn render_fires(fires: &[FireView], none: &str) -> String {

@@ -24,7 +24,7 @@ pub(super) async fn gone(session: &Session, host: &str) -> anyhow::Result<()> {
 
 /// The agent that somebody means by its id, or by a host name that no other one has. One that is
 /// gone has its name no more where another one has it.
-fn find<'a>(agents: &'a [AgentView], host: &str) -> anyhow::Result<&'a AgentView> {
+pub(super) fn find<'a>(agents: &'a [AgentView], host: &str) -> anyhow::Result<&'a AgentView> {
     if let Some(agent) = agents.iter().find(|agent| agent.id.as_str() == host) {
         return Ok(agent);
     }

@@ -2,7 +2,7 @@
 
 use muster_api::{
     Span, limits,
-    views::{AgentView, OfferView, QueueView},
+    views::{AgentView, DrainView, OfferView, QueueView},
 };
 use serde_json::json;
 
@@ -26,6 +26,7 @@ fn render_agents(agents: &[AgentView]) -> String {
         "AGENT",
         "HOST",
         "STATE",
+        "DRAIN",
         "SILENT FOR",
         "TASKS",
         "EXECUTORS",
@@ -42,6 +43,7 @@ fn render_agents(agents: &[AgentView]) -> String {
             agent.id.to_string(),
             agent.hostname.clone(),
             word(agent.state),
+            agent.drain.map(drain).unwrap_or_default(),
             agent.silent_for.map(seconds).unwrap_or_default(),
             agent.tasks.to_string(),
             agent.executors.to_string(),
@@ -50,6 +52,11 @@ fn render_agents(agents: &[AgentView]) -> String {
         ]);
     }
     table.render("no agents; start one with `muster agent --master HOST:5050`")
+}
+
+/// When what is left on a host is moved.
+fn drain(drain: DrainView) -> String {
+    drain.deadline.map_or_else(|| "no deadline".to_owned(), |at| format!("until {at}"))
 }
 
 /// A span in whole seconds.
@@ -63,7 +70,9 @@ pub(super) async fn queue(session: &Session) -> anyhow::Result<()> {
     session.screen.answer(&json!(page), || {
         let waiting: Vec<QueueView> = rows(&page.items)?;
         Ok::<_, serde_json::Error>(render_queue(&waiting))
-    })
+    })?;
+    session.screen.cut(&page, "the others come after them")?;
+    Ok(())
 }
 
 fn render_queue(waiting: &[QueueView]) -> String {
@@ -87,7 +96,9 @@ pub(super) async fn offers(session: &Session) -> anyhow::Result<()> {
     session.screen.answer(&json!(page), || {
         let offers: Vec<OfferView> = rows(&page.items)?;
         Ok::<_, serde_json::Error>(render_offers(&offers))
-    })
+    })?;
+    session.screen.cut(&page, "`muster agents` shows what is free of each host")?;
+    Ok(())
 }
 
 fn render_offers(offers: &[OfferView]) -> String {
@@ -117,17 +128,24 @@ mod tests {
             "attributes": {"rack": "r1"}, "tasks": 2, "executors": 1});
         let lost = json!({"id": "agent-2", "hostname": "l", "state": "unreachable",
             "resources": {"cpus": 1}, "used": {}, "attributes": {}, "tasks": 0, "executors": 0,
-            "silent_since": "2026-01-31T02:00:00Z", "silent_for": "1m35s250ms"});
-        let text = render_agents(&rows(&[agent, lost]).unwrap());
+            "silent_since": "2026-01-31T02:00:00Z", "silent_for": "1m35s250ms",
+            "drain": {"since": "2026-01-31T02:00:00Z"}});
+        let drained = json!({"id": "agent-3", "hostname": "d", "state": "draining",
+            "resources": {"cpus": 1}, "used": {}, "attributes": {}, "tasks": 1, "executors": 1,
+            "drain": {"since": "2026-01-31T02:00:00Z", "deadline": "2026-01-31T02:10:00Z"}});
+        let text = render_agents(&rows(&[agent, lost, drained]).unwrap());
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         assert_eq!(
             lines,
             [
-                "AGENT    HOST  STATE        SILENT FOR  TASKS  EXECUTORS  IN USE                  \
-                 ATTRIBUTES",
-                "agent-1  h     active                   2      1          cpus 0.5/4, mem 0/4096  \
-                 rack:r1",
-                "agent-2  l     unreachable  1m35s       0      0          cpus 0/1",
+                "AGENT    HOST  STATE        DRAIN                       SILENT FOR  TASKS  \
+                 EXECUTORS  IN USE                  ATTRIBUTES",
+                "agent-1  h     active                                               2      \
+                 1          cpus 0.5/4, mem 0/4096  rack:r1",
+                "agent-2  l     unreachable  no deadline                 1m35s       0      \
+                 0          cpus 0/1",
+                "agent-3  d     draining     until 2026-01-31T02:10:00Z              1      \
+                 1          cpus 0/1",
             ]
         );
     }

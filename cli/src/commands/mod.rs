@@ -1,6 +1,8 @@
 //! The client commands.
 
 mod apply;
+mod drain;
+mod events;
 mod explain;
 mod fires;
 mod follow;
@@ -9,6 +11,7 @@ mod hold;
 mod hosts;
 mod logs;
 mod next;
+mod notices;
 mod runs;
 mod subjects;
 mod trigger;
@@ -64,6 +67,7 @@ pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::R
             hold::note(&session).await?;
         }
         ClientCommand::Cancel { run } => runs::cancel(&session, run).await?,
+        ClientCommand::Kill { run, item } => runs::kill(&session, run, item).await?,
         ClientCommand::Logs(args) => logs::logs(&session, &args).await?,
         ClientCommand::Next(args) => {
             next::next(&session, &args).await?;
@@ -77,8 +81,16 @@ pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::R
         ClientCommand::Agents { order: Some(AgentsOrder::Gone { host }) } => {
             gone::gone(&session, &host).await?;
         }
+        ClientCommand::Agents { order: Some(AgentsOrder::Drain { host, deadline, wait }) } => {
+            drain::drain(&session, &host, deadline, wait).await?;
+        }
+        ClientCommand::Agents { order: Some(AgentsOrder::Activate { host }) } => {
+            drain::activate(&session, &host).await?;
+        }
         ClientCommand::Reconcile => gone::reconcile(&session).await?,
         ClientCommand::Explain { what } => explain::explain(&session, &what).await?,
+        ClientCommand::Notices => notices::notices(&session).await?,
+        ClientCommand::Events(args) => events::events(&session, &args).await?,
         ClientCommand::Offers => hosts::offers(&session).await?,
         ClientCommand::Queue => {
             hosts::queue(&session).await?;

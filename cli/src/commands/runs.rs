@@ -1,4 +1,4 @@
-//! `muster runs` and `cancel`.
+//! `muster runs`, `cancel` and `kill`.
 
 use muster_api::{
     RunId, Span, limits,
@@ -25,7 +25,9 @@ pub(super) async fn runs(session: &Session, args: &RunsArgs) -> anyhow::Result<(
     session.screen.answer(&json!(page), || {
         let runs: Vec<RunView> = rows(&page.items)?;
         Ok::<_, serde_json::Error>(render_list(&runs))
-    })
+    })?;
+    session.screen.cut(&page, "`--limit N` shows more, `--job` and `--state` fewer")?;
+    Ok(())
 }
 
 /// Ends a run.
@@ -34,6 +36,19 @@ pub(super) async fn cancel(session: &Session, run: RunId) -> anyhow::Result<()> 
     session.screen.answer(&answer.body, || {
         let view: RunView = answer.read()?;
         Ok::<_, ClientError>(format!("run {run} of {} is {}", view.job, word(view.state)))
+    })
+}
+
+/// Ends the task of one shard.
+pub(super) async fn kill(session: &Session, run: RunId, item: u32) -> anyhow::Result<()> {
+    let path = format!("/v1/runs/{run}/shards/{item}/kill");
+    let answer = session.client.send(Call::post(path)).await?;
+    session.screen.answer(&answer.body, || {
+        let view: RunView = answer.read()?;
+        let job = &view.job;
+        Ok::<_, ClientError>(format!(
+            "the task of shard {item} of run {run} of {job} is told to end"
+        ))
     })
 }
 
@@ -61,14 +76,14 @@ async fn all_shards(session: &Session, run: RunId) -> anyhow::Result<Vec<ShardVi
 
 fn render_list(runs: &[RunView]) -> String {
     let mut table =
-        Rows::new(["RUN", "JOB", "STATE", "CAUSE", "SHARDS", "PLANNED", "TOOK", "REASON"]);
+        Rows::new(["RUN", "JOB", "STATE", "CAUSE", "SUCCEEDED", "PLANNED", "TOOK", "REASON"]);
     for run in runs {
         table.add([
             run.id.to_string(),
             run.job.to_string(),
             word(run.state),
             word(run.cause),
-            format!("{}/{}", run.counts.over(), run.counts.total()),
+            format!("{} of {}", run.counts.succeeded, run.counts.total()),
             run.planned_at.to_string(),
             or_dash(took(run)),
             run.reason.clone().unwrap_or_default(),
@@ -194,8 +209,8 @@ pub(super) mod tests {
     fn a_list_has_a_line_for_each_run() {
         assert_eq!(
             render_list(&[run(&json!({"shards": null}))]),
-            "RUN                                   JOB  STATE   CAUSE    SHARDS  PLANNED               TOOK     REASON\n\
-             019a0000-0000-7000-8000-000000000000  j    failed  trigger  2/2     2026-01-31T02:00:00Z  1s500ms"
+            "RUN                                   JOB  STATE   CAUSE    SUCCEEDED  PLANNED               TOOK     REASON\n\
+             019a0000-0000-7000-8000-000000000000  j    failed  trigger  1 of 2     2026-01-31T02:00:00Z  1s500ms"
         );
     }
 

@@ -72,6 +72,11 @@ fn render_jobs(jobs: &[JobView]) -> String {
 }
 
 fn schedule(job: &JobSpec) -> String {
+    let when = when(job);
+    if job.is_daemon() { format!("daemon, {when}") } else { when }
+}
+
+fn when(job: &JobSpec) -> String {
     match &job.schedule {
         None => "by trigger".to_owned(),
         Some(ScheduleSpec { cron: Some(cron), .. }) => cron.to_string(),
@@ -126,7 +131,7 @@ async fn change(
 #[cfg(test)]
 mod tests {
     use muster_api::{
-        spec::AppSpec,
+        spec::{AppSpec, Execution},
         views::{AppStatus, JobStatus},
     };
 
@@ -166,6 +171,8 @@ mod tests {
         );
         assert_eq!(schedule(&job(serde_json::Value::Null)), "by trigger");
         assert_eq!(schedule(&job(json!({"every": "90s"}))), "every 1m30s");
+        let daemon = JobSpec { execution: Execution::Daemon, ..job(json!({"every": "90s"})) };
+        assert_eq!(schedule(&daemon), "daemon, every 1m30s");
         assert_eq!(schedule(&job(json!({"at": at}))), "at 2026-01-31T02:00:00Z");
         assert!(render_jobs(&[]).starts_with("no jobs yet"));
     }

@@ -25,6 +25,7 @@ use super::{
     children::{self, AgentCommand},
     flags::history,
     folders::default_folder,
+    notify::notifying,
     scheduler, told_to_end,
 };
 use crate::{
@@ -47,7 +48,7 @@ pub(super) async fn run(flags: DevFlags) -> anyhow::Result<()> {
     let data_dir = prepare(&flags)?;
     let (end_scheduler, scheduler_ends) = watch::channel(false);
     let before = identity(&data_dir);
-    let mut scheduler = start_scheduler(&flags, &data_dir, scheduler_ends);
+    let mut scheduler = start_scheduler(&flags, &data_dir, scheduler_ends)?;
     let ready = tokio::select! {
         ended = &mut scheduler => return stopped_early(ended?),
         ready = timeout(READY_MAX, ready(&data_dir, before)) => {
@@ -97,7 +98,9 @@ fn start_scheduler(
     flags: &DevFlags,
     data_dir: &Path,
     mut ends: watch::Receiver<bool>,
-) -> JoinHandle<anyhow::Result<()>> {
+) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
+    let (webhook, name) = (flags.notify_webhook.clone(), flags.notify_name.clone());
+    let notices = notifying(webhook, flags.notify_on.clone(), name)?;
     let config = Config {
         data_dir: data_dir.to_owned(),
         store: flags.store,
@@ -105,12 +108,18 @@ fn start_scheduler(
         master_listen: flags.master_listen.unwrap_or(scheduler::MASTER),
         plaintext: false,
         max_tasks: flags.max_tasks.and_then(NonZeroU32::new),
-        history: history(flags.history_age, flags.history_runs, flags.history_runs_per_job),
+        history: history(
+            flags.history_age,
+            flags.history_runs,
+            flags.history_runs_per_job,
+            flags.history_events,
+        ),
+        notices,
     };
-    tokio::spawn(muster_scheduler::run(config, async move {
+    Ok(tokio::spawn(muster_scheduler::run(config, async move {
         // An error means that nobody can say it any more, which says it as well.
         let _ = ends.wait_for(|ends| *ends).await;
-    }))
+    })))
 }
 
 fn stopped_early(ended: anyhow::Result<()>) -> anyhow::Result<()> {

@@ -8,6 +8,7 @@ use muster_api::{Resources, Span};
 use muster_scheduler::{HistoryLimits, store::StoreKind};
 use serde::Deserialize;
 
+use super::notify::{InstallationName, NoticeKinds, Webhook};
 use crate::config::text;
 
 /// Agents of one `muster dev`; each is a process or more.
@@ -42,7 +43,7 @@ pub(crate) struct DevFlags {
     /// How many tasks may run at one time, of all apps; 0 is no bound [default: 0]
     #[arg(long, env = "MUSTER_MAX_TASKS", value_name = "N")]
     pub(crate) max_tasks: Option<u32>,
-    /// How long finished runs are kept, as in 30d [default: 30d]
+    /// How long finished runs and events are kept, as in 30d [default: 30d]
     #[arg(long, env = "MUSTER_HISTORY_AGE", value_name = "TIME")]
     pub(crate) history_age: Option<Span>,
     /// How many finished runs are kept, the newest of all jobs [default: 1000000]
@@ -51,6 +52,23 @@ pub(crate) struct DevFlags {
     /// How many finished runs of one job are kept [default: 10000]
     #[arg(long, env = "MUSTER_HISTORY_RUNS_PER_JOB", value_name = "N")]
     pub(crate) history_runs_per_job: Option<u64>,
+    /// How many events are kept, the newest of all [default: 10000000]
+    #[arg(long, env = "MUSTER_HISTORY_EVENTS", value_name = "N")]
+    pub(crate) history_events: Option<u64>,
+    /// Where to tell of failures, missed fires, lost hosts and more: a URI that takes a POST. Also for
+    /// the jobs that want to tell and name no webhook of their own
+    #[arg(long, env = "MUSTER_NOTIFY_WEBHOOK", value_name = "URL")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) notify_webhook: Option<Webhook>,
+    /// What to tell there of every job and host, as in failed,host_lost; none: only what jobs ask
+    /// for [default: all kinds]
+    #[arg(long, env = "MUSTER_NOTIFY_ON", value_name = "KINDS")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) notify_on: Option<NoticeKinds>,
+    /// Name of this installation in what is told [default: none]
+    #[arg(long, env = "MUSTER_NOTIFY_NAME", value_name = "NAME")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) notify_name: Option<InstallationName>,
 }
 
 /// Flags of `muster scheduler`.
@@ -77,7 +95,7 @@ pub(crate) struct SchedulerFlags {
     /// How many tasks may run at one time, of all apps; 0 is no bound [default: 0]
     #[arg(long, env = "MUSTER_MAX_TASKS", value_name = "N")]
     pub(crate) max_tasks: Option<u32>,
-    /// How long finished runs are kept, as in 30d [default: 30d]
+    /// How long finished runs and events are kept, as in 30d [default: 30d]
     #[arg(long, env = "MUSTER_HISTORY_AGE", value_name = "TIME")]
     pub(crate) history_age: Option<Span>,
     /// How many finished runs are kept, the newest of all jobs [default: 1000000]
@@ -86,6 +104,23 @@ pub(crate) struct SchedulerFlags {
     /// How many finished runs of one job are kept [default: 10000]
     #[arg(long, env = "MUSTER_HISTORY_RUNS_PER_JOB", value_name = "N")]
     pub(crate) history_runs_per_job: Option<u64>,
+    /// How many events are kept, the newest of all [default: 10000000]
+    #[arg(long, env = "MUSTER_HISTORY_EVENTS", value_name = "N")]
+    pub(crate) history_events: Option<u64>,
+    /// Where to tell of failures, missed fires, lost hosts and more: a URI that takes a POST. Also for
+    /// the jobs that want to tell and name no webhook of their own
+    #[arg(long, env = "MUSTER_NOTIFY_WEBHOOK", value_name = "URL")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) notify_webhook: Option<Webhook>,
+    /// What to tell there of every job and host, as in failed,host_lost; none: only what jobs ask
+    /// for [default: all kinds]
+    #[arg(long, env = "MUSTER_NOTIFY_ON", value_name = "KINDS")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) notify_on: Option<NoticeKinds>,
+    /// Name of this installation in what is told [default: none]
+    #[arg(long, env = "MUSTER_NOTIFY_NAME", value_name = "NAME")]
+    #[serde(deserialize_with = "text")]
+    pub(crate) notify_name: Option<InstallationName>,
 }
 
 /// Flags of `muster agent`.
@@ -135,10 +170,10 @@ macro_rules! or_those_of_a_file {
     };
 }
 
-or_those_of_a_file!(DevFlags: data_dir store http master_listen agents resources max_tasks
-    history_age history_runs history_runs_per_job);
-or_those_of_a_file!(SchedulerFlags: data_dir http master_listen store plaintext max_tasks
-    history_age history_runs history_runs_per_job);
+or_those_of_a_file!(DevFlags: notify_webhook notify_on notify_name data_dir store http master_listen agents resources max_tasks
+    history_age history_runs history_runs_per_job history_events);
+or_those_of_a_file!(SchedulerFlags: notify_webhook notify_on notify_name data_dir http master_listen store plaintext max_tasks
+    history_age history_runs history_runs_per_job history_events);
 or_those_of_a_file!(AgentFlags: master work_dir listen resources attributes hostname
     join_token_file plaintext);
 
@@ -147,12 +182,14 @@ pub(super) fn history(
     age: Option<Span>,
     runs: Option<u64>,
     runs_per_job: Option<u64>,
+    events: Option<u64>,
 ) -> HistoryLimits {
     let usual = HistoryLimits::default();
     HistoryLimits {
         age: age.unwrap_or(usual.age),
         runs: runs.unwrap_or(usual.runs),
         runs_per_job: runs_per_job.unwrap_or(usual.runs_per_job),
+        events: events.unwrap_or(usual.events),
     }
 }
 

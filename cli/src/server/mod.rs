@@ -5,6 +5,7 @@ mod children;
 mod dev;
 mod flags;
 mod folders;
+mod notify;
 mod scheduler;
 
 use std::{

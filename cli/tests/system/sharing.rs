@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::cluster::{Cluster, job, with};
 
 /// The example programs, built by the cargo that built these tests, into the same folder.
-fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_BIN_EXE_muster"));
     let folder = folder.parent().unwrap();
     let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

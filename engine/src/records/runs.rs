@@ -121,7 +121,8 @@ pub struct AgainRecord {
 pub struct Tries {
     /// The number of its newest task that started, from 1.
     pub attempt: u32,
-    /// Deaths that used up a failover attempt.
+    /// Deaths that used up a failover attempt. Of resident tasks: those in a row that ended before
+    /// they had run for [`muster_api::limits::DAEMON_STEADY`], whatever ended them.
     pub deaths: u32,
     /// Failures that used up a retry.
     pub failures: u32,
@@ -135,6 +136,14 @@ pub struct Tries {
     /// killed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub alone: bool,
-    /// Why it waits.
+    /// Why it waits, or is ended to start anew.
     pub reason: Option<String>,
+    /// Whether its newest task takes the place of one that was ended for that, and has not been seen
+    /// to run: no other shard of its daemon job is replaced before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
+    /// The resident tasks that history keeps, oldest first: attempt and epoch of the last
+    /// [`muster_api::limits::PAST_RESIDENTS`], for a daemon job may replace them for years.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kept: Vec<(u32, u64)>,
 }

@@ -46,7 +46,7 @@ impl World {
         let config = EngineConfig { waiting_runs, ..EngineConfig::new(|_, _| Vec::new()) };
         let wall: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let now = Now { wall, mono: Mono::from_millis(1_000) };
-        let (engine, first) = Engine::restore(config, 1, &Records::new(), now).unwrap();
+        let (engine, first) = Engine::restore(config.clone(), 1, &Records::new(), now).unwrap();
         let mut world = Self {
             engine,
             config,
@@ -168,7 +168,7 @@ impl World {
     /// Starts again from what is stored.
     pub(crate) fn restart(&mut self) {
         self.seed += 1;
-        let restored = Engine::restore(self.config, self.seed, &self.stored, self.now);
+        let restored = Engine::restore(self.config.clone(), self.seed, &self.stored, self.now);
         let (engine, step) = restored.unwrap();
         self.engine = engine;
         self.took(&step);

@@ -17,13 +17,14 @@ use serde_json::Value;
 const VERSION: u8 = 1;
 /// The samples, oldest first, with the version of their records. The first is of the layout in
 /// which past runs lay by job; the scheduler moves them before it starts.
-const SAMPLES: [(&str, u8); 6] = [
+const SAMPLES: [(&str, u8); 7] = [
     ("state.v1.txt", 1),
     ("state.v1.past-runs-by-state.txt", 1),
     ("state.v1.marks.txt", 1),
     ("state.v1.reruns.txt", 1),
     ("state.v1.hosts.txt", 1),
     ("state.v1.settling.txt", 1),
+    ("state.v1.notices.txt", 1),
 ];
 
 fn folder() -> PathBuf {
@@ -81,7 +82,7 @@ fn check_empty(key: &str, bytes: &[u8]) {
 
 /// How the records of each kind are read.
 type Check = fn(&str, &[u8]);
-const KINDS: [(&str, Check); 20] = [
+const KINDS: [(&str, Check); 23] = [
     (records::APPS, check::<records::AppRecord>),
     (records::REVISIONS, check::<Arc<AppSpec>>),
     (records::JOBS, check::<records::JobRecord>),
@@ -91,6 +92,9 @@ const KINDS: [(&str, Check); 20] = [
     (records::TASKS, check::<records::TaskRecord>),
     (records::EXECUTORS, check::<records::ExecutorRecord>),
     (records::IDEMPOTENCY, check::<records::IdempotencyRecord>),
+    (records::NOTICES, check::<records::NoticeRecord>),
+    (records::TOLD, check::<records::ToldRecord>),
+    (records::LOST, check::<records::LostRecord>),
     (records::COUNTERS, check::<records::CountersRecord>),
     (records::HELD, check::<records::HeldRecord>),
     (records::RESUMED, check::<records::ResumedRecord>),

@@ -1,7 +1,9 @@
 //! A small language for event sequences, and how steps are shown.
 
 mod names;
+mod notices;
 mod player;
+mod told;
 
 pub(crate) use player::play;
 

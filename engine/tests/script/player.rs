@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
 use muster_api::{
     ExecutorId, Mono, Now, Span, TaskId,
+    events::EventSource,
     explain::{PlacedShards, RunExplanation},
     spec::{AppSpec, JobSpec},
     step::{Records, Write},
-    task::TaskReport,
+    task::{TaskPayload, TaskReport},
     views::ShardState,
 };
 use muster_engine::{
@@ -22,7 +23,7 @@ use muster_engine::{
 };
 use serde_json::{Map, Value, json};
 
-use super::names::Names;
+use super::{names::Names, notices, told};
 
 struct Player {
     engine: Engine,
@@ -31,6 +32,9 @@ struct Player {
     names: Names,
     offers: u32,
     seed: u64,
+    config: EngineConfig,
+    /// Whether what is told to those who ask later is shown, and nothing else.
+    traced: bool,
 }
 
 const CONFIG: EngineConfig =
@@ -41,8 +45,9 @@ pub(crate) fn play(text: &str) -> (String, Records) {
     let now =
         Now { wall: "2026-01-01T00:00:00Z".parse().unwrap(), mono: Mono::from_millis(1_000_000) };
     let (engine, first) = Engine::restore(CONFIG, 1, &Records::new(), now).unwrap();
-    let names = Names::default();
-    let mut player = Player { engine, now, stored: Records::new(), names, offers: 0, seed: 1 };
+    let (names, stored) = (Names::default(), Records::new());
+    let (offers, seed, config, traced) = (0, 1, CONFIG, false);
+    let mut player = Player { engine, now, stored, names, offers, seed, config, traced };
     player.show(first);
     let mut out = String::new();
     let mut lines = text.lines().peekable();
@@ -67,6 +72,10 @@ impl Player {
                 return self.wait(span.duration());
             }
             "restart" => return self.restart(rest),
+            "trace" => {
+                self.traced = true;
+                return String::new();
+            }
             "restored" => {
                 // As whoever restores a backup does, after which it takes a while to start.
                 let Write::Put { key, value } = records::held_write(self.now.wall) else {
@@ -75,6 +84,13 @@ impl Player {
                 self.stored.insert(key, value);
                 return self.restart(rest);
             }
+            "installation" => {
+                // Flags are of a start, so there is one.
+                self.config.installation = notices::installation(rest);
+                return self.restart("");
+            }
+            "notice" => notices::tried(&self.names, rest),
+            "notices" => query(Query::Notices { skip: 0, limit: 100 }),
             "resume" => command(Command::Resume { replay: rest == "replay" }),
             "held" => query(Query::Held),
             "stray" => self.stray(rest),
@@ -90,6 +106,11 @@ impl Player {
                 Event::Tick
             }
             "cancel" => command(Command::Cancel { run: self.names.id(rest) }),
+            "kill" => {
+                let (run, item) = rest.split_once(' ').unwrap();
+                let (run, item) = (self.names.id(run), item.parse().unwrap());
+                command(Command::KillTask { run, item })
+            }
             "delete" => delete(rest),
             "disable" | "enable" => switch(word == "disable", rest),
             "offer" => self.offer(rest),
@@ -99,6 +120,11 @@ impl Player {
             "silent" => Event::AgentSilent { agent: rest.parse().unwrap(), since: self.now.mono },
             "heard" => Event::AgentHeard(rest.parse().unwrap()),
             "gone" => Event::AgentGone(rest.parse().unwrap()),
+            "draining" => self.draining(rest),
+            "activated" => Event::AgentActivated(rest.parse().unwrap()),
+            "left" => query(Query::LeftOn { agent: rest.parse().unwrap() }),
+            "shared" => Event::Shared(true),
+            "alone" => Event::Shared(false),
             "subscribed" => Event::Subscribed,
             "unsubscribed" => Event::Unsubscribed,
             "reconcile" => command(Command::Reconcile),
@@ -158,7 +184,8 @@ impl Player {
             self.now.mono = self.now.mono + span.duration();
         }
         self.seed += 1;
-        let (engine, step) = Engine::restore(CONFIG, self.seed, &self.stored, self.now).unwrap();
+        let (engine, step) =
+            Engine::restore(self.config.clone(), self.seed, &self.stored, self.now).unwrap();
         self.engine = engine;
         self.engine.check();
         self.show(step)
@@ -202,7 +229,7 @@ impl Player {
             task: self.names.id(name),
             agent: words.next().map(|agent| agent.parse().unwrap()),
             signal: signal_of(signal),
-            source: Default::default(),
+            source: EventSource::Executor,
             at: Some(self.now.wall),
             message: words.next().unwrap_or_default().to_owned(),
             report: TaskReport { started_at, ..TaskReport::default() },
@@ -223,6 +250,13 @@ impl Player {
             report: TaskReport::default(),
             uuid: None,
         })
+    }
+
+    /// `draining AGENT [DEADLINE]`: from now, or not at all.
+    fn draining(&self, rest: &str) -> Event {
+        let (agent, deadline) = rest.split_once(' ').unwrap_or((rest, ""));
+        let deadline = deadline.parse::<Span>().ok().map(|span| self.now.mono + span.duration());
+        Event::AgentDraining { agent: agent.parse().unwrap(), deadline }
     }
 
     fn registered(&self, rest: &str) -> Event {
@@ -258,6 +292,11 @@ impl Player {
             let line = self.effect(effect);
             writeln!(out, "  {line}").unwrap();
         }
+        for event in &step.trace {
+            if let Some(line) = notices::event(&self.names, event) {
+                writeln!(out, "  {line}").unwrap();
+            }
+        }
         for write in step.writes {
             let line = self.write(&write);
             writeln!(out, "  {line}").unwrap();
@@ -265,6 +304,10 @@ impl Player {
                 Write::Put { key, value } => self.stored.insert(key, value),
                 Write::Delete { key } => self.stored.remove(&key),
             };
+        }
+        if self.traced {
+            let lines = step.trace.iter().map(|event| told::line(&self.names, event));
+            return lines.map(|line| format!("  {line}\n")).collect();
         }
         out
     }
@@ -280,14 +323,23 @@ impl Player {
                     .map(|task| {
                         let executor = self.names.of("exec", task.executor);
                         let expected = if task.executor_is_new { "new" } else { "alive" };
+                        let payload = TaskPayload::decode(&task.payload).unwrap();
+                        let resident = if payload.resident.is_some() { " resident" } else { "" };
                         let id = self.names.of("task", task.task);
-                        format!("{id}={} in {expected} {executor}", task.name)
+                        format!("{id}={}{resident} in {expected} {executor}", task.name)
                     })
                     .collect();
                 let offers: Vec<_> = batch.offers.iter().map(ToString::to_string).collect();
                 format!("LAUNCH on {} by {}: {}", batch.agent, offers.join("+"), tasks.join(", "))
             }
-            Effect::Decline { offers } => format!("DECLINE {} offers", offers.len()),
+            Effect::Decline { offers, refuse } if refuse.is_zero() => {
+                format!("DECLINE {} offers", offers.len())
+            }
+            Effect::Decline { offers, refuse } => {
+                format!("DECLINE {} offers for {refuse}", offers.len())
+            }
+            Effect::Suppress => "SUPPRESS".to_owned(),
+            Effect::Revive => "REVIVE".to_owned(),
             Effect::Kill { task, agent, grace } => {
                 format!("KILL {} on {agent} within {grace}", self.names.of("task", task))
             }
@@ -303,6 +355,7 @@ impl Player {
                 format!("RECONCILE {}", tasks.join(" "))
             }
             Effect::RunOver(run) => format!("OVER {}", self.names.of("run", run)),
+            Effect::Deliver(notice) => notices::deliver(&mut self.names, &notice),
         }
     }
 
@@ -354,6 +407,14 @@ impl Player {
                     .collect();
                 format!("ANSWER [{}]", rows.join("; "))
             }
+            Answer::LeftOn(left) if left.is_empty() => "ANSWER nothing is left".to_owned(),
+            Answer::LeftOn(left) => {
+                let rows = left.iter().map(|row| {
+                    let run = self.names.of("run", row.run);
+                    format!("\n    {} ({run}) {}: {}", row.job, row.items, row.detail)
+                });
+                format!("ANSWER left:{}", rows.collect::<String>())
+            }
             Answer::Explain(None) => "ANSWER it is over".to_owned(),
             Answer::Explain(Some(run)) => {
                 let mut out = format!("ANSWER {}", self.explanation(&run.explanation));
@@ -368,6 +429,7 @@ impl Player {
                 let runs: Vec<_> = job.runs.iter().map(|run| self.explanation(run)).collect();
                 format!("ANSWER {} [{}] and {}", job.detail, runs.join("]["), job.more_runs)
             }
+            Answer::Notices(views) => notices::waiting(&mut self.names, &views),
             Answer::Held(held) => match held {
                 Some(held) => format!("ANSWER held since {}", held.since),
                 None => "ANSWER not held".to_owned(),
@@ -422,11 +484,15 @@ impl Player {
                     "attempt",
                     "rerun_of",
                     "stopped_for",
+                    "webhook",
+                    "failing",
+                    "passed",
                 ];
                 let mut fields = Map::new();
                 for (name, field) in value.as_object().into_iter().flatten() {
                     let empty = field.is_null() || *field == json!({}) || *field == json!(0);
-                    if shown.contains(&name.as_str()) && !empty {
+                    let of_task = key.starts_with("t/") && name == "version";
+                    if (of_task || shown.contains(&name.as_str())) && !empty {
                         fields.insert(name.clone(), without_times(field.clone()));
                     }
                 }
@@ -445,6 +511,8 @@ impl Player {
             "r" => vec!["run"],
             "t" => vec!["task"],
             "e" => vec!["exec"],
+            "n" => vec!["notice"],
+            "q" => vec!["job"],
             _ => match &key[..4] {
                 "h/r/" | "h/t/" => vec!["run"],
                 "h/j/" => vec!["job", "run"],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use muster_api::{
     Timestamp,
-    task::{TaskPayload, TaskReport},
+    task::{ExecutionBatch, TaskPayload, TaskReport},
 };
 use muster_proto::{TaskId, TaskInfo, TaskState};
 use uuid::Uuid;
@@ -36,6 +36,11 @@ pub enum Event {
         /// The uuid of the update.
         uuid: Vec<u8>,
     },
+    /// The scheduler has a batch of executions.
+    Taken {
+        /// The number of the batch.
+        number: u64,
+    },
     /// The executor is to end all its tasks and then itself.
     Shutdown,
     /// User code of a task begins to run.
@@ -52,7 +57,8 @@ pub enum Event {
         /// How it ended.
         end: End,
     },
-    /// The time asked for by [`super::Executor::next_wakeup`] has come.
+    /// The time asked for by [`super::Executor::next_wakeup`] or
+    /// [`super::Executor::next_instant`] has come.
     Wake,
 }
 
@@ -70,7 +76,8 @@ pub struct End {
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {
-    /// Run the code of a task; [`Event::Started`] and [`Event::Ended`] are to follow.
+    /// Run the code of a task; [`Event::Started`] and [`Event::Ended`] are to follow. That of a
+    /// resident task is run again and again, each time after it has ended.
     Start {
         /// Which task.
         task: TaskId,
@@ -114,6 +121,8 @@ pub enum Outgoing {
     },
     /// A new state of a task.
     Update(Update),
+    /// What became of executions; it is sent again until it is [taken](Event::Taken).
+    Executions(ExecutionBatch),
 }
 
 /// A new state of a task.

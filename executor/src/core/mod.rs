@@ -5,30 +5,32 @@
 //! no I/O and knows no clock; the shell around it starts user code, ends it and moves bytes.
 
 mod event;
+mod launch;
 mod outbox;
+mod reports;
+mod resident;
+mod residents;
 mod task;
 #[cfg(test)]
 mod tests;
+mod timetable;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
     time::Duration,
 };
 
 pub use muster_api::task::EXIT_STUCK;
 use muster_api::{
-    IdStream, Mono, Now, Span,
+    IdStream, Mono, Now, Span, Timestamp,
     limits::STUCK_GRACE,
-    task::{
-        InvalidMessage, LABEL_STUCK, LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT, TaskPayload,
-        TaskReport, Work,
-    },
+    task::{LABEL_STUCK, LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT, TaskReport},
 };
-use muster_proto::{TaskId, TaskInfo, TaskState};
+use muster_proto::{TaskId, TaskState};
 
 pub use event::{Effect, End, Event, Exit, Outgoing, Step, Update};
 use outbox::Outbox;
+use reports::Reports;
 use task::{Act, Cause, Signal, Task};
 
 /// The state of one executor.
@@ -41,6 +43,9 @@ pub struct Executor {
     tasks: BTreeMap<TaskId, Task>,
     /// When to look at a task again: its time-out, or the end of its grace.
     alarms: BTreeSet<(Mono, TaskId)>,
+    /// When the next instant of each resident task is due, by the wall clock.
+    instants: BTreeSet<(Timestamp, TaskId)>,
+    reports: Reports,
     outbox: Outbox,
 }
 
@@ -71,6 +76,8 @@ impl Executor {
             mode: Mode::Serving,
             tasks: BTreeMap::new(),
             alarms: BTreeSet::new(),
+            instants: BTreeSet::new(),
+            reports: Reports::default(),
             outbox: Outbox::default(),
         }
     }
@@ -80,10 +87,14 @@ impl Executor {
         let mut step = Step::default();
         match event {
             Event::Connected => self.outbox.connected(),
-            Event::Subscribed => self.outbox.subscribed(),
+            Event::Subscribed => {
+                if self.outbox.subscribed() {
+                    self.reports.connected(now.mono);
+                }
+            }
             Event::Disconnected => self.outbox.disconnected(),
             Event::Writable => {
-                let batch = self.outbox.take(now.mono, &mut self.tasks);
+                let batch = self.outbox.take(now.mono, &mut self.tasks, &mut self.reports);
                 if !batch.is_empty() {
                     step.effects.push(Effect::Send(batch));
                 }
@@ -91,9 +102,10 @@ impl Executor {
             Event::Launch(info) => self.launch(now, *info, &mut step),
             Event::Kill { task, grace } => self.kill(now, &task, grace, &mut step),
             Event::Acknowledged { task, uuid } => self.acknowledged(&task, &uuid),
+            Event::Taken { number } => self.reports.taken(number),
             Event::Started { task, at } => {
                 if let Some(task) = self.tasks.get_mut(&task) {
-                    task.started_at = Some(at);
+                    task.began(at);
                 }
                 self.signal(now, &task, Signal::Started, None, &mut step);
             }
@@ -104,6 +116,7 @@ impl Executor {
             Event::Wake => {}
         }
         self.ring(now, &mut step);
+        self.follow_due(now, &mut step);
         self.exit_when_settled(now, &mut step);
         step
     }
@@ -115,75 +128,17 @@ impl Executor {
             Mode::Serving | Mode::Exited => None,
         };
         let alarm = self.alarms.first().map(|(at, _)| *at);
-        [exit_at, alarm, self.outbox.next_due()].into_iter().flatten().min()
+        [exit_at, alarm, self.outbox.next_due(&self.reports)].into_iter().flatten().min()
     }
 
     /// Whether [`Event::Writable`] may give something to send.
     pub fn wants_to_write(&self, now: Mono) -> bool {
-        self.outbox.wants_to_write(now)
-    }
-
-    /// Takes a task in, or says at once why not. One that is known changes nothing: the agent
-    /// sends a launch again when it does not know whether it arrived.
-    fn launch(&mut self, now: Now, info: TaskInfo, step: &mut Step) {
-        let Some(id) = info.task_id.clone() else { return };
-        if self.tasks.contains_key(&id) {
-            return;
-        }
-        let payload = self.check(&id, &info);
-        let (in_process, timeout, grace) = match &payload {
-            Ok(payload) => (
-                matches!(payload.work, Work::Simple { .. }),
-                payload.timeout.duration(),
-                payload.kill_grace.duration(),
-            ),
-            Err(_) => (true, Duration::ZERO, Duration::ZERO),
-        };
-        self.tasks.insert(id.clone(), Task::new(info, in_process, timeout, grace));
-        match payload {
-            Ok(payload) => {
-                step.effects.push(Effect::Start { task: id, payload: Box::new(payload) });
-            }
-            Err((state, message)) => {
-                self.signal(now, &id, Signal::Ended, None, step);
-                self.report(now, &id, state, Some(message), None);
-            }
-        }
-    }
-
-    /// The payload of a task that can be started, or the state and message of one that cannot.
-    fn check(&self, id: &TaskId, info: &TaskInfo) -> Result<TaskPayload, (TaskState, String)> {
-        match self.mode {
-            Mode::Serving => {}
-            Mode::Stuck { .. } => {
-                let why = "the executor is giving itself up: a handler did not end when it had to";
-                return Err((TaskState::Dropped, why.to_owned()));
-            }
-            Mode::ShuttingDown { .. } | Mode::Exited => {
-                return Err((TaskState::Dropped, "the executor is shutting down".to_owned()));
-            }
-        }
-        let payload = TaskPayload::decode(info.data.as_deref().unwrap_or_default())
-            .map_err(|error| (TaskState::Error, unreadable(&error)))?;
-        // The id in the payload becomes the name of a folder, so it must be the parsed one.
-        if payload.context.task.to_string() != id.value {
-            let other = payload.context.task;
-            return Err((TaskState::Error, format!("the payload is that of task {other}")));
-        }
-        if let Work::Simple { handler } = &payload.work
-            && !self.handlers.contains(handler)
-        {
-            let known: Vec<_> = self.handlers.iter().map(|name| format!("`{name}`")).collect();
-            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-            let why = format!("no handler `{handler}` is registered; registered: {known}");
-            return Err((TaskState::Failed, why));
-        }
-        Ok(payload)
+        self.outbox.wants_to_write(now, &self.reports)
     }
 
     fn kill(&mut self, now: Now, id: &TaskId, grace: Option<Duration>, step: &mut Step) {
         let Some(task) = self.tasks.get(id) else { return };
-        let force_at = now.mono + grace.unwrap_or(task.grace);
+        let force_at = now.mono + grace.unwrap_or(task.terms.grace);
         self.signal(now, id, Signal::Stop { cause: Cause::Killed, force_at }, None, step);
     }
 
@@ -196,9 +151,11 @@ impl Executor {
             _ => now.mono + self.shutdown_grace,
         };
         self.mode = Mode::ShuttingDown { exit_at };
+        self.reports.hurry();
         // What is forced to end must be seen to end, and told, before the process exits.
         let longest = self.shutdown_grace * 4 / 5;
-        let live: Vec<_> = self.tasks.iter().map(|(id, task)| (id.clone(), task.grace)).collect();
+        let live: Vec<_> =
+            self.tasks.iter().map(|(id, task)| (id.clone(), task.terms.grace)).collect();
         for (id, grace) in live {
             let force_at = now.mono + grace.min(longest);
             self.signal(now, &id, Signal::Stop { cause: Cause::Killed, force_at }, None, step);
@@ -220,17 +177,30 @@ impl Executor {
         if let Some(at) = task.phase.alarm() {
             self.alarms.remove(&(at, id.clone()));
         }
-        let (phase, act) = task.phase.after(signal, now.mono, task.timeout, task.grace);
+        let (phase, act) = task.phase.after(signal, now.mono, &task.terms);
         task.phase = phase;
         if let Some(at) = phase.alarm() {
             self.alarms.insert((at, id.clone()));
         }
         match act {
             None => {}
+            // A resident task runs since it was taken in.
+            Some(Act::TellRunning) if task.resident.is_some() => {}
             Some(Act::TellRunning) => self.report(now, id, TaskState::Running, None, None),
             Some(Act::Cancel) => step.effects.push(Effect::Cancel { task: id.clone() }),
-            Some(Act::Force(cause)) if task.in_process => self.give_up(now, id, cause),
+            Some(Act::Force(cause)) if task.terms.in_process => self.give_up(now, id, cause),
             Some(Act::Force(_)) => step.effects.push(Effect::Force { task: id.clone() }),
+            Some(Act::TellExecution(cause)) => {
+                if let Some(end) = end {
+                    self.execution_over(now, id, cause, end, step);
+                }
+            }
+            Some(Act::TellEnd(cause)) if task.resident.is_some() => {
+                if let Some(end) = end {
+                    self.execution_over(now, id, cause, end, step);
+                }
+                self.leave(now, id);
+            }
             Some(Act::TellEnd(cause)) => {
                 if let Some(end) = end {
                     self.report_end(now, id, cause, end);
@@ -249,10 +219,7 @@ impl Executor {
             None => TaskState::Failed,
         };
         let message = match cause {
-            Some(Cause::TimedOut) => {
-                let timeout = u64::try_from(task.timeout.as_millis()).unwrap_or(u64::MAX);
-                Some(format!("timed out after {}", Span::from_millis(timeout)))
-            }
+            Some(Cause::TimedOut) => Some(timed_out(task.terms.timeout)),
             Some(Cause::Killed) | None => end.message,
         };
         self.report(now, id, state, message, Some(report));
@@ -331,7 +298,8 @@ impl Executor {
     }
 }
 
-fn unreadable(error: &InvalidMessage) -> String {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("the payload of the task is not valid: {error}{cause}")
+/// What is said of code that took too long.
+fn timed_out(timeout: Duration) -> String {
+    let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+    format!("timed out after {}", Span::from_millis(timeout))
 }

@@ -8,7 +8,7 @@ use std::{
 use muster_api::Mono;
 use muster_proto::TaskId;
 
-use super::{Outgoing, Task};
+use super::{Outgoing, Task, reports::Reports};
 
 /// How long it is kept back that a task runs. Most short tasks end within it, and then their end
 /// is all that is sent.
@@ -45,10 +45,13 @@ impl Outbox {
         self.link = Link::New;
     }
 
-    pub(super) fn subscribed(&mut self) {
-        if self.link == Link::Subscribing {
+    /// The agent listens; `false` when it was not asked to.
+    pub(super) fn subscribed(&mut self) -> bool {
+        let asked = self.link == Link::Subscribing;
+        if asked {
             self.link = Link::Up;
         }
+        asked
     }
 
     pub(super) fn disconnected(&mut self) {
@@ -65,28 +68,41 @@ impl Outbox {
         self.progress.push_back((now + LINGER, task));
     }
 
-    pub(super) fn wants_to_write(&self, now: Mono) -> bool {
+    pub(super) fn wants_to_write(&self, now: Mono, reports: &Reports) -> bool {
         match self.link {
             Link::Down | Link::Subscribing => false,
             Link::New => true,
             Link::Up => {
-                !self.ends.is_empty() || self.progress.front().is_some_and(|(due, _)| *due <= now)
+                !self.ends.is_empty() || self.next_due(reports).is_some_and(|due| due <= now)
             }
         }
     }
 
     /// When something that is kept back may be sent.
-    pub(super) fn next_due(&self) -> Option<Mono> {
-        let front = self.progress.front().filter(|_| self.link == Link::Up);
-        front.map(|(due, _)| *due)
+    pub(super) fn next_due(&self, reports: &Reports) -> Option<Mono> {
+        if self.link != Link::Up {
+            return None;
+        }
+        let progress = self.progress.front().map(|(due, _)| *due);
+        progress.into_iter().chain(reports.next_due()).min()
     }
 
-    /// The next batch for the connection; empty when there is nothing to say.
-    pub(super) fn take(&mut self, now: Mono, tasks: &mut BTreeMap<TaskId, Task>) -> Vec<Outgoing> {
+    /// The next batch for the connection; empty when there is nothing to say. What became of tasks
+    /// goes before what became of executions.
+    pub(super) fn take(
+        &mut self,
+        now: Mono,
+        tasks: &mut BTreeMap<TaskId, Task>,
+        reports: &mut Reports,
+    ) -> Vec<Outgoing> {
         match self.link {
             Link::Down | Link::Subscribing => Vec::new(),
             Link::New => vec![self.subscribe(tasks)],
-            Link::Up => self.take_updates(now, tasks),
+            Link::Up => {
+                let mut batch = self.take_updates(now, tasks);
+                batch.extend(reports.take(now).map(Outgoing::Executions));
+                batch
+            }
         }
     }
 

@@ -5,22 +5,20 @@ use std::time::Duration;
 use muster_api::{Mono, Timestamp};
 use muster_proto::TaskInfo;
 
-use super::Update;
+use super::{Update, resident::Resident};
 
 /// A task from its launch until the agent has acknowledged its end.
 #[derive(Debug)]
 pub(super) struct Task {
     /// As the agent sent it.
     pub(super) info: TaskInfo,
-    /// Whether its code runs in this process, where nothing can end it by force.
-    pub(super) in_process: bool,
-    /// How long its code may run; zero is no bound.
-    pub(super) timeout: Duration,
-    /// From asking its code to end to ending it.
-    pub(super) grace: Duration,
+    /// What its payload says of its life.
+    pub(super) terms: Terms,
     /// When its code began to run.
     pub(super) started_at: Option<Timestamp>,
     pub(super) phase: Phase,
+    /// Its schedule and what is executed by it, when it stays.
+    pub(super) resident: Option<Box<Resident>>,
     updates: Vec<Pending>,
     /// Whether the agent has acknowledged any update, so that it is known to know the task.
     known_to_agent: bool,
@@ -34,15 +32,31 @@ struct Pending {
     handed: bool,
 }
 
+/// What the payload of a task says of its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Terms {
+    /// Whether its code runs in this process, where nothing can end it by force.
+    pub(super) in_process: bool,
+    /// Whether it stays when its code has ended: it is resident.
+    pub(super) resident: bool,
+    /// How long its code may run; zero is no bound.
+    pub(super) timeout: Duration,
+    /// From asking its code to end to ending it.
+    pub(super) grace: Duration,
+}
+
 /// Where a task is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// It is resident, and no execution goes on.
+    Idle,
     /// Its code was asked to start.
     Starting,
     /// Its code runs, until its time-out if there is one.
     Running { until: Option<Mono> },
-    /// Its code was asked to end; it is forced at `force_at`, or has been when that is absent.
-    Ending { cause: Cause, force_at: Option<Mono> },
+    /// Its code was asked to end; it is forced at `force_at`, or has been when that is absent. Unless
+    /// it `stays`, the task is over then.
+    Ending { cause: Cause, force_at: Option<Mono>, stays: bool },
     /// Nothing of it runs.
     Over,
 }
@@ -59,6 +73,8 @@ pub(super) enum Cause {
 /// What can happen to a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
+    /// An execution of it is due, and its code is asked to start.
+    Begin,
     /// Its code begins to run.
     Started,
     /// It is to end.
@@ -78,6 +94,8 @@ pub(super) enum Act {
     Cancel,
     /// End its code by force: it was asked to end for this cause, and did not.
     Force(Cause),
+    /// An execution is over, and the task stays.
+    TellExecution(Option<Cause>),
     /// Tell the agent that it is over.
     TellEnd(Option<Cause>),
 }
@@ -88,7 +106,16 @@ impl Phase {
         match self {
             Self::Running { until } => until,
             Self::Ending { force_at, .. } => force_at,
-            Self::Starting | Self::Over => None,
+            Self::Idle | Self::Starting | Self::Over => None,
+        }
+    }
+
+    /// Whether a resident task in this phase executes more.
+    pub(super) fn stays(self) -> bool {
+        match self {
+            Self::Idle | Self::Starting | Self::Running { .. } => true,
+            Self::Ending { stays, .. } => stays,
+            Self::Over => false,
         }
     }
 
@@ -98,62 +125,71 @@ impl Phase {
     }
 
     /// The phase after a signal, and what is to be done. The one place where phases change.
-    pub(super) fn after(
-        self,
-        signal: Signal,
-        now: Mono,
-        timeout: Duration,
-        grace: Duration,
-    ) -> (Self, Option<Act>) {
+    pub(super) fn after(self, signal: Signal, now: Mono, terms: &Terms) -> (Self, Option<Act>) {
         use Phase as P;
         use Signal as S;
         match (self, signal) {
+            (P::Idle, S::Begin) => (P::Starting, None),
+            (P::Idle, S::Stop { cause, .. }) => (P::Over, Some(Act::TellEnd(Some(cause)))),
             (P::Starting, S::Started) => {
-                let until = (!timeout.is_zero()).then(|| now + timeout);
+                let until = (!terms.timeout.is_zero()).then(|| now + terms.timeout);
                 (P::Running { until }, Some(Act::TellRunning))
             }
             (P::Starting | P::Running { .. }, S::Stop { cause, force_at }) => {
-                (P::Ending { cause, force_at: Some(force_at) }, Some(Act::Cancel))
+                let force_at = Some(force_at);
+                (P::Ending { cause, force_at, stays: false }, Some(Act::Cancel))
             }
             (P::Running { .. }, S::Alarm) => {
-                let force_at = Some(now + grace);
-                (P::Ending { cause: Cause::TimedOut, force_at }, Some(Act::Cancel))
+                let force_at = Some(now + terms.grace);
+                let stays = terms.resident;
+                (P::Ending { cause: Cause::TimedOut, force_at, stays }, Some(Act::Cancel))
             }
             // A second kill may be more urgent; it never gives more time, nor another cause.
-            (P::Ending { cause, force_at: Some(at) }, S::Stop { force_at, .. }) => {
-                (P::Ending { cause, force_at: Some(at.min(force_at)) }, None)
+            (P::Ending { cause, force_at, .. }, S::Stop { force_at: new, .. }) => {
+                let force_at = force_at.map(|at| at.min(new));
+                (P::Ending { cause, force_at, stays: false }, None)
             }
-            (P::Ending { cause, force_at: Some(_) }, S::Alarm) => {
-                (P::Ending { cause, force_at: None }, Some(Act::Force(cause)))
+            (P::Ending { cause, force_at: Some(_), stays }, S::Alarm) => {
+                (P::Ending { cause, force_at: None, stays }, Some(Act::Force(cause)))
+            }
+            (P::Starting | P::Running { .. }, S::Ended) if terms.resident => {
+                (P::Idle, Some(Act::TellExecution(None)))
             }
             (P::Starting | P::Running { .. }, S::Ended) => (P::Over, Some(Act::TellEnd(None))),
+            (P::Ending { cause, stays: true, .. }, S::Ended) => {
+                (P::Idle, Some(Act::TellExecution(Some(cause))))
+            }
             (P::Ending { cause, .. }, S::Ended) => (P::Over, Some(Act::TellEnd(Some(cause)))),
-            (P::Starting, S::Alarm)
-            | (P::Running { .. }, S::Started)
-            | (P::Ending { .. }, S::Started)
-            | (P::Ending { force_at: None, .. }, S::Stop { .. } | S::Alarm)
-            | (P::Over, S::Started | S::Stop { .. } | S::Alarm | S::Ended) => (self, None),
+            (P::Idle, S::Started | S::Alarm | S::Ended)
+            | (P::Starting, S::Begin | S::Alarm)
+            | (P::Running { .. }, S::Begin | S::Started)
+            | (P::Ending { .. }, S::Begin | S::Started)
+            | (P::Ending { force_at: None, .. }, S::Alarm)
+            | (P::Over, S::Begin | S::Started | S::Stop { .. } | S::Alarm | S::Ended) => {
+                (self, None)
+            }
         }
     }
 }
 
 impl Task {
-    pub(super) fn new(
-        info: TaskInfo,
-        in_process: bool,
-        timeout: Duration,
-        grace: Duration,
-    ) -> Self {
-        let (phase, updates) = (Phase::Starting, Vec::new());
+    pub(super) fn new(info: TaskInfo, terms: Terms) -> Self {
         Self {
             info,
-            in_process,
-            timeout,
-            grace,
+            terms,
             started_at: None,
-            phase,
-            updates,
+            phase: if terms.resident { Phase::Idle } else { Phase::Starting },
+            resident: None,
+            updates: Vec::new(),
             known_to_agent: false,
+        }
+    }
+
+    /// Its code begins to run.
+    pub(super) fn began(&mut self, at: Timestamp) {
+        match &mut self.resident {
+            Some(resident) => resident.started(at),
+            None => self.started_at = Some(at),
         }
     }
 
@@ -206,10 +242,12 @@ impl Task {
         self.phase.is_over() && self.updates.is_empty()
     }
 
-    /// Whether its code should have ended and cannot be made to, and the agent knows.
+    /// Whether a process that is at its end need not wait for it: its code should have ended and
+    /// cannot be made to, or no execution goes on; and the agent knows all that there is to say.
     pub(super) fn is_given_up(&self) -> bool {
         let forced = matches!(self.phase, Phase::Ending { force_at: None, .. });
-        self.in_process && forced && self.updates.is_empty()
+        let waits_for_nothing = (self.terms.in_process && forced) || self.phase == Phase::Idle;
+        waits_for_nothing && self.updates.is_empty()
     }
 }
 
@@ -221,52 +259,103 @@ mod tests {
     const SOON: Mono = Mono::from_millis(150);
     const LATER: Mono = Mono::from_millis(900);
 
-    fn after(phase: Phase, signal: Signal) -> (Phase, Option<Act>) {
-        phase.after(signal, NOW, Duration::from_millis(30), Duration::from_millis(5))
+    const TERMS: Terms = Terms {
+        in_process: false,
+        resident: false,
+        timeout: Duration::from_millis(30),
+        grace: Duration::from_millis(5),
+    };
+
+    fn kill(force_at: Mono) -> Signal {
+        Signal::Stop { cause: Cause::Killed, force_at }
     }
 
     #[test]
     fn every_pair_of_phase_and_signal() {
         use {Cause::*, Phase::*, Signal::*};
         let running = Running { until: Some(SOON) };
-        let ending = Ending { cause: Killed, force_at: Some(SOON) };
-        let forced = Ending { cause: TimedOut, force_at: None };
-        let kill = |force_at| Stop { cause: Killed, force_at };
+        let ending = Ending { cause: Killed, force_at: Some(SOON), stays: false };
+        let forced = Ending { cause: TimedOut, force_at: None, stays: false };
         let until = Some(Mono::from_millis(130));
         let force_at = Some(Mono::from_millis(105));
-        let sooner = Ending { cause: Killed, force_at: Some(NOW) };
-        let force_killed = Ending { cause: Killed, force_at: None };
+        let sooner = Ending { cause: Killed, force_at: Some(NOW), stays: false };
+        let force_killed = Ending { cause: Killed, force_at: None, stays: false };
+        let timed_out = Ending { cause: TimedOut, force_at, stays: false };
         for (phase, signal, next, act) in [
             (Starting, Started, Running { until }, Some(Act::TellRunning)),
             (Starting, kill(SOON), ending, Some(Act::Cancel)),
             (Starting, Alarm, Starting, None),
+            (Starting, Begin, Starting, None),
             (Starting, Ended, Over, Some(Act::TellEnd(None))),
             (running, Started, running, None),
             (running, kill(SOON), ending, Some(Act::Cancel)),
-            (running, Alarm, Ending { cause: TimedOut, force_at }, Some(Act::Cancel)),
+            (running, Alarm, timed_out, Some(Act::Cancel)),
+            (running, Begin, running, None),
             (running, Ended, Over, Some(Act::TellEnd(None))),
             (ending, Started, ending, None),
             (ending, kill(LATER), ending, None),
             (ending, kill(NOW), sooner, None),
             (ending, Alarm, force_killed, Some(Act::Force(Killed))),
+            (ending, Begin, ending, None),
             (ending, Ended, Over, Some(Act::TellEnd(Some(Killed)))),
             (forced, Started, forced, None),
             (forced, kill(NOW), forced, None),
             (forced, Alarm, forced, None),
+            (forced, Begin, forced, None),
             (forced, Ended, Over, Some(Act::TellEnd(Some(TimedOut)))),
             (Over, Started, Over, None),
             (Over, kill(NOW), Over, None),
             (Over, Alarm, Over, None),
+            (Over, Begin, Over, None),
             (Over, Ended, Over, None),
         ] {
-            assert_eq!(after(phase, signal), (next, act), "{phase:?} {signal:?}");
+            assert_eq!(phase.after(signal, NOW, &TERMS), (next, act), "{phase:?} {signal:?}");
+        }
+    }
+
+    #[test]
+    fn every_pair_of_a_resident_task() {
+        use {Cause::*, Phase::*, Signal::*};
+        let terms = Terms { resident: true, ..TERMS };
+        let running = Running { until: Some(SOON) };
+        let timed_out = |force_at, stays| Ending { cause: TimedOut, force_at, stays };
+        let killed = |force_at| Ending { cause: Killed, force_at, stays: false };
+        let (until, soon) = (Some(Mono::from_millis(130)), Some(SOON));
+        let force_at = Some(Mono::from_millis(105));
+        for (phase, signal, next, act) in [
+            (Idle, Begin, Starting, None),
+            (Idle, kill(SOON), Over, Some(Act::TellEnd(Some(Killed)))),
+            (Idle, Started, Idle, None),
+            (Idle, Alarm, Idle, None),
+            (Idle, Ended, Idle, None),
+            (Starting, Started, Running { until }, Some(Act::TellRunning)),
+            (Starting, kill(SOON), killed(soon), Some(Act::Cancel)),
+            (Starting, Begin, Starting, None),
+            (Starting, Ended, Idle, Some(Act::TellExecution(None))),
+            (running, kill(SOON), killed(soon), Some(Act::Cancel)),
+            (running, Alarm, timed_out(force_at, true), Some(Act::Cancel)),
+            (running, Begin, running, None),
+            (running, Ended, Idle, Some(Act::TellExecution(None))),
+            // A time-out ends an execution; a kill that comes meanwhile ends the task with it.
+            (timed_out(soon, true), Ended, Idle, Some(Act::TellExecution(Some(TimedOut)))),
+            (timed_out(soon, true), Alarm, timed_out(None, true), Some(Act::Force(TimedOut))),
+            (timed_out(None, true), Ended, Idle, Some(Act::TellExecution(Some(TimedOut)))),
+            (timed_out(None, true), Alarm, timed_out(None, true), None),
+            (timed_out(soon, true), kill(NOW), timed_out(Some(NOW), false), None),
+            (timed_out(None, true), kill(NOW), timed_out(None, false), None),
+            (timed_out(None, true), Begin, timed_out(None, true), None),
+            (timed_out(soon, false), Ended, Over, Some(Act::TellEnd(Some(TimedOut)))),
+            (killed(soon), Ended, Over, Some(Act::TellEnd(Some(Killed)))),
+            (killed(soon), Begin, killed(soon), None),
+        ] {
+            assert_eq!(phase.after(signal, NOW, &terms), (next, act), "{phase:?} {signal:?}");
         }
     }
 
     #[test]
     fn without_a_time_out_there_is_no_alarm() {
-        let (phase, _) =
-            Phase::Starting.after(Signal::Started, NOW, Duration::ZERO, Duration::ZERO);
+        let terms = Terms { timeout: Duration::ZERO, ..TERMS };
+        let (phase, _) = Phase::Starting.after(Signal::Started, NOW, &terms);
         assert_eq!(phase.alarm(), None);
     }
 }

@@ -14,11 +14,17 @@ use muster_proto::{TaskId, TaskInfo, TaskState};
 
 use super::{EXIT_STUCK, Effect, End, Event, Executor, Exit, Outgoing, Update};
 
-/// An executor, a clock, and the agent at its other end.
+mod residents;
+
+/// An executor, its clocks, and the agent at its other end.
 struct Desk {
     executor: Executor,
     ids: IdStream,
     millis: u64,
+    /// By how much the wall clock was set.
+    wall_set: i64,
+    /// Executions that began when something was written.
+    begun: Vec<Effect>,
 }
 
 impl Desk {
@@ -32,11 +38,11 @@ impl Desk {
     fn unconnected() -> Self {
         let handlers = ["crunch".to_owned(), "digest".to_owned()];
         let executor = Executor::new(handlers, Duration::from_secs(5), IdStream::new(1, 1));
-        Self { executor, ids: IdStream::new(2, 1), millis: 1_000 }
+        Self { executor, ids: IdStream::new(2, 1), millis: 1_000, wall_set: 0, begun: Vec::new() }
     }
 
     fn now(&self) -> Now {
-        let wall = Timestamp::from_millis(self.millis as i64);
+        let wall = Timestamp::from_millis(self.millis as i64 + self.wall_set);
         Now { wall, mono: Mono::from_millis(self.millis) }
     }
 
@@ -54,6 +60,7 @@ impl Desk {
         let now = self.now().mono;
         let wanted = self.executor.wants_to_write(now);
         let mut effects = self.step(Event::Writable);
+        self.begun.extend(effects.extract_if(.., |e| matches!(e, Effect::Start { .. })));
         assert!(wanted || effects.is_empty());
         match effects.pop() {
             Some(Effect::Send(batch)) if effects.is_empty() => batch,
@@ -66,7 +73,7 @@ impl Desk {
     fn updates(&mut self) -> Vec<Update> {
         let one = |outgoing| match outgoing {
             Outgoing::Update(update) => update,
-            other @ Outgoing::Subscribe { .. } => panic!("{other:?}"),
+            other @ (Outgoing::Subscribe { .. } | Outgoing::Executions(_)) => panic!("{other:?}"),
         };
         self.written().into_iter().map(one).collect()
     }
@@ -106,7 +113,7 @@ impl Desk {
             props: BTreeMap::new(),
         };
         let kill_grace = Span::from_millis(200);
-        TaskPayload { context, work, timeout: Span::from_secs(1), kill_grace }
+        TaskPayload { context, work, timeout: Span::from_secs(1), kill_grace, resident: None }
     }
 
     fn launch(&mut self, payload: &TaskPayload) -> (TaskId, Vec<Effect>) {

@@ -5,12 +5,15 @@ use std::{collections::BTreeMap, path::Path, time::Duration};
 use muster_api::{
     IdStream, RunId, Span, TaskId as Id, Timestamp,
     spec::ScriptSpec,
-    task::{ShardContext, TaskPayload, TaskReport, Work},
+    task::{ExecutionBatch, ShardContext, TaskPayload, TaskReport, Work},
 };
 use muster_executor::Environment;
 use muster_proto::{
     DurationInfo, ExecutorId, FrameworkId, KillPolicy, TaskId, TaskInfo, TaskState, TaskStatus,
-    executor::{Acknowledged, Call, Event, EventType, Kill, Launch, Subscribe, Subscribed},
+    executor::{
+        Acknowledged, Call, CallMessage, Event, EventType, Kill, Launch, MessageTaken, Subscribe,
+        Subscribed,
+    },
     recordio,
 };
 use prost::Message;
@@ -150,6 +153,45 @@ impl Stream {
         status
     }
 
+    /// The next message; what is said about tasks meanwhile is acknowledged.
+    pub(crate) async fn message(&mut self) -> CallMessage {
+        loop {
+            let call = self.call().await;
+            if let Some(status) = call.update.and_then(|update| update.status) {
+                self.acknowledge(&status).await;
+            }
+            if let Some(message) = call.message {
+                return message;
+            }
+        }
+    }
+
+    /// Says that a message has come to its framework.
+    pub(crate) async fn take(&mut self, number: u64) {
+        let message_taken = Some(MessageTaken { number });
+        self.send(EventType::MessageTaken, Event { message_taken, ..Event::default() }).await;
+    }
+
+    /// The next batch of executions, taken.
+    pub(crate) async fn executions(&mut self) -> ExecutionBatch {
+        let message = self.message().await;
+        let batch = ExecutionBatch::decode(&message.data).unwrap();
+        assert_eq!(message.number, Some(batch.number));
+        self.take(batch.number).await;
+        batch
+    }
+
+    /// The next status, acknowledged, or nothing if it is a message that comes, which is taken.
+    pub(crate) async fn status_or_message(&mut self) -> Option<TaskStatus> {
+        let call = self.call().await;
+        if let Some(number) = call.message.and_then(|message| message.number) {
+            self.take(number).await;
+        }
+        let status = call.update?.status?;
+        self.acknowledge(&status).await;
+        Some(status)
+    }
+
     /// Waits until the task is said to run.
     pub(crate) async fn runs(&mut self, task: &TaskId) {
         let status = self.status().await;
@@ -159,7 +201,7 @@ impl Stream {
     /// The end of a task; what is said about others is acknowledged and passed over.
     pub(crate) async fn end(&mut self, task: &TaskId) -> (TaskStatus, TaskReport) {
         loop {
-            let status = self.status().await;
+            let Some(status) = self.status_or_message().await else { continue };
             if status.task_id.as_ref() == Some(task) && status.state().is_terminal() {
                 let report = TaskReport::decode(status.data.as_deref().unwrap()).unwrap();
                 return (status, report);

@@ -5,4 +5,5 @@
 mod fake_agent;
 mod hosting;
 mod process;
+mod residents;
 mod scripts;

@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use muster_api::{Mono, Resources};
 use muster_proto::{ExecutorId, ExecutorInfo, FrameworkId, KillPolicy, OfferId, TaskId, TaskState};
 
-use super::event::Connection;
+use super::{drain::Drain, event::Connection};
 
 /// An agent that the master knows.
 #[derive(Debug)]
 pub(super) struct Agent {
     pub(super) facts: Facts,
     pub(super) link: Link,
+    /// That an operator wants it empty, if one does.
+    pub(super) drain: Option<Drain>,
     /// Whether it has registered since this master started.
     pub(super) came: bool,
     /// When its newest hello was said, on its own clock since boot.
@@ -104,6 +106,7 @@ impl Agent {
         Self {
             facts,
             link: Link::Away,
+            drain: None,
             came: false,
             greeted: None,
             heard,

@@ -5,7 +5,7 @@ use muster_api::{
     views::{AgentState, AgentView},
 };
 
-use super::{agent::Agent, gone::Gone, master::Master};
+use super::{agent::Agent, drain::Drain, gone::Gone, master::Master};
 
 impl Master {
     /// The agents that are known, and then those that were declared gone, each by id.
@@ -31,7 +31,12 @@ impl Agent {
         AgentView {
             id: id.clone(),
             hostname: self.facts.hostname.clone(),
-            state: if silence.is_some() { AgentState::Unreachable } else { AgentState::Active },
+            state: match (silence, self.drain) {
+                (Some(_), _) => AgentState::Unreachable,
+                (None, None) => AgentState::Active,
+                (None, Some(_)) if live + executors > 0 => AgentState::Draining,
+                (None, Some(_)) => AgentState::Drained,
+            },
             resources: self.facts.resources.clone(),
             used: self.used.clone(),
             attributes: self.facts.attributes.clone(),
@@ -42,7 +47,8 @@ impl Agent {
                 Span::from_millis(u64::try_from(silence.as_millis()).unwrap_or(u64::MAX))
             }),
             gone_at: None,
-            drain: None,
+            drain: self.drain.as_ref().map(Drain::view),
+            left: Vec::new(),
         }
     }
 }
@@ -62,6 +68,7 @@ impl Gone {
             silent_for: None,
             gone_at: Some(self.at),
             drain: None,
+            left: Vec::new(),
         }
     }
 }

@@ -52,8 +52,10 @@ impl Master {
         let agent_id = Some(wire::agent_id_out(&id));
         step.tell_agent(on, MasterBody::Welcome(Welcome { agent_id, proof: Vec::new() }));
         self.resend_ends(&id, on, step);
+        self.evict_when_over(now, &id, step);
         if self.embedded_is_subscribed() {
             self.tell_registered(&id, step);
+            self.tell_drain(&id, step);
         }
     }
 
@@ -84,7 +86,7 @@ impl Master {
         agent.rebooted |= rebooted;
         let is_another = agent.facts.attributes != facts.attributes;
         if !known || agent.facts != facts {
-            step.writes.push(record::put_agent(id, &facts));
+            step.writes.push(record::put_agent(id, &facts, agent.drain.as_ref()));
         }
         let hostname = facts.hostname.clone();
         step.notes.push(Note::AgentRegistered { agent: id.clone(), hostname, rebooted });
@@ -168,6 +170,9 @@ impl Master {
             AgentBody::Heartbeat(heartbeat) => self.heartbeat(now, &agent, heartbeat.number, step),
             AgentBody::Status(status) => self.status(&agent, connection, status, step),
             AgentBody::ExecutorExited(exited) => self.executor_exited(&agent, exited, step),
+            AgentBody::ExecutorMessage(message) => {
+                self.executor_message(&agent, connection, message, step);
+            }
             AgentBody::Hello(_) | AgentBody::LogData(_) => {
                 step.tell_agent(connection, MasterBody::Unsupported(Unsupported {}));
                 step.ignore_report(&agent, "a message of this kind has no place here");
@@ -274,6 +279,7 @@ impl Master {
             if self.agents[&id].is_silent() {
                 self.tell_silent(&id, step);
             }
+            self.tell_drain(&id, step);
         }
     }
 

@@ -62,6 +62,14 @@ impl Master {
             CallType::Message => {
                 step.ignore_call(id, "messages to executors are not carried");
             }
+            CallType::AcceptInverseOffers
+            | CallType::DeclineInverseOffers
+            | CallType::AcknowledgeOperationStatus
+            | CallType::ReconcileOperations
+            | CallType::Request
+            | CallType::UpdateFramework => {
+                step.ignore_call(id, "a call of a kind that is not carried out");
+            }
             CallType::Subscribe | CallType::Unknown => {
                 step.ignore_call(id, "a call of an unknown kind");
             }
@@ -109,6 +117,7 @@ impl Master {
         if *self.embedded.get_or_insert_with(|| id.clone()) == id {
             self.tell_all(step);
         }
+        self.follow_sharing(step);
     }
 
     fn refusal(
@@ -183,6 +192,7 @@ impl Master {
         if self.embedded.as_ref() == Some(id) {
             self.embedded = None;
         }
+        self.follow_sharing(step);
         self.forget_removed(step);
     }
 

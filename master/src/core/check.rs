@@ -31,6 +31,7 @@ impl Master {
             self.check_ledger(id, agent);
             self.check_link(id, agent, watches.get(id));
             self.check_offering(id, agent);
+            self.check_drain(id, agent);
         }
         for (id, framework) in &self.frameworks {
             for (task, agent) in &framework.tasks {
@@ -57,11 +58,29 @@ impl Master {
             self.naming.keys().all(|id| self.frameworks[id].is_subscribed()),
             "a framework that is away is told of its tasks"
         );
+        let told = self.shared && self.embedded.is_some();
+        let others = self.frameworks.iter().filter(|(id, _)| Some(*id) != self.embedded.as_ref());
+        let others = others.filter(|(_, framework)| framework.is_subscribed()).count();
+        assert_eq!(told, others > 0 && self.embedded.is_some(), "who shares is told otherwise");
         let missing = self.agents.values().filter(|agent| !agent.came).count();
         assert_eq!(missing, self.missing, "the count of missing agents is wrong");
         let up = self.agents.values().filter(|agent| matches!(agent.link, Link::Up(_))).count();
         assert_eq!(up, self.connections.len(), "a connection is of no agent");
         assert!(self.changed.is_empty(), "agents are left to be offered");
+    }
+
+    /// Who is drained is offered to nobody, and its deadline is waited for, unless it is over.
+    fn check_drain(&self, id: &AgentId, agent: &Agent) {
+        let waits = self.deadlines.iter().filter(|(_, of)| of == id).map(|(at, _)| *at);
+        let waits: Vec<_> = waits.collect();
+        let Some(drain) = agent.drain else {
+            assert!(waits.is_empty(), "{id} is not drained and has a deadline");
+            return;
+        };
+        assert!(agent.offers.is_empty(), "{id} is drained and offered");
+        let deadline = drain.deadline.map(|deadline| deadline.mono);
+        assert!(waits.iter().all(|at| Some(*at) == deadline), "the deadline of {id} is another");
+        assert!(waits.len() <= 1, "{id} has two deadlines");
     }
 
     /// In each dimension: total = free + offered + used, and none of them is negative.
@@ -109,10 +128,10 @@ impl Master {
 
     /// Nothing is offered where nothing can be launched, and nothing is kept from who wants it.
     fn check_offering(&self, id: &AgentId, agent: &Agent) {
-        let Some(_) = agent.launchable() else {
+        if agent.launchable().is_none() || agent.drain.is_some() {
             assert!(agent.offers.is_empty(), "{id} cannot launch and is offered");
             return;
-        };
+        }
         let mut free = amounts(&agent.facts.resources);
         for taken in [&agent.used, &agent.offered] {
             for (name, amount) in amounts(taken) {

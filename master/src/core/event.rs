@@ -38,6 +38,11 @@ pub enum Event {
     },
     /// A call of the framework that is named in it; a first SUBSCRIBE names none.
     Call(scheduler::Call),
+    /// The stream of a framework has ended.
+    Left {
+        /// Whose.
+        framework: FrameworkId,
+    },
     /// The time that [`Master::next_wakeup`](super::Master::next_wakeup) asked for has come.
     Tick,
 }
@@ -67,6 +72,8 @@ pub enum Effect {
     },
     /// For the embedded scheduler: what the Mesos API cannot say.
     Agent(AgentNews),
+    /// For the embedded scheduler: whether other frameworks are subscribed beside it.
+    Shared(bool),
 }
 
 /// What the embedded scheduler is told about agents.
@@ -111,6 +118,18 @@ pub enum AgentNews {
         /// Its id.
         agent: AgentId,
     },
+    /// An operator wants the agent empty: nothing is offered of it any more.
+    Draining {
+        /// Its id.
+        agent: AgentId,
+        /// When what is left there is moved.
+        deadline: Option<Mono>,
+    },
+    /// The agent is used again.
+    Activated {
+        /// Its id.
+        agent: AgentId,
+    },
 }
 
 /// A decision that an operator may ask about.
@@ -149,6 +168,16 @@ pub enum Note {
     },
     /// An operator declared an agent gone.
     AgentGone {
+        /// Its id.
+        agent: AgentId,
+    },
+    /// An operator wants an agent empty.
+    AgentDraining {
+        /// Its id.
+        agent: AgentId,
+    },
+    /// An agent that was drained is used again.
+    AgentActivated {
         /// Its id.
         agent: AgentId,
     },
@@ -191,6 +220,8 @@ impl fmt::Display for Note {
                 write!(f, "agent {agent} is heard again after long silence and must register anew")
             }
             Self::AgentGone { agent } => write!(f, "agent {agent} was declared gone"),
+            Self::AgentDraining { agent } => write!(f, "agent {agent} is being drained"),
+            Self::AgentActivated { agent } => write!(f, "agent {agent} is used again"),
             Self::ReportIgnored { agent, reason } => {
                 write!(f, "a message of agent {agent} was ignored: {reason}")
             }

@@ -89,6 +89,7 @@ impl Master {
         if !agent.came {
             self.missing -= 1;
         }
+        self.forget_deadline(id, agent.drain);
         self.bury(now, id, agent.here, &mut step);
         // First of all room is made: where the wall clock was set back, this one is the oldest.
         self.forget_gone(&mut step);

@@ -7,6 +7,7 @@ use muster_proto::{FrameworkId, OfferId, TaskId};
 
 use super::{
     agent::Agent,
+    drain::Drain,
     event::{Connection, Event, Step},
     framework::Framework,
     gone::Gone,
@@ -29,6 +30,8 @@ pub struct Master {
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
     /// The framework that gets [`AgentNews`](super::AgentNews).
     pub(super) embedded: Option<FrameworkId>,
+    /// Whether other frameworks are subscribed beside that one, as it was told.
+    pub(super) shared: bool,
     /// The agent of each connection that has registered.
     pub(super) connections: BTreeMap<Connection, AgentId>,
     /// Agents of the store that have not come since this master started.
@@ -41,6 +44,8 @@ pub struct Master {
     pub(super) watches: BTreeSet<(Mono, AgentId)>,
     /// When filters end.
     pub(super) expiries: BTreeSet<(Mono, FrameworkId, AgentId)>,
+    /// When the drain of each agent has a deadline that is not over.
+    pub(super) deadlines: BTreeSet<(Mono, AgentId)>,
     /// Frameworks that are being told of all their tasks, and the last one that was named.
     pub(super) naming: BTreeMap<FrameworkId, TaskId>,
     pub(super) steps: u64,
@@ -67,8 +72,15 @@ impl Master {
         let agents: BTreeMap<AgentId, Agent> = stored
             .agents
             .into_iter()
-            .map(|(id, facts)| (id, Agent::away(facts, now.mono)))
+            .map(|(id, (facts, drain))| {
+                let drain = drain.map(|drain| Drain::restored(drain.since, drain.deadline, now));
+                (id, Agent { drain, ..Agent::away(facts, now.mono) })
+            })
             .collect();
+        let deadline = |(id, agent): (&AgentId, &Agent)| {
+            agent.drain?.deadline.map(|deadline| (deadline.mono, id.clone()))
+        };
+        let deadlines = agents.iter().filter_map(deadline).collect();
         let master = Self {
             term,
             agent_ids: IdStream::new(seed, AGENT_IDS),
@@ -78,12 +90,14 @@ impl Master {
             gone: stored.gone,
             frameworks: stored.frameworks,
             embedded: None,
+            shared: false,
             connections: BTreeMap::new(),
             offers: BTreeMap::new(),
             offers_made: 0,
             changed: BTreeSet::new(),
             watches: BTreeSet::new(),
             expiries: BTreeSet::new(),
+            deadlines,
             naming: BTreeMap::new(),
             steps: 0,
         };
@@ -101,6 +115,7 @@ impl Master {
             }
             Event::Disconnected { connection } => self.disconnected(connection, &mut step),
             Event::Call(call) => self.call(now, call, &mut step),
+            Event::Left { framework } => self.left(&framework, &mut step),
             Event::Tick => self.tick(now, &mut step),
         }
         self.conclude(now, &mut step);
@@ -123,7 +138,8 @@ impl Master {
         }
         let watch = self.watches.first().map(|(at, _)| *at);
         let expiry = self.expiries.first().map(|(at, ..)| *at);
-        watch.into_iter().chain(expiry).min()
+        let deadline = self.deadlines.first().map(|(at, _)| *at);
+        [watch, expiry, deadline].into_iter().flatten().min()
     }
 
     /// The term of this master.

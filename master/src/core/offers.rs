@@ -50,7 +50,7 @@ impl Master {
 
     /// Who gets what is free on an agent, if there is anything and anybody.
     pub(super) fn taker(&self, id: &AgentId) -> Option<(FrameworkId, Resources)> {
-        let agent = self.agents.get(id)?;
+        let agent = self.agents.get(id).filter(|agent| agent.drain.is_none())?;
         agent.launchable()?;
         let free = agent.free();
         if free.is_empty() {
@@ -121,7 +121,7 @@ impl Master {
         agent.cloned().ok_or(InvalidOffers::None)
     }
 
-    fn remove_offer(&mut self, id: &OfferId) -> Option<Offer> {
+    pub(super) fn remove_offer(&mut self, id: &OfferId) -> Option<Offer> {
         let offer = self.offers.remove(id)?;
         if let Some(agent) = self.agents.get_mut(&offer.agent) {
             agent.remove_offer(id, &offer.resources);
@@ -235,6 +235,6 @@ fn offer_message(
         resources: wire::resources_out(resources),
         executor_ids: here.map(|here| here.executors.keys().cloned().collect()).unwrap_or_default(),
         attributes: wire::attributes_out(&agent.facts.attributes),
-        allocation_info: None,
+        ..proto::Offer::default()
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     agent::Facts,
+    drain::Drain,
     framework::{Framework, Standing},
     gone::Gone,
     wire::is_valid_id,
@@ -53,7 +54,7 @@ pub enum RestoreError {
 /// All that was stored.
 #[derive(Debug, Default)]
 pub(super) struct Stored {
-    pub(super) agents: BTreeMap<AgentId, Facts>,
+    pub(super) agents: BTreeMap<AgentId, (Facts, Option<StoredDrain>)>,
     pub(super) gone: BTreeMap<AgentId, Gone>,
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
     /// The term of the last start; 0 before the first.
@@ -69,6 +70,17 @@ struct AgentRecord {
     /// When it was declared gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gone_at: Option<Timestamp>,
+    /// That it is drained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    drain: Option<StoredDrain>,
+}
+
+/// That an agent is drained, as it is stored: since when, and until when its tasks may go on.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct StoredDrain {
+    pub(super) since: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) deadline: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -96,7 +108,10 @@ pub(super) fn read(records: &Records) -> Result<Stored, RestoreError> {
             let id = text(id).and_then(|id| id.parse().ok()).ok_or_else(|| bad_key(key))?;
             let record: AgentRecord = decode(key, value)?;
             match record.gone_at {
-                None => drop(stored.agents.insert(id, record.into())),
+                None => {
+                    let drain = record.drain;
+                    stored.agents.insert(id, (record.into(), drain));
+                }
                 Some(at) => drop(stored.gone.insert(id, Gone { facts: record.into(), at })),
             }
         } else if let Some(id) = key.strip_prefix(FRAMEWORK) {
@@ -110,14 +125,18 @@ pub(super) fn read(records: &Records) -> Result<Stored, RestoreError> {
 }
 
 /// Stores an agent.
-pub(super) fn put_agent(id: &AgentId, facts: &Facts) -> Write {
-    let record = AgentRecord::of(facts, None);
+pub(super) fn put_agent(id: &AgentId, facts: &Facts, drain: Option<&Drain>) -> Write {
+    let drain = drain.map(|drain| StoredDrain {
+        since: drain.since,
+        deadline: drain.deadline.map(|deadline| deadline.wall),
+    });
+    let record = AgentRecord { drain, ..AgentRecord::of(facts) };
     Write::Put { key: key(AGENT, id.as_str()), value: encode(&record) }
 }
 
 /// Stores that an agent was declared gone.
 pub(super) fn put_gone(id: &AgentId, gone: &Gone) -> Write {
-    let record = AgentRecord::of(&gone.facts, Some(gone.at));
+    let record = AgentRecord { gone_at: Some(gone.at), ..AgentRecord::of(&gone.facts) };
     Write::Put { key: key(AGENT, id.as_str()), value: encode(&record) }
 }
 
@@ -155,13 +174,14 @@ pub(super) fn put_term(term: u64) -> Write {
 }
 
 impl AgentRecord {
-    fn of(facts: &Facts, gone_at: Option<Timestamp>) -> Self {
+    fn of(facts: &Facts) -> Self {
         Self {
             hostname: facts.hostname.clone(),
             attributes: facts.attributes.clone(),
             resources: facts.resources.clone(),
             boot_id: facts.boot_id.clone(),
-            gone_at,
+            gone_at: None,
+            drain: None,
         }
     }
 }
@@ -187,6 +207,7 @@ impl FrameworkRecord {
             failover_timeout: self.failover_timeout,
             checkpoint: self.checkpoint,
             capabilities: self.capabilities.into_iter().map(capability).collect(),
+            ..FrameworkInfo::default()
         };
         let standing = self.removed_at.map_or(Standing::Away, |at| Standing::Removed { at });
         Framework::new(id, info, standing)

@@ -3,8 +3,8 @@
 use muster_api::AgentId;
 use muster_proto::{
     ExecutorId, FrameworkId, TaskId, TaskState,
-    agent::{ExecutorExited, Status},
-    scheduler::Failure,
+    agent::{ExecutorExited, ExecutorMessage, Status},
+    scheduler::{Failure, MessageBody},
 };
 
 use super::{
@@ -141,6 +141,41 @@ impl Master {
                 status: Some(exited.status),
             };
             step.tell_framework(&framework_id, wire::failure(failure));
+        }
+    }
+
+    /// An executor has something for its framework, which gets it as Mesos has it: at once or not at
+    /// all. It counts as taken when it is given, so only after the commit of what the framework of
+    /// this process made of it; an executor that wants to be sure sends it again until then.
+    pub(super) fn executor_message(
+        &mut self,
+        agent_id: &AgentId,
+        on: Connection,
+        message: ExecutorMessage,
+        step: &mut Step,
+    ) {
+        let ExecutorMessage { framework_id, executor_id, data, number } = message;
+        let Some((framework_id, executor_id)) = framework_id.zip(executor_id) else {
+            step.ignore_report(agent_id, "a message of an executor lacks whose or which it is");
+            return;
+        };
+        match self.frameworks.get(&framework_id).map(|framework| framework.standing) {
+            Some(Standing::Subscribed { .. }) => {
+                let agent_id = Some(wire::agent_id_out(agent_id));
+                let executor_id = Some(executor_id.clone());
+                let message = MessageBody { agent_id, executor_id, data };
+                step.tell_framework(&framework_id, wire::message(message));
+            }
+            // Nobody will ever want it.
+            Some(Standing::Removed { .. }) => {}
+            Some(Standing::Away) => return,
+            None => {
+                step.ignore_report(agent_id, "a message is for an unknown framework");
+                return;
+            }
+        }
+        if let Some(number) = number {
+            step.tell_agent(on, wire::message_taken(&framework_id, &executor_id, number));
         }
     }
 

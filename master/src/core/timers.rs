@@ -1,4 +1,4 @@
-//! What the passing of time brings: agents fall silent, filters end, long answers go on.
+//! What the passing of time brings: agents fall silent, filters and drains end, long answers go on.
 
 use muster_api::Now;
 
@@ -14,6 +14,11 @@ impl Master {
         while self.expiries.first().is_some_and(|(at, ..)| *at <= now.mono) {
             if let Some((_, framework, agent)) = self.expiries.pop_first() {
                 self.end_filters(now, &framework, &agent);
+            }
+        }
+        while self.deadlines.first().is_some_and(|(at, _)| *at <= now.mono) {
+            if let Some((_, agent)) = self.deadlines.pop_first() {
+                self.evict_when_over(now, &agent, step);
             }
         }
         self.tick_naming(now, step);

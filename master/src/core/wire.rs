@@ -147,6 +147,10 @@ pub(super) fn failure(failure: scheduler::Failure) -> scheduler::Event {
     scheduler::Event { failure: Some(failure), ..event(scheduler::EventType::Failure) }
 }
 
+pub(super) fn message(message: scheduler::MessageBody) -> scheduler::Event {
+    scheduler::Event { message: Some(message), ..event(scheduler::EventType::Message) }
+}
+
 pub(super) fn subscribed(subscribed: scheduler::Subscribed) -> scheduler::Event {
     scheduler::Event { subscribed: Some(subscribed), ..event(scheduler::EventType::Subscribed) }
 }
@@ -174,6 +178,19 @@ pub(super) fn kill(
         framework_id: Some(framework.clone()),
         task_id: Some(task.clone()),
         kill_policy,
+    })
+}
+
+/// Tells an agent that a framework has a message of an executor.
+pub(super) fn message_taken(
+    framework: &FrameworkId,
+    executor: &ExecutorId,
+    number: u64,
+) -> MasterBody {
+    MasterBody::MessageTaken(agent::MessageTaken {
+        framework_id: Some(framework.clone()),
+        executor_id: Some(executor.clone()),
+        number,
     })
 }
 

@@ -6,10 +6,12 @@
 mod accept;
 mod agents;
 mod calls;
+mod drains;
 mod gone;
 mod offers;
 mod random;
 mod reconcile;
 mod reports;
+mod sharing;
 mod store;
 mod world;

@@ -176,7 +176,7 @@ fn offers_of_others_cannot_be_declined() {
     let mut cluster = Cluster::new();
     let other = cluster.world.subscribe();
     let mine = std::mem::replace(&mut cluster.framework, other);
-    let id = cluster.offer.id.clone().unwrap();
+    let id = cluster.world.offers_of(&mine)[0].id.clone().unwrap();
     assert_eq!(cluster.decline(&[&id], Some(0.0)).effects, []);
     cluster.framework = mine;
     assert_eq!(offers(&cluster.decline(&[&id], Some(0.0))).len(), 1);
@@ -186,7 +186,7 @@ fn offers_of_others_cannot_be_declined() {
 fn a_declined_agent_goes_to_another_framework() {
     let mut cluster = Cluster::new();
     let other = cluster.world.subscribe();
-    let id = cluster.offer.id.clone().unwrap();
+    let id = cluster.world.offers_of(&cluster.framework)[0].id.clone().unwrap();
     let step = cluster.decline(&[&id], Some(60.0));
     let to: Vec<Option<FrameworkId>> =
         offers(&step).into_iter().map(|offer: Offer| offer.framework_id).collect();

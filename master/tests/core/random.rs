@@ -1,12 +1,12 @@
 //! Random events in random order: no ledger goes wrong, and the same events give the same steps.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use muster_api::AgentId;
+use muster_api::{AgentId, Span};
 use muster_master::core::{Connection, Event, Step};
 use muster_proto::{
     FrameworkId, Offer, TaskState,
-    agent::{AgentBody, ExecutorExited, Heartbeat, Status},
+    agent::{AgentBody, ExecutorExited, Heartbeat, MasterBody, Status},
     scheduler::{Accept, Acknowledge, Call, CallType, Decline, Kill, Reconcile},
 };
 use proptest::prelude::*;
@@ -86,6 +86,18 @@ enum Move {
     Gone {
         agent: usize,
     },
+    /// An operator has an agent drained for so many seconds, or without end, or used again.
+    Drain {
+        agent: usize,
+        seconds: Option<u8>,
+    },
+    Activate {
+        agent: usize,
+    },
+    /// The stream of a framework ends.
+    Leave {
+        framework: usize,
+    },
     Restart,
 }
 
@@ -128,6 +140,10 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
         }),
         2 => (0..15u8).prop_map(|seconds| Move::Wait { seconds }),
         1 => (0..4usize).prop_map(|agent| Move::Gone { agent }),
+        2 => (0..4usize, prop::option::of(0..20u8))
+            .prop_map(|(agent, seconds)| Move::Drain { agent, seconds }),
+        1 => (0..4usize).prop_map(|agent| Move::Activate { agent }),
+        1 => (0..2usize).prop_map(|framework| Move::Leave { framework }),
         1 => Just(Move::Restart),
     ];
     prop::collection::vec(one, 1..120)
@@ -156,14 +172,25 @@ impl Game {
 
     /// Plays a move and checks every invariant of the master.
     fn play(&mut self, what: &Move) -> Vec<Step> {
+        let drained = self.drained();
         let steps = self.perform(what);
+        let still = &drained & &self.drained();
         for step in &steps {
+            for launched in launched_on(step) {
+                assert!(!still.contains(&launched), "a launch on {launched}, which is drained");
+            }
             self.seen_offers.extend(offers(step));
         }
         let many = self.seen_offers.len().saturating_sub(8);
         self.seen_offers.drain(..many);
         self.world.master.check();
         steps
+    }
+
+    /// The agents that are drained.
+    fn drained(&self) -> BTreeSet<AgentId> {
+        let agents = self.world.agents().into_iter();
+        agents.filter(|agent| agent.drain.is_some()).map(|agent| agent.id).collect()
     }
 
     fn perform(&mut self, what: &Move) -> Vec<Step> {
@@ -184,6 +211,14 @@ impl Game {
             Move::Gone { agent } => {
                 return self.world.mark_gone(&agent_id(*agent)).into_iter().collect();
             }
+            Move::Drain { agent, seconds } => {
+                let deadline = seconds.map(|seconds| Span::from_secs(u64::from(seconds)));
+                return self.world.drain(&agent_id(*agent), deadline).into_iter().collect();
+            }
+            Move::Activate { agent } => {
+                return self.world.activate(&agent_id(*agent)).into_iter().collect();
+            }
+            Move::Leave { framework } => Event::Left { framework: self::framework(*framework) },
             Move::Wait { seconds } => {
                 return vec![self.world.wait(Duration::from_secs(u64::from(*seconds)))];
             }
@@ -285,6 +320,15 @@ impl Game {
             ..call
         }
     }
+}
+
+/// The agents that something is launched on.
+fn launched_on(step: &Step) -> Vec<AgentId> {
+    let pick = |(_, body)| match body {
+        MasterBody::Launch(launch) => launch.task?.agent_id?.value.parse().ok(),
+        _ => None,
+    };
+    to_agent(step).into_iter().filter_map(pick).collect()
 }
 
 fn filters(refuse: u8) -> Option<muster_proto::Filters> {

@@ -1,8 +1,9 @@
 //! Statuses, acknowledgements, and the end of executors.
 
 use muster_proto::{
-    TaskState,
-    agent::{Acknowledge, AgentBody, MasterBody, Status},
+    ExecutorId, FrameworkId, TaskState,
+    agent::{Acknowledge, AgentBody, ExecutorMessage, MasterBody, MessageTaken, Status},
+    scheduler::{CallType, EventType},
 };
 
 use crate::world::*;
@@ -122,4 +123,54 @@ fn a_framework_that_is_away_is_told_nothing() {
     assert_eq!(offered(&offers(&step)[0]), "cpus:3.9;mem:4064");
     let step = world.status(connection, &framework, status("t1", TaskState::Finished));
     assert_eq!(updates(&step).len(), 1);
+}
+
+/// A message of executor `e1` of a framework.
+fn message(framework: Option<&FrameworkId>, number: Option<u64>) -> AgentBody {
+    AgentBody::ExecutorMessage(ExecutorMessage {
+        framework_id: framework.cloned(),
+        executor_id: Some(ExecutorId::new("e1")),
+        data: b"news".to_vec(),
+        number,
+    })
+}
+
+#[test]
+fn a_message_goes_to_the_framework_that_is_there_and_only_then_counts_as_taken() {
+    let mut cluster = Cluster::new();
+    let (connection, framework) = (cluster.connection, cluster.framework.clone());
+    let step = cluster.world.from(connection, message(Some(&framework), Some(3)));
+    let told = to_framework(&step)[0].message.clone().unwrap();
+    assert_eq!(to_framework(&step)[0].r#type, Some(EventType::Message as i32));
+    assert_eq!(told.agent_id, Some(wire(&cluster.agent)));
+    assert_eq!((told.executor_id.unwrap().value, told.data), ("e1".into(), b"news".to_vec()));
+    let taken = MasterBody::MessageTaken(MessageTaken {
+        framework_id: Some(framework.clone()),
+        executor_id: Some(ExecutorId::new("e1")),
+        number: 3,
+    });
+    assert_eq!(to_agent(&step), [(connection, taken)]);
+    assert_eq!(step.writes, [], "nobody keeps it");
+
+    let step = cluster.world.from(connection, message(Some(&framework), None));
+    assert_eq!((to_framework(&step).len(), to_agent(&step).len()), (1, 0), "nobody asks");
+    let unknown = FrameworkId::new("unknown");
+    for nobody in [None, Some(&unknown)] {
+        let step = cluster.world.from(connection, message(nobody, Some(4)));
+        assert_eq!((step.effects.len(), step.notes.len()), (0, 1));
+    }
+
+    // A master that has just started knows the framework, which has not come back yet.
+    cluster.world = cluster.world.restart();
+    let hello = cluster.hello_again(&[], &["e1"]);
+    let (connection, _) = cluster.world.hello(hello);
+    let step = cluster.world.from(connection, message(Some(&framework), Some(5)));
+    assert_eq!(step.effects, [], "it comes again");
+    cluster.world.call(subscribe(Some(&framework)));
+    let step = cluster.world.from(connection, message(Some(&framework), Some(5)));
+    assert_eq!((to_framework(&step).len(), to_agent(&step).len()), (1, 1));
+    let teardown = cluster.call(CallType::Teardown);
+    cluster.world.call(teardown);
+    let step = cluster.world.from(connection, message(Some(&framework), Some(6)));
+    assert_eq!((to_framework(&step).len(), to_agent(&step).len()), (0, 1), "it stops then");
 }

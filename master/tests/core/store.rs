@@ -2,7 +2,11 @@
 
 use std::{fs, path::PathBuf};
 
-use muster_api::{Now, Timestamp, step::Records, views::AgentState};
+use muster_api::{
+    Now, Timestamp,
+    step::Records,
+    views::{AgentState, DrainView},
+};
 use muster_master::core::{Master, RestoreError};
 
 use crate::world::*;
@@ -11,13 +15,15 @@ fn sample(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/samples").join(name)
 }
 
-/// The records of a master that has met an agent, one that is gone, a framework, and one that was
-/// torn down.
+/// The records of a master that has met an agent, one that is gone, one that is drained, a framework,
+/// and one that was torn down.
 fn lived() -> World {
     let mut cluster = Cluster::new();
     let (gone, on, _) = cluster.world.agent("h2", "cpus:1");
     cluster.world.disconnect(on);
     cluster.world.mark_gone(&gone).unwrap();
+    let (drained, ..) = cluster.world.agent("h3", "cpus:2");
+    cluster.world.drain(&drained, Some("10m".parse().unwrap())).unwrap();
     let removed = cluster.world.subscribe();
     let teardown = muster_proto::scheduler::Call {
         framework_id: Some(removed),
@@ -92,14 +98,19 @@ fn samples_of_each_version_load() {
         };
         records.insert(key.into_bytes(), fs::read(&path).unwrap());
     }
-    assert!(records.len() >= 5, "an agent, one that is gone, two frameworks and the term");
+    assert!(records.len() >= 6, "three agents, two frameworks and the term");
     let world = World::restored(records, START);
-    let agent = &world.agents()[0];
+    let agents = world.agents();
+    let agent = agents.iter().find(|agent| agent.hostname == "h1").unwrap();
+    assert_eq!(agent.drain, None);
     assert_eq!(
         (agent.hostname.as_str(), agent.resources.to_string()),
         ("h1", "cpus:4;mem:4096".into())
     );
     let gone: Vec<_> = world.agents().into_iter().filter_map(|agent| agent.gone_at).collect();
     assert_eq!(gone, [START.wall]);
+    let drained: Vec<_> = agents.iter().filter_map(|agent| agent.drain).collect();
+    let deadline = Some(START.wall + std::time::Duration::from_secs(600));
+    assert_eq!(drained, [DrainView { since: START.wall, deadline }]);
     assert!(world.master.term() > 1_700_000_000_000);
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use muster_api::{
-    AgentId, Mono, Now, Resources, Timestamp,
+    AgentId, Mono, Now, Resources, Span, Timestamp,
     step::{Records, Write},
-    views::AgentView,
+    views::{AgentView, OfferView},
 };
-use muster_master::core::{AgentNews, Connection, Effect, Event, Master, NotGone, Step};
+use muster_master::core::{
+    AgentNews, Connection, Effect, Event, Master, NotDrained, NotGone, Step,
+};
 use muster_proto::{
     AgentInfo, Attribute, Capability, CapabilityType, CommandInfo, ExecutorId, ExecutorInfo,
     Filters, FrameworkId, FrameworkInfo, Launch, Offer, OfferId, Operation, OperationType, Reason,
@@ -149,6 +151,38 @@ impl World {
         let step = self.master.mark_gone(self.now, id)?;
         self.store(&step);
         Ok(step)
+    }
+
+    /// Has an agent drained.
+    pub(crate) fn drain(
+        &mut self,
+        id: &AgentId,
+        deadline: Option<Span>,
+    ) -> Result<Step, NotDrained> {
+        let step = self.master.drain(self.now, id, deadline)?;
+        self.store(&step);
+        Ok(step)
+    }
+
+    /// Lets an agent be used again.
+    pub(crate) fn activate(&mut self, id: &AgentId) -> Result<Step, NotDrained> {
+        let step = self.master.activate(self.now, id)?;
+        self.store(&step);
+        Ok(step)
+    }
+
+    /// The outstanding offers of a framework, with their ids and resources.
+    pub(crate) fn offers_of(&self, framework: &FrameworkId) -> Vec<Offer> {
+        let all = self.master.offers(self.now, 0, 1000);
+        let theirs = all.into_iter().filter(|offer| offer.framework == framework.value);
+        let message = |view: OfferView| Offer {
+            id: Some(OfferId::new(view.id.as_str())),
+            framework_id: Some(framework.clone()),
+            agent_id: Some(wire(&view.agent)),
+            resources: resources(&view.resources.to_string()),
+            ..Offer::default()
+        };
+        theirs.map(message).collect()
     }
 
     /// What the one agent uses.
@@ -301,7 +335,7 @@ pub(crate) fn subscribe(id: Option<&FrameworkId>) -> Call {
     Call {
         framework_id: id.cloned(),
         r#type: Some(CallType::Subscribe as i32),
-        subscribe: Some(Subscribe { framework_info: Some(info) }),
+        subscribe: Some(Subscribe { framework_info: Some(info), ..Subscribe::default() }),
         ..Call::default()
     }
 }
@@ -359,6 +393,7 @@ pub(crate) fn launch(tasks: Vec<TaskInfo>) -> Operation {
     Operation {
         r#type: Some(OperationType::Launch as i32),
         launch: Some(Launch { task_infos: tasks }),
+        ..Operation::default()
     }
 }
 

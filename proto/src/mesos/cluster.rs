@@ -1,168 +1,158 @@
-//! Frameworks, masters, agents, and the offers between them.
+//! Frameworks, masters and agents.
 
-use prost::{Enumeration, Message};
+use prost::Message;
 
-use super::{
-    AgentId, AllocationInfo, Attribute, ExecutorId, FrameworkId, OfferId, Resource, TaskInfo,
-};
+use super::{Address, AgentId, Attribute, FrameworkId, Labels, OfferFilters, Resource};
 
-/// What a framework says of itself.
-#[derive(Clone, PartialEq, Message)]
-pub struct FrameworkInfo {
-    /// The system user for its tasks.
-    #[prost(string, required, tag = "1")]
-    pub user: String,
-    /// A name for people.
-    #[prost(string, required, tag = "2")]
-    pub name: String,
-    /// Its id, when it had one before.
-    #[prost(message, optional, tag = "3")]
-    pub id: Option<FrameworkId>,
-    /// Seconds that a master waits for it to come back before its tasks are ended.
-    #[prost(double, optional, tag = "4")]
-    pub failover_timeout: Option<f64>,
-    /// Whether its executors survive a restart of their agent.
-    #[prost(bool, optional, tag = "5")]
-    pub checkpoint: Option<bool>,
-    /// What it understands.
-    #[prost(message, repeated, tag = "10")]
-    pub capabilities: Vec<Capability>,
+messages! {
+    /// What a framework says of itself.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct FrameworkInfo {
+        /// The system user for its tasks.
+        required string user = 1,
+        /// A name for people.
+        required string name = 2,
+        /// Its id, when it had one before.
+        optional message<FrameworkId> id = 3,
+        /// Seconds that a master waits for it to come back before its tasks are ended.
+        optional double failover_timeout = 4 [default 0.0],
+        /// Whether its executors survive a restart of their agent.
+        optional bool checkpoint = 5 [default false],
+        /// Its role, if it cannot have several; absent: `*`.
+        optional string role = 6,
+        /// Its roles, if it can have several.
+        repeated string roles = 12,
+        /// The host of its scheduler.
+        optional string hostname = 7,
+        /// Who it is to authentication.
+        optional string principal = 8,
+        /// Where people find it.
+        optional string webui_url = 9,
+        /// What it understands.
+        repeated message<Capability> capabilities = 10,
+        /// Labels.
+        optional message<Labels> labels = 11,
+        /// What the offers for each of its roles must at least hold.
+        map message<OfferFilters> offer_filters = 13,
+    }
+
+    /// One thing that a framework understands.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct Capability {
+        /// Which.
+        optional enum<CapabilityType> r#type = 1,
+    }
+
+    /// What a master says of itself.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct MasterInfo {
+        /// Its id, new at each election.
+        required string id = 1,
+        /// IPv4 address, in network order read as a little-endian integer.
+        required uint32 ip = 2,
+        /// Port.
+        required uint32 port = 3,
+        /// Its name as a process of Mesos: `master@ip:port`.
+        optional string pid = 4,
+        /// Host name.
+        optional string hostname = 5,
+        /// Version.
+        optional string version = 6,
+        /// Where it listens.
+        optional message<Address> address = 7,
+        /// Where it stands.
+        optional message<DomainInfo> domain = 8,
+        /// What it understands.
+        repeated message<MasterCapability> capabilities = 9,
+    }
+
+    /// One thing that a master understands.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct MasterCapability {
+        /// Which.
+        optional enum<MasterCapabilityType> r#type = 1,
+    }
+
+    /// What an agent says of itself.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct AgentInfo {
+        /// Host name.
+        required string hostname = 1,
+        /// The port of its executor API.
+        optional int32 port = 8 [default 5051],
+        /// What it has.
+        repeated message<Resource> resources = 3,
+        /// Facts about it.
+        repeated message<Attribute> attributes = 5,
+        /// Its id.
+        optional message<AgentId> id = 6,
+        /// Where it stands.
+        optional message<DomainInfo> domain = 10,
+    }
+
+    /// Where a host stands.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct DomainInfo {
+        /// What fails together.
+        optional message<FaultDomain> fault_domain = 1,
+    }
+
+    /// What fails together.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct FaultDomain {
+        /// Far from each other, such as sites.
+        required message<RegionInfo> region = 1,
+        /// Near each other, such as racks.
+        required message<ZoneInfo> zone = 2,
+    }
+
+    /// A region.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct RegionInfo {
+        /// Its name.
+        required string name = 1,
+    }
+
+    /// A zone of a region.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct ZoneInfo {
+        /// Its name.
+        required string name = 1,
+    }
 }
 
-/// One thing that a framework understands.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub struct Capability {
-    /// Which.
-    #[prost(enumeration = "CapabilityType", optional, tag = "1")]
-    pub r#type: Option<i32>,
-}
+enumerations! {
+    /// The capabilities that a framework may claim.
+    pub enum CapabilityType {
+        /// None of the below.
+        Unknown = 0 "UNKNOWN",
+        /// Understands resources that may be revoked.
+        RevocableResources = 1 "REVOCABLE_RESOURCES",
+        /// Understands `TASK_KILLING`.
+        TaskKillingState = 2 "TASK_KILLING_STATE",
+        /// Wants hosts with GPUs.
+        GpuResources = 3 "GPU_RESOURCES",
+        /// Understands shared resources.
+        SharedResources = 4 "SHARED_RESOURCES",
+        /// Understands that an unreachable task may come back.
+        PartitionAware = 5 "PARTITION_AWARE",
+        /// Subscribes with several roles.
+        MultiRole = 6 "MULTI_ROLE",
+        /// Understands refined reservations.
+        ReservationRefinement = 7 "RESERVATION_REFINEMENT",
+        /// Understands regions.
+        RegionAware = 8 "REGION_AWARE",
+    }
 
-/// The capabilities that a framework may claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-#[repr(i32)]
-pub enum CapabilityType {
-    /// None of the below.
-    Unknown = 0,
-    /// Understands resources that may be revoked.
-    RevocableResources = 1,
-    /// Understands `TASK_KILLING`.
-    TaskKillingState = 2,
-    /// Wants hosts with GPUs.
-    GpuResources = 3,
-    /// Understands shared resources.
-    SharedResources = 4,
-    /// Understands that an unreachable task may come back.
-    PartitionAware = 5,
-    /// Subscribes with several roles.
-    MultiRole = 6,
-    /// Understands refined reservations.
-    ReservationRefinement = 7,
-    /// Understands regions.
-    RegionAware = 8,
-}
-
-/// What a master says of itself.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct MasterInfo {
-    /// Its id, new at each election.
-    #[prost(string, required, tag = "1")]
-    pub id: String,
-    /// IPv4 address, in network order read as a little-endian integer.
-    #[prost(uint32, required, tag = "2")]
-    pub ip: u32,
-    /// Port.
-    #[prost(uint32, required, tag = "3")]
-    pub port: u32,
-    /// Host name.
-    #[prost(string, optional, tag = "5")]
-    pub hostname: Option<String>,
-    /// Version.
-    #[prost(string, optional, tag = "6")]
-    pub version: Option<String>,
-}
-
-/// What an agent says of itself.
-#[derive(Clone, PartialEq, Message)]
-pub struct AgentInfo {
-    /// Host name.
-    #[prost(string, required, tag = "1")]
-    pub hostname: String,
-    /// What it has.
-    #[prost(message, repeated, tag = "3")]
-    pub resources: Vec<Resource>,
-    /// Facts about it.
-    #[prost(message, repeated, tag = "5")]
-    pub attributes: Vec<Attribute>,
-    /// Its id.
-    #[prost(message, optional, tag = "6")]
-    pub id: Option<AgentId>,
-    /// The port of its executor API.
-    #[prost(int32, optional, tag = "8")]
-    pub port: Option<i32>,
-}
-
-/// Resources of one agent, offered to one framework.
-#[derive(Clone, PartialEq, Message)]
-pub struct Offer {
-    /// Its id.
-    #[prost(message, optional, tag = "1")]
-    pub id: Option<OfferId>,
-    /// To whom.
-    #[prost(message, optional, tag = "2")]
-    pub framework_id: Option<FrameworkId>,
-    /// Of which agent.
-    #[prost(message, optional, tag = "3")]
-    pub agent_id: Option<AgentId>,
-    /// The agent's host name.
-    #[prost(string, required, tag = "4")]
-    pub hostname: String,
-    /// What is free.
-    #[prost(message, repeated, tag = "5")]
-    pub resources: Vec<Resource>,
-    /// The framework's executors that live there.
-    #[prost(message, repeated, tag = "6")]
-    pub executor_ids: Vec<ExecutorId>,
-    /// Facts about the agent.
-    #[prost(message, repeated, tag = "7")]
-    pub attributes: Vec<Attribute>,
-    /// The role it is offered to.
-    #[prost(message, optional, tag = "10")]
-    pub allocation_info: Option<AllocationInfo>,
-}
-
-/// Something to do with offered resources.
-#[derive(Clone, PartialEq, Message)]
-pub struct Operation {
-    /// What.
-    #[prost(enumeration = "OperationType", optional, tag = "1")]
-    pub r#type: Option<i32>,
-    /// The body of a launch.
-    #[prost(message, optional, tag = "2")]
-    pub launch: Option<Launch>,
-}
-
-/// The operations on offers that Muster knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-#[repr(i32)]
-pub enum OperationType {
-    /// Not set, or one of the operations that Muster does not know.
-    Unknown = 0,
-    /// Launch tasks.
-    Launch = 1,
-}
-
-/// Tasks to launch on offered resources.
-#[derive(Clone, PartialEq, Message)]
-pub struct Launch {
-    /// The tasks.
-    #[prost(message, repeated, tag = "1")]
-    pub task_infos: Vec<TaskInfo>,
-}
-
-/// How long declined resources are not to be offered again.
-#[derive(Clone, Copy, PartialEq, Message)]
-pub struct Filters {
-    /// Seconds; absent means 5.
-    #[prost(double, optional, tag = "1")]
-    pub refuse_seconds: Option<f64>,
+    /// The capabilities that a master may claim.
+    pub enum MasterCapabilityType {
+        /// None of the below.
+        Unknown = 0 "UNKNOWN",
+        /// Understands that agents come back changed.
+        AgentUpdate = 1 "AGENT_UPDATE",
+        /// Can drain agents.
+        AgentDraining = 2 "AGENT_DRAINING",
+        /// Knows limits of quota apart from guarantees.
+        QuotaV2 = 3 "QUOTA_V2",
+    }
 }

@@ -1,16 +1,17 @@
-//! Identifiers, spans of time and labels.
+//! Identifiers, spans of time, labels and parameters.
 
 use prost::Message;
 
 /// Declares identifier messages, all of which hold one string in field 1.
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Message)]
-        pub struct $name {
-            /// The identifier; empty is never valid.
-            #[prost(string, required, tag = "1")]
-            pub value: String,
+        messages! {
+            $(#[$doc])*
+            #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Message)]
+            pub struct $name {
+                /// The identifier; empty is never valid.
+                required string value = 1,
+            }
         }
 
         impl $name {
@@ -39,30 +40,83 @@ ids! {
     TaskId,
     /// Names an executor of one framework on one agent; given by the framework.
     ExecutorId,
+    /// Names an operation on offered resources; given by the framework that wants to hear of it.
+    OperationId,
+    /// Names a provider of resources other than the agent itself; given by the master.
+    ResourceProviderId,
 }
 
-/// A span of time in nanoseconds.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub struct DurationInfo {
-    /// Nanoseconds.
-    #[prost(int64, required, tag = "1")]
-    pub nanoseconds: i64,
-}
+messages! {
+    /// Names a container on its agent.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct ContainerId {
+        /// The identifier, unique within the parent.
+        required string value = 1,
+        /// The container that it lies in.
+        optional boxed<ContainerId> parent = 2,
+    }
 
-/// A point in time, nanoseconds since the Unix epoch.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub struct TimeInfo {
-    /// Nanoseconds.
-    #[prost(int64, required, tag = "1")]
-    pub nanoseconds: i64,
-}
+    /// The 16 bytes of a UUID (RFC 4122).
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Uuid {
+        /// The bytes.
+        required bytes value = 1,
+    }
 
-/// A list of labels.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Labels {
-    /// The labels, in order.
-    #[prost(message, repeated, tag = "1")]
-    pub labels: Vec<Label>,
+    /// A span of time in nanoseconds.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct DurationInfo {
+        /// Nanoseconds.
+        required int64 nanoseconds = 1,
+    }
+
+    /// A point in time, nanoseconds since the Unix epoch.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct TimeInfo {
+        /// Nanoseconds.
+        required int64 nanoseconds = 1,
+    }
+
+    /// When something will not be there, as planned.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct Unavailability {
+        /// From when.
+        required message<TimeInfo> start = 1,
+        /// For how long; absent: for ever.
+        optional message<DurationInfo> duration = 2,
+    }
+
+    /// A list of labels.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Labels {
+        /// The labels, in order.
+        repeated message<Label> labels = 1,
+    }
+
+    /// One label: a key and perhaps a value.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Label {
+        /// The key.
+        required string key = 1,
+        /// The value.
+        optional string value = 2,
+    }
+
+    /// A parameter: a key and a value.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Parameter {
+        /// The key.
+        required string key = 1,
+        /// The value.
+        required string value = 2,
+    }
+
+    /// A list of parameters.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Parameters {
+        /// The parameters, in order.
+        repeated message<Parameter> parameter = 1,
+    }
 }
 
 impl Labels {
@@ -80,15 +134,4 @@ impl Labels {
         let label = self.labels.iter().find(|label| label.key == key)?;
         Some(label.value.as_deref().unwrap_or(""))
     }
-}
-
-/// One label: a key and perhaps a value.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Label {
-    /// The key.
-    #[prost(string, required, tag = "1")]
-    pub key: String,
-    /// The value.
-    #[prost(string, optional, tag = "2")]
-    pub value: Option<String>,
 }

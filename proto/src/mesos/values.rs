@@ -1,85 +1,75 @@
-//! Values, attributes and resources.
+//! Values and attributes.
 
-use prost::{Enumeration, Message};
+use prost::Message;
 
-/// What kind of value an attribute or resource holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Enumeration)]
-#[repr(i32)]
-pub enum ValueType {
-    /// A number with three decimals.
-    Scalar = 0,
+enumerations! {
+    /// What kind of value an attribute or resource holds.
+    pub enum ValueType {
+        /// A number with three decimals.
+        Scalar = 0 "SCALAR",
+        /// Ranges of integers.
+        Ranges = 1 "RANGES",
+        /// A set of strings.
+        Set = 2 "SET",
+        /// A string.
+        Text = 3 "TEXT",
+    }
+}
+
+messages! {
+    /// A number; Mesos keeps exactly three decimals of it.
+    #[derive(Clone, Copy, PartialEq, Message)]
+    pub struct Scalar {
+        /// The number.
+        required double value = 1,
+    }
+
+    /// An inclusive range of integers.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct Range {
+        /// First.
+        required uint64 begin = 1,
+        /// Last.
+        required uint64 end = 2,
+    }
+
     /// Ranges of integers.
-    Ranges = 1,
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Ranges {
+        /// The ranges.
+        repeated message<Range> range = 1,
+    }
+
     /// A set of strings.
-    Set = 2,
-    /// A string.
-    Text = 3,
-}
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Set {
+        /// The items.
+        repeated string item = 1,
+    }
 
-/// A number; Mesos keeps exactly three decimals of it.
-#[derive(Clone, Copy, PartialEq, Message)]
-pub struct Scalar {
-    /// The number.
-    #[prost(double, required, tag = "1")]
-    pub value: f64,
-}
+    /// A string value.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct Text {
+        /// The string.
+        required string value = 1,
+    }
 
-/// An inclusive range of integers.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub struct Range {
-    /// First.
-    #[prost(uint64, required, tag = "1")]
-    pub begin: u64,
-    /// Last.
-    #[prost(uint64, required, tag = "2")]
-    pub end: u64,
-}
-
-/// Ranges of integers.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Ranges {
-    /// The ranges.
-    #[prost(message, repeated, tag = "1")]
-    pub range: Vec<Range>,
-}
-
-/// A set of strings.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Set {
-    /// The items.
-    #[prost(string, repeated, tag = "1")]
-    pub item: Vec<String>,
-}
-
-/// A string value.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Text {
-    /// The string.
-    #[prost(string, required, tag = "1")]
-    pub value: String,
-}
-
-/// A fact about a host, such as its rack.
-#[derive(Clone, PartialEq, Message)]
-pub struct Attribute {
-    /// The name.
-    #[prost(string, required, tag = "1")]
-    pub name: String,
-    /// Which of the values is set.
-    #[prost(enumeration = "ValueType", required, tag = "2")]
-    pub r#type: i32,
-    /// A number.
-    #[prost(message, optional, tag = "3")]
-    pub scalar: Option<Scalar>,
-    /// Ranges.
-    #[prost(message, optional, tag = "4")]
-    pub ranges: Option<Ranges>,
-    /// A string.
-    #[prost(message, optional, tag = "5")]
-    pub text: Option<Text>,
-    /// A set.
-    #[prost(message, optional, tag = "6")]
-    pub set: Option<Set>,
+    /// A fact about a host, such as its rack.
+    #[derive(Clone, PartialEq, Message)]
+    pub struct Attribute {
+        /// The name.
+        required string name = 1,
+        /// Which of the values is set.
+        required enum<ValueType> r#type = 2,
+        /// A number.
+        optional message<Scalar> scalar = 3,
+        /// Ranges.
+        optional message<Ranges> ranges = 4,
+        /// A set.
+        optional message<Set> set = 6,
+        /// A string.
+        optional message<Text> text = 5,
+    }
 }
 
 impl Attribute {
@@ -106,52 +96,6 @@ impl Attribute {
             format!("[{}]", each.collect::<Vec<_>>().join(","))
         } else {
             String::new()
-        }
-    }
-}
-
-/// The role that resources are offered to.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct AllocationInfo {
-    /// The role.
-    #[prost(string, optional, tag = "1")]
-    pub role: Option<String>,
-}
-
-/// An amount of one resource.
-#[derive(Clone, PartialEq, Message)]
-pub struct Resource {
-    /// `cpus`, `mem` (MiB), `disk` (MiB), `ports`, or a custom name.
-    #[prost(string, required, tag = "1")]
-    pub name: String,
-    /// Which of the values is set.
-    #[prost(enumeration = "ValueType", required, tag = "2")]
-    pub r#type: i32,
-    /// The amount of a scalar resource.
-    #[prost(message, optional, tag = "3")]
-    pub scalar: Option<Scalar>,
-    /// Ranges, such as ports.
-    #[prost(message, optional, tag = "4")]
-    pub ranges: Option<Ranges>,
-    /// A set.
-    #[prost(message, optional, tag = "5")]
-    pub set: Option<Set>,
-    /// The role it is reserved for, in the format without reservation refinement.
-    #[prost(string, optional, tag = "6")]
-    pub role: Option<String>,
-    /// The role it is offered to.
-    #[prost(message, optional, tag = "11")]
-    pub allocation_info: Option<AllocationInfo>,
-}
-
-impl Resource {
-    /// A scalar resource.
-    pub fn scalar(name: impl Into<String>, value: f64) -> Self {
-        Self {
-            name: name.into(),
-            r#type: ValueType::Scalar as i32,
-            scalar: Some(Scalar { value }),
-            ..Self::default()
         }
     }
 }

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::{limits, step::Write};
-use muster_engine::effect::Note;
+use muster_api::{Now, Timestamp, events::TraceEvent, limits, step::Write};
+use muster_engine::{effect::Note, event::RequestId};
 use muster_turn::{Effect, Turn};
 use tokio::sync::oneshot;
 
-use crate::{metrics::Metrics, store::HISTORY_PREFIX};
+use crate::{
+    metrics::Metrics,
+    store::HISTORY_PREFIX,
+    trace::{Change, EventLog},
+};
 
 /// Effects that wait for one commit.
 const EFFECTS: usize = 1_000;
@@ -19,6 +23,10 @@ pub(super) struct Pending {
     writes: BTreeMap<Vec<u8>, Write>,
     bytes: usize,
     effects: Vec<Effect>,
+    /// What happened.
+    trace: Vec<TraceEvent>,
+    /// The latest time at which any of that was decided.
+    latest: Timestamp,
     /// Those who wait until what they had forgotten is gone.
     forgotten: Vec<oneshot::Sender<()>>,
     /// How many events led to this.
@@ -26,9 +34,24 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Adds what an event led to.
-    pub(super) fn add(&mut self, turn: Turn, metrics: &Metrics) {
+    /// Adds what an event led to. What somebody had asked for comes before what came of it.
+    pub(super) fn add(
+        &mut self,
+        now: Now,
+        turn: Turn,
+        changes: &mut BTreeMap<RequestId, Change>,
+        metrics: &Metrics,
+    ) {
         self.events += 1;
+        self.latest = self.latest.max(now.wall);
+        for effect in &turn.effects {
+            if let Effect::Reply { request, reply } = effect
+                && let Some(change) = changes.remove(request)
+            {
+                self.trace.extend(change.made(now.wall, reply, &turn.trace));
+            }
+        }
+        self.trace.extend(turn.trace);
         self.add_writes(turn.writes);
         self.effects.extend(turn.effects);
         metrics.did(turn.tally);
@@ -42,6 +65,21 @@ impl Pending {
         for what in turn.passed_over {
             tracing::warn!(what, "a message of the master was passed over");
         }
+    }
+
+    /// Adds something that happened beside.
+    pub(super) fn trace(&mut self, event: TraceEvent) {
+        self.latest = self.latest.max(event.at);
+        self.trace.push(event);
+    }
+
+    /// Adds the record of what happened, as the last before the commit.
+    pub(super) fn log(&mut self, now: Timestamp, log: &mut EventLog, metrics: &Metrics) {
+        // The ids of runs and tasks begin with when they were decided, whatever the clock shows now.
+        let now = now.max(std::mem::take(&mut self.latest));
+        let trace = std::mem::take(&mut self.trace);
+        metrics.happened(&trace);
+        self.add_writes(log.write(now, trace));
     }
 
     /// Adds writes that belong to what was added.

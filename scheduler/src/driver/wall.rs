@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use muster_api::{Mono, Now, limits::CLOCK_JUMP};
+use muster_api::{
+    Mono, Now, Timestamp,
+    events::{EventKind, EventSource, TraceEvent},
+    limits::CLOCK_JUMP,
+};
 
 /// A look that took longer than this says nothing: the process stood still in the middle of it.
 const LOOK_MAX: Duration = Duration::from_secs(1);
@@ -43,6 +47,18 @@ impl Jump {
         self.millis < 0
     }
 
+    /// As an event.
+    pub(super) fn event(self, at: Timestamp) -> TraceEvent {
+        let (state, way) = match self.is_back() {
+            true => ("clock_set_back", "back"),
+            false => ("clock_set_forward", "forward"),
+        };
+        let mut event = TraceEvent::new(at, EventKind::Scheduler, state, EventSource::Scheduler);
+        let seconds = self.millis.unsigned_abs() / 1000;
+        event.message = Some(format!("the wall clock was set {way} by {seconds} s"));
+        event
+    }
+
     /// Tells whoever reads the log.
     pub(super) fn log(self) {
         let seconds = self.millis / 1000;
@@ -54,10 +70,19 @@ impl Jump {
     }
 }
 
+/// That the scheduler has started, held or not.
+pub(super) fn started(at: Timestamp, held: Option<Timestamp>) -> TraceEvent {
+    let state = if held.is_some() { "started_held" } else { "started" };
+    let mut event = TraceEvent::new(at, EventKind::Scheduler, state, EventSource::Scheduler);
+    event.message = Some(match held {
+        None => format!("version {}", env!("CARGO_PKG_VERSION")),
+        Some(since) => format!("restored at {since} and held until it is resumed"),
+    });
+    event
+}
+
 #[cfg(test)]
 mod tests {
-    use muster_api::Timestamp;
-
     use super::*;
 
     /// What is seen of a wall clock that shows these milliseconds after so many have passed.

@@ -3,7 +3,8 @@
 use axum::{Json, extract::State, http::StatusCode};
 use muster_api::{
     AgentId, limits,
-    views::{AgentView, OfferView, Page, QueueView, ReconcilingView},
+    spec::Fault,
+    views::{AgentView, DrainRequest, OfferView, Page, QueueView, ReconcilingView},
 };
 use muster_engine::{
     event::{Accepted, Command},
@@ -12,7 +13,8 @@ use muster_engine::{
 
 use super::{
     Rest,
-    input::{Named, NoParams, Params},
+    auth::By,
+    input::{Body, Named, NoParams, Params},
     page::{PageParams, decode_cursor, encode_cursor, page_of, page_rows},
     problem::Refusal,
 };
@@ -36,7 +38,14 @@ pub(super) async fn get(
     Named(id): Named<AgentId>,
 ) -> Result<Json<AgentView>, Refusal> {
     let agent = all(&rest).await?.into_iter().find(|agent| agent.id == id);
-    agent.map(Json).ok_or_else(|| Refusal::not_found("agent", id))
+    let mut agent = agent.ok_or_else(|| Refusal::not_found("agent", &id))?;
+    if agent.drain.is_some() {
+        match rest.driver().query(Query::LeftOn { agent: id }).await? {
+            Answer::LeftOn(left) => agent.left = left,
+            _ => return Err(Refusal::misunderstanding()),
+        }
+    }
+    Ok(Json(agent))
 }
 
 async fn all(rest: &Rest) -> Result<Vec<AgentView>, Refusal> {
@@ -49,10 +58,44 @@ async fn all(rest: &Rest) -> Result<Vec<AgentView>, Refusal> {
 /// An operator says that a host will never come back.
 pub(super) async fn mark_gone(
     State(rest): State<Rest>,
+    By(by): By,
     Named(agent): Named<AgentId>,
     _: NoParams,
 ) -> Result<Json<AgentView>, Refusal> {
-    match rest.driver().command(Command::MarkAgentGone { agent }).await?? {
+    match rest.driver().command(by, Command::MarkAgentGone { agent }).await?? {
+        Accepted::Agent(agent) => Ok(Json(*agent)),
+        _ => Err(Refusal::misunderstanding()),
+    }
+}
+
+/// An operator wants a host empty. Without a body there is no deadline.
+pub(super) async fn drain(
+    State(rest): State<Rest>,
+    By(by): By,
+    Named(agent): Named<AgentId>,
+    _: NoParams,
+    Body(request): Body<DrainRequest>,
+) -> Result<Json<AgentView>, Refusal> {
+    let DrainRequest { deadline } = request;
+    if let Some(deadline) = deadline.filter(|span| *span > limits::DRAIN_DEADLINE_MAX) {
+        let most = limits::DRAIN_DEADLINE_MAX;
+        let message = format!("it is `{deadline}`, and at most {most} are allowed");
+        return Err(Refusal::faults(vec![Fault { field: "deadline".to_owned(), message }]));
+    }
+    match rest.driver().command(by, Command::DrainAgent { agent, deadline }).await?? {
+        Accepted::Agent(agent) => Ok(Json(*agent)),
+        _ => Err(Refusal::misunderstanding()),
+    }
+}
+
+/// A host that was drained is to be used again.
+pub(super) async fn activate(
+    State(rest): State<Rest>,
+    By(by): By,
+    Named(agent): Named<AgentId>,
+    _: NoParams,
+) -> Result<Json<AgentView>, Refusal> {
+    match rest.driver().command(by, Command::ActivateAgent { agent }).await?? {
         Accepted::Agent(agent) => Ok(Json(*agent)),
         _ => Err(Refusal::misunderstanding()),
     }
@@ -61,9 +104,10 @@ pub(super) async fn mark_gone(
 /// Has the master asked for the truth about every task.
 pub(super) async fn reconcile(
     State(rest): State<Rest>,
+    By(by): By,
     _: NoParams,
 ) -> Result<(StatusCode, Json<ReconcilingView>), Refusal> {
-    match rest.driver().command(Command::Reconcile).await?? {
+    match rest.driver().command(by, Command::Reconcile).await?? {
         Accepted::Reconciling { tasks } => {
             Ok((StatusCode::ACCEPTED, Json(ReconcilingView { tasks })))
         }

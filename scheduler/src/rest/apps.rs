@@ -10,6 +10,7 @@ use muster_engine::event::Command;
 
 use super::{
     Rest,
+    auth::By,
     change::{self, Disabling},
     input::{Document, Named, Params, Precondition},
     page::{PageParams, decode_cursor, page_of, page_rows},
@@ -39,6 +40,7 @@ pub(super) async fn get(
 
 pub(super) async fn put(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<AppName>,
     precondition: Precondition,
     Document(document): Document,
@@ -46,30 +48,33 @@ pub(super) async fn put(
     let parsed = AppSpec::parse(document)?;
     change::check_name(name.as_str(), parsed.spec.name.as_str())?;
     let expect = precondition.expect(parsed.version)?;
-    change::apply(&rest, Command::PutApp { spec: parsed.spec, expect }).await
+    change::apply(&rest, by, Command::PutApp { spec: parsed.spec, expect }).await
 }
 
 pub(super) async fn delete(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<AppName>,
     precondition: Precondition,
 ) -> Result<StatusCode, Refusal> {
     let expect = precondition.expect(None)?;
-    change::delete(&rest, Command::DeleteApp { name, expect }).await
+    change::delete(&rest, by, Command::DeleteApp { name, expect }).await
 }
 
 pub(super) async fn enable(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<AppName>,
 ) -> Result<Response, Refusal> {
-    change::apply(&rest, Command::SetAppDisabled { name, disabled: false, kill: false }).await
+    change::apply(&rest, by, Command::SetAppDisabled { name, disabled: false, kill: false }).await
 }
 
 pub(super) async fn disable(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<AppName>,
     Params(disabling): Params<Disabling>,
 ) -> Result<Response, Refusal> {
     let kill = disabling.kills();
-    change::apply(&rest, Command::SetAppDisabled { name, disabled: true, kill }).await
+    change::apply(&rest, by, Command::SetAppDisabled { name, disabled: true, kill }).await
 }

@@ -1,8 +1,10 @@
-//! Who may ask.
+//! Who may ask, and who that is.
+
+use std::{convert::Infallible, net::SocketAddr};
 
 use axum::{
-    extract::{Request, State},
-    http::header::AUTHORIZATION,
+    extract::{FromRequestParts, Request, State},
+    http::{header::AUTHORIZATION, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -11,6 +13,23 @@ use super::{
     Rest,
     problem::{Code, Refusal},
 };
+use crate::trace::Actor;
+
+/// The other end of the connection of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Who asks. There is one token and one user so far, and no request without it gets here.
+pub(super) struct By(pub(super) Actor);
+
+impl<S: Send + Sync> FromRequestParts<S> for By {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<Peer>().map(|Peer(address)| *address);
+        Ok(Self(Actor::admin(peer)))
+    }
+}
 
 /// Lets requests with the administrator's token through.
 pub(super) async fn require_token(

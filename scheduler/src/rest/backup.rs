@@ -17,6 +17,7 @@ use tokio::{runtime::Handle, task::spawn_blocking, time::timeout};
 
 use super::{
     Rest,
+    auth::By,
     input::{Body as JsonBody, NoParams},
     problem::{Code, Refusal},
 };
@@ -86,11 +87,12 @@ struct Resumed {
 /// Lets a restored store fire, launch and kill again.
 pub(super) async fn resume(
     State(rest): State<Rest>,
+    By(by): By,
     _: NoParams,
     JsonBody(resuming): JsonBody<Resuming>,
 ) -> Result<Response, Refusal> {
     let Resuming { replay } = resuming;
-    match rest.driver().command(Command::Resume { replay }).await?? {
+    match rest.driver().command(by, Command::Resume { replay }).await?? {
         Accepted::Resumed => Ok(Json(Resumed { held: None, replay }).into_response()),
         _ => Err(Refusal::misunderstanding()),
     }

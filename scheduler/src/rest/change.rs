@@ -10,6 +10,7 @@ use muster_engine::event::{Accepted, Change, Command};
 use serde::{Deserialize, Serialize};
 
 use super::{Rest, problem::Refusal};
+use crate::trace::Actor;
 
 /// How a job or an app is disabled.
 #[derive(Debug, Deserialize)]
@@ -42,8 +43,8 @@ pub(super) fn check_name(in_path: &str, in_body: &str) -> Result<(), Refusal> {
 }
 
 /// Makes a change that leaves a document, and answers the document.
-pub(super) async fn apply(rest: &Rest, command: Command) -> Result<Response, Refusal> {
-    match rest.driver().command(command).await?? {
+pub(super) async fn apply(rest: &Rest, by: Actor, command: Command) -> Result<Response, Refusal> {
+    match rest.driver().command(by, command).await?? {
         Accepted::App(app, change) => Ok(changed(change, app.version, &*app)),
         Accepted::Job(job, change) => Ok(changed(change, job.version, &*job)),
         Accepted::Deleted
@@ -55,16 +56,20 @@ pub(super) async fn apply(rest: &Rest, command: Command) -> Result<Response, Ref
 }
 
 /// Makes a change that leaves nothing.
-pub(super) async fn delete(rest: &Rest, command: Command) -> Result<StatusCode, Refusal> {
-    match rest.driver().command(command).await?? {
+pub(super) async fn delete(
+    rest: &Rest,
+    by: Actor,
+    command: Command,
+) -> Result<StatusCode, Refusal> {
+    match rest.driver().command(by, command).await?? {
         Accepted::Deleted => Ok(StatusCode::NO_CONTENT),
         _ => Err(Refusal::misunderstanding()),
     }
 }
 
 /// Makes a change that starts a run, and answers the run.
-pub(super) async fn start(rest: &Rest, command: Command) -> Result<Response, Refusal> {
-    match rest.driver().command(command).await?? {
+pub(super) async fn start(rest: &Rest, by: Actor, command: Command) -> Result<Response, Refusal> {
+    match rest.driver().command(by, command).await?? {
         Accepted::Run(run) => {
             let location = [(header::LOCATION, format!("/v1/runs/{}", run.id))];
             Ok((StatusCode::ACCEPTED, location, Json(run)).into_response())

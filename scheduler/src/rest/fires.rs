@@ -38,25 +38,34 @@ pub(super) async fn next(
         let max = limits::PAGE_ROWS;
         return Err(Refusal::request(format!("`count` is {count}, and may be 1 to {max}")));
     }
+    // What fires inside of executors has no cursor here.
+    let Answer::Follows(from) = rest.driver().query(Query::Follows { job: job.clone() }).await?
+    else {
+        return Err(Refusal::misunderstanding());
+    };
     let name = job.clone();
-    match rest.read(move |reader| coming(reader, &name, count)).await? {
+    match rest.read(move |reader| coming(reader, &name, from, count)).await? {
         Some(items) => Ok(Json(Page { items, next: None })),
         None => Err(Refusal::not_found("job", job)),
     }
 }
 
-/// The next instants of a job's schedule, from the one that its cursor is at. Nothing when there
-/// is no such job.
+/// The next instants of a job's schedule: after `from`, else from the one that its cursor is at.
+/// Nothing when there is no such job.
 fn coming(
     reader: &Reader,
     name: &JobName,
+    from: Option<Timestamp>,
     count: usize,
 ) -> Result<Option<Vec<NextFire>>, ReadError> {
     let Some(job) = reader.job(name)? else { return Ok(None) };
     let Some(spec) = &job.spec.schedule else { return Ok(Some(Vec::new())) };
     // What is stored was compiled before; a schedule that this version cannot read never fires.
     let Ok(schedule) = Schedule::compile(spec, job.created_at) else { return Ok(Some(Vec::new())) };
-    let first = reader.cursor(&job)?.and_then(|cursor| cursor.next);
+    let first = match from {
+        Some(from) => schedule.next_after(from),
+        None => reader.cursor(&job)?.and_then(|cursor| cursor.next),
+    };
     let instants = std::iter::successors(first, |last| schedule.next_after(*last));
     let jitter = (!spec.jitter.is_zero()).then(|| jitter_offset(spec.jitter, job.uid));
     let fires = instants.take(count).map(|at| NextFire::new(&schedule, at, jitter));

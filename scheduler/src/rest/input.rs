@@ -172,7 +172,10 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
 }
 
 /// The value of a header that may be given once.
-fn text_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+pub(super) fn text_header<'a>(
+    headers: &'a HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, Refusal> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
         (None, _) => Ok(None),
@@ -249,12 +252,23 @@ async fn read(request: Request) -> Result<Bytes, Refusal> {
 }
 
 /// Reads JSON: what is no JSON is a bad request, what is other JSON a bad document. Either error
-/// says at which line and column.
+/// says at which line and column, the latter at which field too.
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let field = match error.path().to_string() {
+            all if all == "." => String::new(),
+            field => field,
+        };
+        (field, error.into_inner())
+    });
+    let read = read.and_then(|value| match json.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err((String::new(), error)),
+    });
+    read.map_err(|(field, error)| {
         if error.is_data() {
-            let (field, message) = (String::new(), error.to_string());
-            Refusal::faults(vec![muster_api::spec::Fault { field, message }])
+            Refusal::faults(vec![muster_api::spec::Fault { field, message: error.to_string() }])
         } else {
             Refusal::request(format!("the body is not valid JSON: {error}"))
         }

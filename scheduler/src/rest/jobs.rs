@@ -10,6 +10,7 @@ use muster_engine::event::Command;
 
 use super::{
     Rest,
+    auth::By,
     change::{self, Disabling},
     input::{Body, Document, IdempotencyKey, Named, Params, Precondition},
     page::{PageParams, decode_cursor, page_of, page_rows},
@@ -39,6 +40,7 @@ pub(super) async fn get(
 
 pub(super) async fn put(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<JobName>,
     precondition: Precondition,
     Document(document): Document,
@@ -46,41 +48,45 @@ pub(super) async fn put(
     let parsed = JobSpec::parse(document)?;
     change::check_name(name.as_str(), parsed.spec.name.as_str())?;
     let expect = precondition.expect(parsed.version)?;
-    change::apply(&rest, Command::PutJob { spec: parsed.spec, expect }).await
+    change::apply(&rest, by, Command::PutJob { spec: parsed.spec, expect }).await
 }
 
 pub(super) async fn delete(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<JobName>,
     precondition: Precondition,
 ) -> Result<StatusCode, Refusal> {
     let expect = precondition.expect(None)?;
-    change::delete(&rest, Command::DeleteJob { name, expect }).await
+    change::delete(&rest, by, Command::DeleteJob { name, expect }).await
 }
 
 pub(super) async fn enable(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<JobName>,
 ) -> Result<Response, Refusal> {
-    change::apply(&rest, Command::SetJobDisabled { name, disabled: false, kill: false }).await
+    change::apply(&rest, by, Command::SetJobDisabled { name, disabled: false, kill: false }).await
 }
 
 pub(super) async fn disable(
     State(rest): State<Rest>,
+    By(by): By,
     Named(name): Named<JobName>,
     Params(disabling): Params<Disabling>,
 ) -> Result<Response, Refusal> {
     let kill = disabling.kills();
-    change::apply(&rest, Command::SetJobDisabled { name, disabled: true, kill }).await
+    change::apply(&rest, by, Command::SetJobDisabled { name, disabled: true, kill }).await
 }
 
 /// Starts a run, or answers the run that the same key started before.
 pub(super) async fn trigger(
     State(rest): State<Rest>,
+    By(by): By,
     Named(job): Named<JobName>,
     IdempotencyKey(idempotency_key): IdempotencyKey,
     Body(request): Body<TriggerRequest>,
 ) -> Result<Response, Refusal> {
     let command = Command::Trigger { job, request, idempotency_key };
-    change::start(&rest, command).await
+    change::start(&rest, by, command).await
 }

@@ -158,7 +158,9 @@ impl Output {
             wait_ms: u32::try_from(wait).unwrap_or(u32::MAX),
         };
         let part = self.source.read(self.place.agent.clone(), wanted).await?;
-        self.offset += part.data.len() as u64;
+        let begun_anew = part.error.is_empty() && part.size < self.offset;
+        // The file of a resident task that was full was moved aside, and another one was begun.
+        self.offset = if begun_anew { 0 } else { self.offset + part.data.len() as u64 };
         Ok(part)
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use muster_api::{
     AppName, JobName, JobUid, RunId, Timestamp,
+    events::EventId,
     views::{AppView, JobView, RunState, RunView, ShardState, ShardView},
 };
 use muster_engine::{
@@ -14,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     store::{History, Row, StoreError},
+    trace::{self, EventFilter, Older, Since},
     walk::{Direction, RunWalk, Walk, first_run_id},
 };
 
@@ -222,6 +224,31 @@ impl Reader {
             prefix.extend_from_slice(format!("{attempt:010}/").as_bytes());
         }
         self.0.scan(&prefix, None, true, 1)?.first().map(decode).transpose()
+    }
+
+    /// The newest wanted events before one, or of all.
+    pub(super) fn events_before(
+        &self,
+        filter: &EventFilter,
+        before: Option<EventId>,
+        rows: usize,
+    ) -> Result<Older, ReadError> {
+        Ok(trace::older(&*self.0, filter, before, rows)?)
+    }
+
+    /// The first wanted events after one, of those up to the newest that is durable.
+    pub(super) fn events_after(
+        &self,
+        filter: &EventFilter,
+        after: EventId,
+        newest: EventId,
+    ) -> Result<Since, ReadError> {
+        Ok(trace::newer(&*self.0, filter, after, newest)?)
+    }
+
+    /// Whether events after one may have been forgotten.
+    pub(super) fn is_forgotten(&self, after: EventId) -> Result<bool, ReadError> {
+        Ok(trace::is_forgotten(&*self.0, after)?)
     }
 
     fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, ReadError> {

@@ -11,15 +11,18 @@ use axum::{
 };
 
 use super::{
-    agents, apps, auth, backup, explain, fires, health, jobs, logs,
+    agents, apps, auth, backup, event_stream,
+    event_stream::Streams,
+    events, explain, fires, health, jobs, logs,
     logs::LogSource,
-    metrics,
+    metrics, notices,
     problem::{Code, Refusal},
     reader::{ReadError, Reader},
     runs, shards,
 };
 use crate::{
     backup::Backups, handle::DriverHandle, metrics::Metrics, secrets::Token, store::History,
+    trace::NewestEvent,
 };
 
 /// What the handlers ask.
@@ -29,22 +32,25 @@ pub struct Rest {
     reader: Reader,
     backups: Backups,
     logs: Arc<dyn LogSource>,
+    streams: Streams,
     metrics: Arc<Metrics>,
     token: Token,
 }
 
 impl Rest {
     /// Asks `driver` for changes and live state, `history` for what is stored and `logs` for the
-    /// output of tasks, and shows `metrics`, on behalf of those who know `token`.
+    /// output of tasks, streams events up to `newest`, and shows `metrics`, on behalf of those who know `token`.
     pub fn new(
         driver: DriverHandle,
         history: Arc<dyn History>,
         backups: Backups,
         logs: Arc<dyn LogSource>,
+        newest: NewestEvent,
         metrics: Arc<Metrics>,
         token: Token,
     ) -> Self {
-        Self { driver, reader: Reader::new(history), backups, logs, metrics, token }
+        let streams = Streams::new(newest);
+        Self { driver, reader: Reader::new(history), backups, logs, streams, metrics, token }
     }
 
     pub(super) fn driver(&self) -> &DriverHandle {
@@ -57,6 +63,10 @@ impl Rest {
 
     pub(super) fn logs(&self) -> &Arc<dyn LogSource> {
         &self.logs
+    }
+
+    pub(super) fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
@@ -106,12 +116,18 @@ pub fn router(rest: Rest) -> Router {
         .route("/runs/{run}/explain", get(explain::run))
         .route("/runs/{run}/shards", get(shards::list))
         .route("/runs/{run}/shards/{item}/logs", get(logs::read))
+        .route("/runs/{run}/shards/{item}/kill", post(runs::kill))
         .route("/agents", get(agents::list))
         .route("/agents/{agent}", get(agents::get))
+        .route("/agents/{agent}/drain", post(agents::drain))
+        .route("/agents/{agent}/activate", post(agents::activate))
         .route("/agents/{agent}/gone", post(agents::mark_gone))
+        .route("/events", get(events::list))
+        .route("/events/stream", get(event_stream::stream))
         .route("/reconcile", post(agents::reconcile))
         .route("/queue", get(agents::queue))
         .route("/offers", get(agents::offers))
+        .route("/notices", get(notices::list))
         .route("/backup", get(backup::make))
         .route("/resume", post(backup::resume))
         .fallback(no_route)

@@ -11,20 +11,23 @@ use muster_api::{
     views::{Page, RerunRequest, RunState, RunView},
 };
 use muster_engine::{
-    event::{Accepted, Command},
+    event::{Accepted, Command, Rejected},
     query::{Answer, Query},
 };
 use serde::Deserialize;
 use tokio::{sync::broadcast::error::RecvError, time::timeout};
 
 use super::{
-    Rest, change,
+    Rest,
+    auth::By,
+    change,
     input::{Body, IdempotencyKey, Named, Params},
     page::{decode_cursor, encode_cursor, page_rows},
     problem::{Code, Refusal},
     reader::RunFilter,
     shards,
 };
+use crate::trace::Actor;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -174,11 +177,32 @@ async fn live_run(rest: &Rest, run: RunId) -> Result<Option<RunView>, Refusal> {
 /// Asks a run to end.
 pub(super) async fn cancel(
     State(rest): State<Rest>,
+    By(by): By,
     Named(run): Named<RunId>,
 ) -> Result<(StatusCode, Json<RunView>), Refusal> {
-    match rest.driver().command(Command::Cancel { run }).await? {
+    end(&rest, by, run, Command::Cancel { run }).await
+}
+
+/// Asks the task of one shard to end.
+pub(super) async fn kill(
+    State(rest): State<Rest>,
+    By(by): By,
+    Named((run, item)): Named<(RunId, u32)>,
+) -> Result<(StatusCode, Json<RunView>), Refusal> {
+    end(&rest, by, run, Command::KillTask { run, item }).await
+}
+
+/// Asks for the end of a run or of something in it; one that is over says so.
+async fn end(
+    rest: &Rest,
+    by: Actor,
+    run: RunId,
+    command: Command,
+) -> Result<(StatusCode, Json<RunView>), Refusal> {
+    match rest.driver().command(by, command).await? {
         Ok(Accepted::Run(view)) => Ok((StatusCode::ACCEPTED, Json(*view))),
         Ok(_) => Err(Refusal::misunderstanding()),
+        Err(rejected @ Rejected::Conflict { .. }) => Err(rejected.into()),
         Err(rejected) => match rest.read(move |reader| reader.past_run(&run)).await? {
             Some(past) => {
                 let state = past.state.as_str();
@@ -193,6 +217,7 @@ pub(super) async fn cancel(
 /// Starts a run once more that is over, or answers the run that the same key started before.
 pub(super) async fn rerun(
     State(rest): State<Rest>,
+    By(by): By,
     Named(run): Named<RunId>,
     IdempotencyKey(idempotency_key): IdempotencyKey,
     Body(request): Body<RerunRequest>,
@@ -203,5 +228,5 @@ pub(super) async fn rerun(
     }
     let former = rest.read(move |reader| reader.past_run(&run)).await?;
     let former = Box::new(former.ok_or_else(|| Refusal::not_found("run", run))?);
-    change::start(&rest, Command::Rerun { former, request, idempotency_key }).await
+    change::start(&rest, by, Command::Rerun { former, request, idempotency_key }).await
 }

@@ -1,9 +1,9 @@
 //! The listener: how many connections there are, how long they may take, and how they end.
 
-use std::{future::Future, pin::pin, sync::Arc};
+use std::{future::Future, net::SocketAddr, pin::pin, sync::Arc};
 
 use axum::Router;
-use hyper::server::conn::http1;
+use hyper::{Request, body::Incoming, server::conn::http1, service::Service};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -15,6 +15,8 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
+
+use super::auth::Peer;
 
 /// Bytes of a request's head, and of what is read of a body before somebody asks for it.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -34,11 +36,11 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             let place = place.await.expect("nobody closes the semaphore");
             (place, listener.accept().await)
         };
-        let (place, stream) = tokio::select! {
+        let (place, stream, peer) = tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => continue,
             (place, accepted) = accepted => match accepted {
-                Ok((stream, _)) => (place, stream),
+                Ok((stream, peer)) => (place, stream, peer),
                 Err(error) => {
                     tracing::warn!(%error, "cannot accept a connection");
                     sleep(ACCEPT_PAUSE).await;
@@ -48,7 +50,7 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
         };
         let (router, stopping) = (router.clone(), stopping.clone());
         connections.spawn(async move {
-            connection(stream, router, stopping).await;
+            connection(stream, WithPeer { router, peer }, stopping).await;
             drop(place);
         });
     }
@@ -60,10 +62,26 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, mut stopping: watch::Receiver<()>) {
+/// Tells each request of a connection where that comes from.
+struct WithPeer {
+    router: Router,
+    peer: SocketAddr,
+}
+
+impl Service<Request<Incoming>> for WithPeer {
+    type Response = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Response;
+    type Error = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Error;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(Peer(self.peer));
+        TowerToHyperService::new(self.router.clone()).call(request)
+    }
+}
+
+async fn connection(stream: TcpStream, service: WithPeer, mut stopping: watch::Receiver<()>) {
     // Answers are small and awaited; without this the kernel would collect them for a while.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HTTP_READ)

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::HistoryLimits;
 use crate::{
     store::{History, Row, StoreError},
+    trace,
     walk::{Direction, RunWalk, Walk, first_run_id},
 };
 
@@ -72,6 +73,7 @@ impl<'a> Sweep<'a> {
         self.trim_jobs()?;
         self.trim_all()?;
         self.forget_old_ranges()?;
+        self.forget_old_events()?;
         self.flush()?;
         Ok(self.swept)
     }
@@ -186,6 +188,31 @@ impl<'a> Sweep<'a> {
         Ok(())
     }
 
+    /// Forgets the oldest records of the log of events that are too old, or beyond its number. Each
+    /// says how many events were logged before it, so nobody counts them. The newest one stays in any
+    /// case, for the numbers go on from it.
+    fn forget_old_events(&mut self) -> Result<(), Interrupted> {
+        let log = trace::EVENTS.as_bytes();
+        let newest = self.history.scan(log, None, true, 1)?.pop();
+        let Some((newest, count)) =
+            newest.and_then(|row| Some((row.0.clone(), events_upto(&row)?)))
+        else {
+            return Ok(());
+        };
+        let oldest = u64::try_from(self.oldest().as_millis()).unwrap_or(0);
+        let beyond = count.saturating_sub(self.limits.events);
+        let mut records = Walk::new(self.history, log.to_vec(), Direction::Up, None);
+        while let Some(row) = records.take()?.filter(|row| row.0 != newest) {
+            self.look()?;
+            let is_old = trace::sequence_of(&row.0).is_some_and(|sequence| sequence < oldest);
+            if !is_old && events_upto(&row).is_none_or(|upto| upto > beyond) {
+                break;
+            }
+            self.forget(vec![row.0])?;
+        }
+        Ok(())
+    }
+
     /// Forgets a run: first its tasks, of which there may be many, and at last the run itself with
     /// all that leads to it, in one commit. So a run is found until nothing of it is left.
     fn forget_run(&mut self, run: &RunRecord) -> Result<(), Interrupted> {
@@ -231,6 +258,12 @@ fn job_of(key: &[u8], prefix: &str) -> Option<JobUid> {
     let rest = key.strip_prefix(prefix.as_bytes())?;
     let end = rest.iter().position(|byte| *byte == b'/')?;
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+/// How many events were ever logged up to the end of a record.
+fn events_upto((key, value): &Row) -> Option<u64> {
+    let record = trace::Record::open(trace::sequence_of(key)?, value).ok()?;
+    Some(record.before() + record.count())
 }
 
 /// The record of a row. One that cannot be read is left where it is, for somebody to look at.

@@ -316,6 +316,29 @@ async fn output_is_read_and_followed() {
     assert_eq!(client.get(&format!("{path}?attempt=1&follow=true")).await.ok(200).text, "kept");
 }
 
+/// The output file of a resident task that was full is moved aside, and another one is begun.
+#[tokio::test]
+async fn who_follows_output_goes_on_with_the_file_that_was_begun_anew() {
+    let mut world = with_job(1).await;
+    let client = world.client.clone();
+    let run = trigger(&world).await;
+    world.offer(1).await;
+    world.launched.wait_for(|tasks| tasks.len() == 1).await.unwrap();
+    *world.logs.parts.lock().unwrap() = vec![
+        part("old", 3, false),
+        part("", 3, false),
+        part("", 2, false),
+        part("ne", 2, false),
+        part("w", 3, true),
+    ];
+    let path = format!("/v1/runs/{run}/shards/0/logs?follow=true");
+    let answer = client.get(&path).await.ok(200);
+    assert_eq!((&*answer.text, answer.broken), ("oldnew", false));
+    let asked = std::mem::take(&mut *world.logs.asked.lock().unwrap());
+    let offsets: Vec<_> = asked.iter().map(|wanted| wanted.offset).collect();
+    assert_eq!(offsets, [0, 3, 3, 0, 2]);
+}
+
 #[tokio::test]
 async fn nothing_is_read_for_a_follower_that_went_away() {
     let mut world = with_job(1).await;

@@ -19,11 +19,15 @@ async fn the_truth_is_asked_for() {
 
 /// This engine has no master of its own beside it.
 #[tokio::test]
-async fn hosts_of_another_master_are_declared_gone_there() {
+async fn orders_about_hosts_of_another_master_are_for_that() {
     let world = World::start().await;
-    let detail = world.client.post("/v1/agents/agent-1/gone").await.problem(409, "conflict");
-    assert_eq!(detail, "the hosts are those of another master; declare them gone there");
+    for order in ["gone", "drain", "activate"] {
+        let path = format!("/v1/agents/agent-1/{order}");
+        let detail = world.client.post(&path).await.problem(409, "conflict");
+        assert_eq!(detail, "the hosts are those of another master; turn to that");
+        world.client.get(&path).await.problem(405, "method_not_allowed");
+        world.client.post(&format!("{path}?wait=1")).await.problem(400, "invalid_request");
+    }
     world.client.post("/v1/agents/a%2Fb/gone").await.problem(400, "invalid_request");
     world.client.post("/v1/agents/agent-1/gone?dry_run=1").await.problem(400, "invalid_request");
-    world.client.get("/v1/agents/agent-1/gone").await.problem(405, "method_not_allowed");
 }

@@ -4,12 +4,18 @@
 
 #[path = "../shared/client.rs"]
 mod client;
+mod daemons;
 mod documents;
 mod edges;
+mod events;
 mod explain;
+mod explain_words;
 mod history;
 mod hosts;
+mod limits;
 mod reruns;
+#[path = "../shared/stream.rs"]
+mod stream;
 mod world;
 
 use serde_json::{Value, json};

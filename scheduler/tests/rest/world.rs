@@ -26,6 +26,7 @@ use muster_scheduler::{
     rest::{LogError, LogFuture, LogSource, Rest, router, serve},
     secrets::{ADMIN_TOKEN, Token, open_token},
     store::{Commit, MemoryDisk, MemoryStore, State},
+    trace::{Change, EventLog},
 };
 use tokio::{
     net::TcpListener,
@@ -66,18 +67,20 @@ impl World {
         let (launch, launched) = watch::channel(Vec::new());
         let logs = Arc::new(Logs::default());
         let metrics = Arc::new(Metrics::new(clock::wall()));
+        let log = EventLog::open(&*store.history()).unwrap();
         let rest = Rest::new(
             driver,
             store.history(),
             store.backups(),
             logs.clone(),
+            log.listen(),
             metrics,
             token.clone(),
         );
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(drive(store, requests, happening, runs_over, launch));
+        tokio::spawn(drive((store, log), requests, happening, runs_over, launch));
         let server = tokio::spawn(serve(listener, router(rest), async {
             let _ = stopped.await;
         }));
@@ -146,6 +149,33 @@ impl World {
         self.event(Event::Offers(vec![offer])).await;
     }
 
+    /// A host registers with all that it has.
+    pub(crate) async fn host(&self, number: u32, attributes: &[(&str, &str)], all: &str) {
+        self.event(Event::AgentRegistered(AgentRegistered {
+            agent: format!("agent-{number}").parse().unwrap(),
+            hostname: format!("host-{number}"),
+            attributes: owned(attributes),
+            resources: all.parse().unwrap(),
+            rebooted: false,
+            tasks: Vec::new(),
+            executors: Vec::new(),
+        }))
+        .await;
+    }
+
+    /// A host offers what is free there.
+    pub(crate) async fn offer_of(&self, number: u32, attributes: &[(&str, &str)], free: &str) {
+        let id = uuid::Uuid::from_u128(clock::now().mono.as_millis().into());
+        self.event(Event::Offers(vec![Offer {
+            id: format!("offer-{id}-{free}").parse().unwrap(),
+            agent: format!("agent-{number}").parse().unwrap(),
+            hostname: format!("host-{number}"),
+            attributes: owned(attributes),
+            resources: free.parse().unwrap(),
+        }]))
+        .await;
+    }
+
     /// Says what became of a task.
     pub(crate) async fn task(&self, task: TaskId, signal: Signal) {
         self.event(Event::Task(TaskUpdate {
@@ -162,9 +192,13 @@ impl World {
     }
 }
 
+fn owned(attributes: &[(&str, &str)]) -> BTreeMap<String, String> {
+    attributes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
 /// A driver that commits before it answers, and nothing else.
 async fn drive(
-    mut store: Tapped,
+    (mut store, mut log): (Tapped, EventLog),
     mut requests: mpsc::Receiver<Waiting>,
     mut happenings: mpsc::UnboundedReceiver<(Happening, oneshot::Sender<()>)>,
     runs_over: RunsOver,
@@ -182,14 +216,16 @@ async fn drive(
     let mut sequence = 1;
     store.commit(&Commit { term: 1, sequence, writes: &first.writes }).unwrap();
     let (mut replies, mut answers) = (BTreeMap::new(), BTreeMap::new());
+    let mut changes = BTreeMap::new();
     loop {
         sequence += 1;
         let id = RequestId(sequence);
         let mut done = None;
         let event = tokio::select! {
             Some(waiting) = requests.recv() => match waiting.request {
-                Request::Command { command, reply } => {
+                Request::Command { by, command, reply } => {
                     replies.insert(id, reply);
+                    changes.insert(id, Change::asked(by, &command));
                     Event::Command { request: id, command: *command }
                 }
                 Request::Query { query: Query::Agents, reply } => {
@@ -197,6 +233,7 @@ async fn drive(
                     continue;
                 }
                 Request::Forget { .. } => unreachable!("nothing keeps history within limits here"),
+                Request::NoticeTried { notice, outcome } => Event::NoticeTried { notice, outcome },
                 Request::Query { query, reply } => {
                     answers.insert(id, reply);
                     Event::Query { request: id, query }
@@ -214,8 +251,19 @@ async fn drive(
             }
             else => return,
         };
-        let step = engine.step(now(shift), event);
-        store.commit(&Commit { term: 1, sequence, writes: &step.writes }).unwrap();
+        let at = now(shift);
+        let step = engine.step(at, event);
+        let mut trace = Vec::new();
+        for effect in &step.effects {
+            if let Effect::Reply { request, reply } = effect {
+                let change = changes.remove(request).unwrap();
+                trace.extend(change.made(at.wall, reply, &step.trace));
+            }
+        }
+        trace.extend(step.trace);
+        let writes = [step.writes, log.write(at.wall, trace)].concat();
+        store.commit(&Commit { term: 1, sequence, writes: &writes }).unwrap();
+        log.committed();
         for effect in step.effects {
             match effect {
                 Effect::Reply { request, reply } => {
@@ -249,6 +297,7 @@ fn agent(name: &str) -> AgentView {
         silent_for: None,
         gone_at: None,
         drain: None,
+        left: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The process of an executor: its core, its wire to the agent, and the code that it starts.
 
 use muster_agent::supervise;
-use muster_api::{IdStream, limits};
+use muster_api::{IdStream, Now, Timestamp, limits, task::TaskPayload};
 use muster_executor::{
     core::{self as executor, Executor},
     wire::{Heard, Sender, hear},
@@ -10,10 +10,12 @@ use muster_proto::TaskId;
 
 use super::{ExecutorNode, KILLED};
 use crate::{
+    bugs::Bug,
     clock::Clock,
     frozen::Who,
     happening::Happening,
     network::{Between, Packet, Side, WireId},
+    oracles,
     stage::{Alarm, Stage},
     user_code,
     users::{Fate, HANDLER},
@@ -23,6 +25,9 @@ use crate::{
 const REDIAL_FIRST: u64 = 100;
 /// ... to this (`executor/src/link.rs`).
 const REDIAL_MAX: u64 = 1_000;
+/// How soon its shell notices that the wall clock was set, at the latest.
+const WALL_LOOKED_AT: u64 = 1_000;
+
 /// The executor's process.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -119,26 +124,93 @@ impl ExecutorNode {
     /// Hands the executor's core an event, and does what it decides.
     pub(super) fn step(&mut self, stage: &mut Stage, clock: Clock, event: executor::Event) {
         let now = clock.now(stage);
+        self.see_residents(stage, now.wall, &event);
         let Some(process) = &mut self.process else { return };
+        let now = Now { wall: seen_at(stage, now.wall, &event), ..now };
         let mut effects = process.core.step(now, event).effects;
         while process.wire.is_some() && process.core.wants_to_write(now.mono) {
             effects.extend(process.core.step(now, executor::Event::Writable).effects);
         }
         // As the shell does: a timer may ring within its last millisecond.
         let at = process.core.next_wakeup().map(|at| clock.world_time(at) + 1);
+        let instant = process.core.next_instant().map(|at| clock.world_time_of_wall(at));
+        let at = at.into_iter().chain(instant).min();
         let wakes = Happening::ExecutorWakes { host: self.host, executor: self.id.clone() };
         process.alarm.set(stage, at, wakes);
         for effect in effects {
-            self.carry_out(stage, effect);
+            self.carry_out(stage, now.wall, effect);
         }
     }
 
-    fn carry_out(&mut self, stage: &mut Stage, effect: executor::Effect) {
+    /// What planted bugs make an executor believe: that code of a task is over.
+    fn take_for_ended(&self, stage: &mut Stage, task: TaskId, end: executor::End) {
+        let (host, executor) = (self.host, self.id.clone());
+        let event = Box::new(executor::Event::Ended { task, end });
+        stage.at_once(Happening::ExecutorHears { host, executor, event });
+    }
+
+    /// What an event means to the tasks that stay here.
+    fn see_residents(&self, stage: &mut Stage, now: Timestamp, event: &executor::Event) {
+        match event {
+            executor::Event::Launch(info) => {
+                let payload = TaskPayload::decode(info.data.as_deref().unwrap_or_default());
+                if let Some(payload) = payload.ok().filter(|payload| payload.resident.is_some()) {
+                    let (host, id) = (self.host, &self.id);
+                    let verdict =
+                        oracles::resident_begins(&mut stage.truth, host, id, &payload, now);
+                    stage.judge(verdict);
+                }
+            }
+            executor::Event::Kill { task, .. } => {
+                let verdict = stage.truth.resident_is_ending(&task.value, now);
+                stage.judge(verdict);
+            }
+            executor::Event::Shutdown => stage.truth.residents_are_ending(self.host, &self.id),
+            _ => {}
+        }
+    }
+
+    /// The wall clock of its host was set, which its shell notices within a second.
+    pub(crate) fn clock_is_set(&self, stage: &mut Stage) {
+        if self.process.is_some() {
+            let delay = stage.between(0, WALL_LOOKED_AT);
+            let (host, executor) = (self.host, self.id.clone());
+            stage.after(delay, Happening::ExecutorWakes { host, executor });
+        }
+    }
+
+    fn carry_out(&mut self, stage: &mut Stage, now: Timestamp, effect: executor::Effect) {
         match effect {
-            executor::Effect::Start { task, payload } => self.code.start(stage, &task, *payload),
-            executor::Effect::Cancel { task } => self.code.ask_to_end(stage, &task),
+            executor::Effect::Start { task, payload } => {
+                if payload.resident.is_some() && !stage.truth.is_forgiven(self.host, &self.id) {
+                    let context = &payload.context;
+                    let verdict = oracles::each_instant_of_a_resident_is_settled(
+                        &mut stage.truth,
+                        context,
+                        now,
+                    );
+                    stage.judge(verdict);
+                }
+                self.code.start(stage, &task, *payload);
+            }
+            executor::Effect::Cancel { task } => {
+                // A handler that does not end costs its executor, and then nothing begins there.
+                if self.code.is_handler(&task) {
+                    stage.truth.residents_are_ending(self.host, &self.id);
+                }
+                self.code.ask_to_end(stage, &task);
+                if stage.bug == Some(Bug::AskedIsEnded) {
+                    let end = user_code::seen(Fate::Signalled);
+                    self.take_for_ended(stage, task, end);
+                }
+            }
             executor::Effect::Force { task } => self.code.force(stage, &task),
             executor::Effect::Send(batch) => {
+                for update in batch.iter().flat_map(updates) {
+                    if update.state.is_terminal() {
+                        stage.truth.resident_ends(&update.task.value);
+                    }
+                }
                 let sender =
                     Sender { framework: self.framework.clone(), executor: self.id.clone() };
                 let calls = batch.into_iter().map(|outgoing| sender.call(outgoing)).collect();
@@ -158,11 +230,18 @@ impl ExecutorNode {
         self.code.begin(stage, task);
         let at = clock.now(stage).wall;
         self.step(stage, clock, executor::Event::Started { task: task.clone(), at });
+        if stage.bug == Some(Bug::ExecutionsOverlap) && self.code.is_resident(task) {
+            let end = user_code::seen(Fate::EndsWell { after: 0 });
+            self.take_for_ended(stage, task.clone(), end);
+        }
     }
 
     /// User code comes to its end.
-    pub(crate) fn code_ends(&mut self, stage: &mut Stage, task: &TaskId) {
+    pub(crate) fn code_ends(&mut self, stage: &mut Stage, clock: Clock, task: &TaskId) {
         self.code.takes_along(stage, task);
+        if let Some(context) = self.code.context(task) {
+            stage.truth.execution_ends(context, clock.now(stage).wall);
+        }
         match self.code.end(stage, task) {
             None => {}
             Some(Fate::TakesItsExecutorAlong { .. }) => self.process_ends(stage, KILLED),
@@ -182,5 +261,23 @@ impl ExecutorNode {
     /// Whether a task is a handler within the executor's process, and no process of its own.
     pub(crate) fn is_handler(&self, task: &TaskId) -> bool {
         self.code.is_handler(task)
+    }
+}
+
+/// When an executor takes something in, by the wall clock of its host.
+fn seen_at(stage: &Stage, now: Timestamp, event: &executor::Event) -> Timestamp {
+    let launches = matches!(event, executor::Event::Launch(_));
+    if launches && stage.bug == Some(Bug::InstantsCarriedOver) {
+        return Timestamp::from_millis(now.as_millis() - 60_000);
+    }
+    now
+}
+
+/// The states of tasks that are told of.
+fn updates(outgoing: &executor::Outgoing) -> &[executor::Update] {
+    match outgoing {
+        executor::Outgoing::Subscribe { updates, .. } => updates,
+        executor::Outgoing::Update(update) => std::slice::from_ref(update),
+        _ => &[],
     }
 }

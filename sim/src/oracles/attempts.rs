@@ -28,7 +28,7 @@ fn moves(ended: &str) -> Option<(u32, u32)> {
     if own_death {
         return Some((1, 0));
     }
-    let free = ["never started", "its lease ended", "it died by no fault"];
+    let free = ["never started", "its lease ended", "it died by no fault", "moved off "];
     if free.iter().any(|words| ended.starts_with(words)) {
         return Some((0, 0));
     }
@@ -66,6 +66,10 @@ pub(crate) fn attempts_are_counted(
         let (Ok(task), Ok(record)) = (key.parse(), records::decode::<TaskRecord>(value)) else {
             return broken(NAME, format!("{key} is no task"));
         };
+        // A resident task is replaced without end, and nothing is counted against it.
+        if record.version.is_some() {
+            continue;
+        }
         let shard = (record.run, record.item);
         let of_shard = ends.entry(shard).or_default();
         if let Some(newest) = truth.shards.get_mut(&shard)

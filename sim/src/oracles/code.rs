@@ -1,6 +1,6 @@
 //! What must hold of user code on hosts.
 
-use muster_api::{Resources, step::Write, task::ShardContext};
+use muster_api::{Resources, RunId, step::Write, task::ShardContext};
 use muster_engine::records::{self, PastTaskRecord, RunRecord};
 
 use super::{Truth, Verdict, broken};
@@ -47,7 +47,11 @@ pub(crate) fn nothing_runs_after_its_end(truth: &Truth, context: &ShardContext) 
 
 /// Of the tasks of one shard a later one has a higher epoch.
 pub(crate) fn epochs_grow(truth: &Truth, context: &ShardContext) -> Verdict {
-    match truth.epochs.get(&(context.run, context.shard_item)) {
+    let shard = (context.run, context.shard_item);
+    // All executions of a resident task have its epoch.
+    let resident = truth.residents.get(&shard).is_some_and(|it| it.task == context.task);
+    match truth.epochs.get(&shard) {
+        Some(before) if resident && *before == context.epoch => Ok(()),
         Some(before) if *before >= context.epoch => broken(
             "epochs_grow",
             format!("task {} has epoch {} after {before}", context.task, context.epoch),
@@ -61,10 +65,16 @@ pub(crate) fn no_host_is_over_promised(truth: &Truth, host: usize) -> Verdict {
     let executors =
         truth.executors.iter().filter(|((of, id), _)| *of == host && !truth.is_forgiven(host, id));
     let executors = executors.map(|(_, resources)| resources);
-    let tasks = truth.running.values().filter(|code| code.host == host && truth.is_guarded(code));
+    // A task that stays needs what it needs whether its code runs or not.
+    let comes = |shard: &(RunId, u32)| !truth.residents.contains_key(shard);
+    let tasks = truth.running.iter().filter(|(shard, _)| comes(shard)).map(|(_, code)| code);
+    let tasks = tasks.filter(|code| code.host == host && truth.is_guarded(code));
     let tasks = tasks.map(|code| &code.resources);
+    let resident = truth.residents.values().filter(|it| it.host == host);
+    let resident = resident.filter(|it| !truth.is_forgiven(host, &it.executor));
+    let resident = resident.filter_map(|it| truth.jobs.get(&it.payload.context.job));
     let mut used = Resources::none();
-    for each in executors.chain(tasks) {
+    for each in executors.chain(tasks).chain(resident) {
         used = used.checked_add(each).unwrap_or(used);
     }
     let total = truth.hosts.get(&host).cloned().unwrap_or_else(Resources::none);
@@ -96,6 +106,11 @@ pub(crate) fn what_is_over_does_not_run(truth: &mut Truth, write: &Write) -> Ver
             truth.running.values().find(|code| code.task == record.task && truth.is_guarded(code))
         {
             let what = format!("task {} is over, and runs on host{}", record.task, code.host);
+            return broken(NAME, what);
+        }
+        let mut resident = truth.residents.values().filter(|it| it.task == record.task);
+        if let Some(there) = resident.find(|it| !truth.is_forgiven(it.host, &it.executor)) {
+            let what = format!("task {} is over, and stays on host{}", record.task, there.host);
             return broken(NAME, what);
         }
     }

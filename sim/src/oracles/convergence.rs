@@ -1,13 +1,22 @@
 //! What must hold when faults have stopped.
 
 use muster_api::{Resources, step::Records, views::AgentView};
-use muster_engine::records;
+use muster_engine::records::{self, RunRecord};
 
 use super::{Verdict, broken, with_prefix};
 
+/// How many shards are not over.
+pub(crate) fn shards_left(store: &Records) -> u64 {
+    let waiting =
+        |run: RunRecord| u64::from(run.shards.fresh.len()) + run.shards.again.len() as u64;
+    let runs = with_prefix(store, records::RUNS);
+    let runs = runs.filter_map(|(_, value)| records::decode::<RunRecord>(value).ok());
+    runs.map(waiting).sum::<u64>() + with_prefix(store, records::TASKS).count() as u64
+}
+
 /// Nothing is still there when everything should have come to rest.
 pub(crate) fn everything_converges(store: &Records, restless: &[String]) -> Verdict {
-    let live = [records::RUNS, records::TASKS, records::EXECUTORS];
+    let live = [records::RUNS, records::TASKS, records::EXECUTORS, records::NOTICES];
     let keys = live.iter().flat_map(|prefix| with_prefix(store, prefix));
     let keys = keys.map(|(key, _)| String::from_utf8_lossy(key).into_owned());
     let left: Vec<_> = keys.chain(restless.iter().cloned()).take(10).collect();

@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use muster_api::{
     AppName, JobUid, Timestamp,
-    spec::ScheduleSpec,
     step::{Records, Write},
     views::Cause,
 };
@@ -17,7 +16,7 @@ use muster_engine::records::{
     self, AppRecord, CursorRecord, FireRangeRecord, JobRecord, RunRecord,
 };
 
-use super::{Verdict, broken};
+use super::{Verdict, broken, plan::Plan};
 
 const NAME: &str = "each_planned_instant_has_one_outcome";
 
@@ -39,44 +38,6 @@ struct Job {
     closed: Vec<(Plan, Timestamp, Timestamp)>,
     /// Outcomes by their keys: the first and the last instant of each.
     outcomes: BTreeMap<Vec<u8>, (Timestamp, Timestamp)>,
-}
-
-/// The instants of a schedule.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Plan {
-    /// Each so many milliseconds, counted from an instant.
-    Every { anchor: i64, period: i64 },
-    /// One.
-    Once(i64),
-}
-
-impl Plan {
-    fn of(schedule: &ScheduleSpec, created_at: Timestamp) -> Option<Self> {
-        if let Some(at) = schedule.at {
-            return Some(Self::Once(at.as_millis()));
-        }
-        if let Some(every) = schedule.every {
-            let anchor = schedule.from.unwrap_or(created_at).as_millis();
-            return Some(Self::Every { anchor, period: i64::try_from(every.as_millis()).ok()? });
-        }
-        // Each so many seconds of a minute: `0/15 * * * * ?`.
-        let seconds = schedule.cron.as_deref()?.strip_prefix("0/")?.strip_suffix(" * * * * ?")?;
-        Some(Self::Every { anchor: 0, period: seconds.parse::<i64>().ok()? * 1_000 })
-    }
-
-    /// The first instant after one.
-    fn after(self, at: Timestamp) -> Option<Timestamp> {
-        let at = at.as_millis();
-        let next = match self {
-            Self::Once(once) => (once > at).then_some(once),
-            // Nothing is planned before the anchor.
-            Self::Every { anchor, .. } if at < anchor => Some(anchor),
-            Self::Every { anchor, period } => {
-                Some(anchor + ((at - anchor).div_euclid(period) + 1) * period)
-            }
-        };
-        next.map(Timestamp::from_millis)
-    }
 }
 
 impl Fires {
@@ -173,7 +134,9 @@ impl Job {
     fn plan(&mut self, app_disabled: bool, at: Timestamp) {
         let Some(record) = &self.record else { return };
         let enabled = !app_disabled && !record.disabled();
-        let schedule = record.spec.schedule.as_ref().filter(|_| enabled);
+        // What a daemon job's schedule starts is in no ledger.
+        let planned = enabled && !record.spec.is_daemon();
+        let schedule = record.spec.schedule.as_ref().filter(|_| planned);
         let plan = schedule.and_then(|schedule| Plan::of(schedule, record.created_at));
         if self.open.map(|(plan, _)| plan) == plan {
             return;

@@ -63,7 +63,7 @@ fn everything(writes: Vec<Write>) -> Records {
 
 /// The records of the engine's tables, without what may differ.
 fn of_the_engine(records: impl Iterator<Item = (Vec<u8>, Vec<u8>)>) -> Records {
-    let is_of_a_table = |key: &[u8]| key.get(1) == Some(&b'/') && b"avjwcrtei".contains(&key[0]);
+    let is_of_a_table = |key: &[u8]| key.get(1) == Some(&b'/') && b"avjwcrteinql".contains(&key[0]);
     let of_tables = records.filter(|(key, _)| is_of_a_table(key));
     let rows = of_tables.map(|(key, value)| {
         let value = comparable(&key, &value).unwrap_or(value);

@@ -1,19 +1,23 @@
 //! What is really so: on hosts, on wires, and in the minds of users.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use muster_api::{
-    AgentId, Amount, JobName, JobUid, Resources, RunId, TaskId, Timestamp, task::ShardContext,
+    AgentId, Amount, AppUid, JobName, JobUid, Resources, RunId, TaskId, Timestamp, spec::JobSpec,
+    task::ShardContext,
 };
 use muster_proto::{ExecutorId, ExecutorInfo, agent::Status};
 
-use super::{Fires, attempts::Newest};
+use super::{Fires, attempts::Newest, hosts::Host, notices::Notices, residents::Resident};
 
 /// What is really so.
 #[derive(Debug, Default)]
 pub(crate) struct Truth {
     pub(super) hosts: BTreeMap<usize, Resources>,
-    jobs: BTreeMap<JobName, Resources>,
+    pub(super) jobs: BTreeMap<JobName, Resources>,
     pub(super) executors: BTreeMap<(usize, ExecutorId), Resources>,
     pub(super) running: BTreeMap<(RunId, u32), Running>,
     /// The highest epoch that the code of each shard was given.
@@ -47,6 +51,22 @@ pub(crate) struct Truth {
     pub(super) looked_at: Timestamp,
     /// Somebody has set the scheduler's wall clock.
     pub(crate) wall_was_set: bool,
+    /// What the master has stored of agents.
+    pub(super) known_hosts: BTreeMap<AgentId, Host>,
+    /// The documents of jobs, in all versions.
+    pub(super) specs: BTreeMap<(JobUid, u64), Arc<JobSpec>>,
+    /// The jobs of runs, and the versions that they took.
+    pub(super) run_versions: BTreeMap<RunId, (JobUid, Option<u64>)>,
+    /// How many tasks each app may have, by its newest document.
+    pub(super) app_limits: BTreeMap<AppUid, u32>,
+    /// Shards of runs that are no daemons whose tasks somebody has ended.
+    pub(super) killed: BTreeSet<(RunId, u32)>,
+    /// Tasks that stay, by their shards.
+    pub(super) residents: BTreeMap<(RunId, u32), Resident>,
+    /// What is known of notices.
+    pub(super) notices: Notices,
+    /// Since when the scheduler has been up.
+    pub(crate) scheduler_up_since: u64,
     tasks: u64,
     /// The time of the world.
     pub(crate) time: u64,
@@ -91,6 +111,7 @@ impl Truth {
     pub(crate) fn executor_ends(&mut self, host: usize, id: &ExecutorId) {
         self.executors.remove(&(host, id.clone()));
         self.guards.remove(&(host, id.clone()));
+        self.residents_vanish(host, id);
     }
 
     /// The supervisor of an executor is frozen or dead. It would have killed all at an instant.
@@ -196,6 +217,11 @@ impl Truth {
     /// Where a run that is over is stored.
     pub(crate) fn past_run_key(&self, run: &RunId) -> Option<&Vec<u8>> {
         self.runs_over.get(run)
+    }
+
+    /// How many tasks and runs have come to their end.
+    pub(crate) fn ended(&self) -> u64 {
+        (self.tasks_over.len() + self.runs_over.len()) as u64
     }
 
     /// How many runs are over.

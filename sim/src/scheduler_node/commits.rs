@@ -66,6 +66,9 @@ impl SchedulerNode {
         let verdict =
             oracles::what_is_overdue_ends(&mut stage.truth, &self.store, decided.decided_at);
         stage.judge(verdict);
+        let decided_at = decided.decided_at;
+        let verdict = oracles::drained_hosts_are_left(&mut stage.truth, &self.store, decided_at);
+        stage.judge(verdict);
         self.compare_with_a_restart(stage);
         if doomed == Some(AtCommit::Kept) {
             return self.die(stage);
@@ -89,6 +92,7 @@ impl SchedulerNode {
         stage.judge(oracles::outcomes_follow_the_policy(&self.store, &writes));
         let verdict = oracles::attempts_are_counted(&mut stage.truth, &self.store, &writes);
         stage.judge(verdict);
+        self.judge_launches(stage, &writes);
         for write in writes {
             if is_lost(stage, &write) {
                 continue;
@@ -101,6 +105,7 @@ impl SchedulerNode {
             let verdict = oracles::no_run_starts_too_late(&mut stage.truth, &self.store, &write);
             stage.judge(verdict);
             stage.truth.see_gone(&write);
+            stage.truth.see_host(&write);
             match write {
                 Write::Put { key, value } => self.store.insert(key, value),
                 Write::Delete { key } => self.store.remove(&key),
@@ -108,10 +113,28 @@ impl SchedulerNode {
         }
     }
 
+    /// What a commit launches may be launched, as far as the disk and the commit tell.
+    fn judge_launches(&self, stage: &mut Stage, writes: &[Write]) {
+        writes.iter().for_each(|write| stage.truth.see_document(write));
+        let (truth, store) = (&mut stage.truth, &self.store);
+        let verdict = oracles::what_was_killed_stays_dead(truth, store, writes)
+            .and_then(|()| oracles::drained_hosts_get_nothing(truth, store, writes))
+            .and_then(|()| oracles::constraints_hold(truth, store, writes))
+            .and_then(|()| oracles::notices_tell_what_happens(truth, store, writes))
+            .and_then(|()| oracles::limits_are_never_exceeded(truth, store, writes, self.tasks));
+        stage.judge(verdict);
+    }
+
     /// What a planted bug does to what is stored before a start.
     pub(super) fn harm(&mut self, stage: &Stage) {
-        if stage.bug != Some(Bug::RunTimeoutLost) {
-            return;
+        match stage.bug {
+            Some(Bug::NoticesLost) => {
+                let is_notice = |key: &[u8]| key.starts_with(records::NOTICES.as_bytes());
+                return self.store.retain(|key, _| !is_notice(key));
+            }
+            Some(Bug::DrainsForgotten) => return oracles::forget_drains(&mut self.store),
+            Some(Bug::RunTimeoutLost) => {}
+            _ => return,
         }
         let now = self.clock.now(stage).wall;
         let is_run = |key: &[u8]| key.starts_with(records::RUNS.as_bytes());
@@ -130,6 +153,10 @@ impl SchedulerNode {
         }
         if runs {
             stage.judge(oracles::no_more_wait_than_allowed(&self.store));
+            stage.judge(oracles::one_daemon_run_a_job(&self.store));
+        }
+        if tasks || runs {
+            stage.judge(oracles::one_shard_is_replaced_at_a_time(&self.store));
         }
         stage.judge(oracles::nothing_is_left_of_the_gone(&stage.truth, &self.store));
     }

@@ -11,6 +11,7 @@ use crate::{
     network::{Packet, Side},
     oracles,
     stage::Stage,
+    webhook,
 };
 
 impl SchedulerNode {
@@ -30,8 +31,15 @@ impl SchedulerNode {
                     stage.after(delay, Happening::UserSees { agents });
                 }
                 Effect::Answer { .. } | Effect::RunOver(_) => {}
+                Effect::Deliver(record) => {
+                    stage.judge(oracles::what_is_told_is_stored(&self.store, &record));
+                    let (process, delay) = (self.processes, webhook::way(stage));
+                    stage.after(delay, Happening::WebhookHears { process, record });
+                }
                 Effect::ToAgent { connection, body } => self.tell(stage, connection, body),
                 Effect::CloseAgent(connection) => self.end(stage, connection),
+                // No other framework is in this world.
+                Effect::ToFramework { .. } => {}
             }
         }
     }

@@ -1,11 +1,11 @@
 //! What users ask for, as the REST layer takes it in.
 
 use muster_api::{
-    RunId,
+    NoticeId, RunId,
     views::{AgentView, RerunRequest},
 };
 use muster_engine::{
-    event::{Command, CommandReply, Event as EngineEvent, Rejected, RequestId},
+    event::{Command, CommandReply, Event as EngineEvent, Rejected, RequestId, Tried},
     query::{Answer, Query},
     records,
 };
@@ -52,6 +52,19 @@ impl SchedulerNode {
                 let command = Command::Rerun { former, request: rerun, idempotency_key };
                 self.ask(stage, EngineEvent::Command { request, command });
             }
+        }
+    }
+
+    /// The process that tried to deliver a notice hears what came of it.
+    pub(crate) fn notice_tried(
+        &mut self,
+        stage: &mut Stage,
+        process: u64,
+        notice: NoticeId,
+        outcome: Tried,
+    ) {
+        if process == self.processes {
+            self.take(stage, Event::Engine(EngineEvent::NoticeTried { notice, outcome }));
         }
     }
 

@@ -6,18 +6,27 @@ use muster_api::{
 };
 use serde_json::{Value, json};
 
-use crate::stage::Stage;
+use crate::{
+    setting::{HostFacts, LICENCES, Setting},
+    stage::Stage,
+};
 
 /// The handler that the executors of an app with a command of its own have.
 pub(crate) const HANDLER: &str = "work";
 /// The parameter of a shard whose code ends its executor, whenever it is tried.
 pub(super) const POISON: &str = "poison";
 
+/// How many jobs of a world are daemons at most, and how many shards each has: together they fit onto
+/// any host of such a world, each in an executor of its own.
+const DAEMONS_MAX: usize = 2;
+const DAEMON_SHARDS_MAX: u64 = 3;
+
 /// Draws the app of a world.
-pub(super) fn app(stage: &mut Stage) -> AppSpec {
+pub(super) fn app(stage: &mut Stage, setting: &Setting) -> AppSpec {
     let mut document = json!({
         "kind": "app", "name": "app", "resources": {"cpus": 0.25, "mem": 64},
         "lease": lease(stage), "idle_timeout": format!("{}s", stage.between(5, 60)),
+        "max_tasks": setting.tasks_of_app, "event_sampling": stage.between(0, 3),
     });
     if stage.percent(40) {
         document["command"] = Value::from("./start");
@@ -45,10 +54,19 @@ pub(super) fn change_app(stage: &mut Stage, app: &mut AppSpec, number: u64) {
     }
 }
 
-/// A job that fits into an empty world, however it is to be launched. `room` is how many shards
-/// fit on all hosts together, each host with one executor.
-pub(super) fn job(stage: &mut Stage, app: &AppSpec, index: usize, room: u64) -> JobSpec {
+/// A job that fits into an empty world, however it is to be launched.
+pub(super) fn job(stage: &mut Stage, app: &AppSpec, index: usize, setting: &Setting) -> JobSpec {
+    if setting.daemons && index < DAEMONS_MAX {
+        return daemon(stage, app, index, setting);
+    }
     let all_at_once = stage.percent(25);
+    let licensed = stage.percent(15) && setting.hosts.iter().any(|host| host.licences > 0);
+    let rack = rack(stage, setting);
+    let meant = |host: &HostFacts| rack.as_deref().is_none_or(|rack| host.rack() == rack);
+    let room = setting.room(u64::from(licensed), meant);
+    // Nothing fits when no host of that rack has a licence.
+    let (licensed, room) =
+        if room == 0 { (false, setting.room(0, meant)) } else { (licensed, room) };
     let shards = match stage.between(0, 3) {
         // As many as fit: if anything is charged twice, they never start.
         0 if all_at_once => room,
@@ -65,8 +83,17 @@ pub(super) fn job(stage: &mut Stage, app: &AppSpec, index: usize, room: u64) -> 
         "retry": {"max_attempts": stage.between(0, 2), "backoff": "500ms..4s"},
         "kill_grace": "2s",
         "priority": stage.between(0, 3),
-        "spread": if stage.percent(30) { "host" } else { "none" },
+        "spread": stage.one_of(&["host", "rack", "none", "none", "none"]),
     });
+    if let Some(notify) = notify(stage) {
+        document["notify"] = notify;
+    }
+    if licensed {
+        document["resources"][LICENCES] = Value::from(1);
+    }
+    if let Some(rack) = rack {
+        document["constraints"] = constraints(stage, &rack);
+    }
     if app.command.is_some() && stage.percent(60) {
         document["type"] = Value::from("simple");
         document["handler"] = Value::from(HANDLER);
@@ -97,8 +124,92 @@ pub(super) fn job(stage: &mut Stage, app: &AppSpec, index: usize, room: u64) -> 
     }
 }
 
+/// Draws whether a job wants the hosts of one rack only, and which: one that there is.
+fn rack(stage: &mut Stage, setting: &Setting) -> Option<String> {
+    let wants = setting.constraints && stage.percent(50);
+    let racks: Vec<&str> = setting.hosts.iter().map(HostFacts::rack).collect();
+    stage.one_of(&racks).filter(|_| wants).map(str::to_owned)
+}
+
+/// Says in one way or another that hosts must be in this rack, of two.
+fn constraints(stage: &mut Stage, rack: &str) -> Value {
+    let other = if rack == "r0" { "r1" } else { "r0" };
+    match stage.between(0, 3) {
+        0 => json!([{"attribute": "rack", "op": "equals", "value": rack}]),
+        1 => json!([{"attribute": "rack", "op": "not_equals", "value": other},
+                    {"attribute": "hostname", "op": "exists"}]),
+        2 => json!([{"attribute": "rack", "op": "in", "value": [rack, "r7"]}]),
+        _ => json!([{"attribute": "rack", "op": "matches", "value": format!("{rack}.*")},
+                    {"attribute": "hostname", "op": "not_in", "value": ["nobody"]}]),
+    }
+}
+
+/// Draws whether somebody is to be told of a job, of what, and where.
+fn notify(stage: &mut Stage) -> Option<Value> {
+    let kinds = ["failed", "timed_out", "skipped", "dropped", "late", "recovered"];
+    let on: Vec<&str> = kinds.into_iter().filter(|_| stage.percent(60)).collect();
+    let webhook = format!("http://hook{}/told", stage.between(0, 1));
+    let notify = json!({"on": on, "webhook": webhook, "late_after": "5s"});
+    stage.percent(50).then_some(notify)
+}
+
+/// A daemon job. Its tasks need little, so that all of a world fit beside what else may be there.
+fn daemon(stage: &mut Stage, app: &AppSpec, index: usize, setting: &Setting) -> JobSpec {
+    let mut document = json!({
+        "kind": "job", "name": format!("daemon{index}"), "app": "app", "type": "script",
+        "script": {"command": "work"}, "execution": "daemon",
+        "sharding": {"count": stage.between(1, DAEMON_SHARDS_MAX)},
+        "resources": {"cpus": 0.05, "mem": 16},
+        "failover": {"backoff": "500ms..4s"},
+        "kill_grace": "2s",
+        "priority": stage.between(0, 3),
+        "schedule": repeated(stage),
+        "misfire": {
+            "policy": stage.one_of(&["skip", "coalesce"]),
+            "grace": if stage.percent(30) { "30s" } else { "7d" },
+        },
+    });
+    if app.command.is_some() && stage.percent(60) {
+        document["type"] = Value::from("simple");
+        document["handler"] = Value::from(HANDLER);
+        document.as_object_mut().expect("it is one").remove("script");
+    }
+    if stage.percent(60) {
+        document["timeout"] = Value::from(format!("{}s", stage.between(2, 40)));
+    }
+    if let Some(notify) = notify(stage) {
+        document["notify"] = notify;
+    }
+    if let Some(rack) = rack(stage, setting) {
+        document["constraints"] = constraints(stage, &rack);
+    }
+    match parse(document) {
+        Spec::Job(job) => job,
+        Spec::App(_) => unreachable!("the document says that it is a job"),
+    }
+}
+
+/// Changes a daemon job, which its tasks feel or not.
+fn change_daemon(stage: &mut Stage, job: &mut JobSpec, number: u64) {
+    match stage.between(0, 5) {
+        0 => job.description = format!("version {number}"),
+        1 => job.priority = u8::try_from(stage.between(0, 3)).unwrap_or(0),
+        2 => {
+            job.sharding.count = u32::try_from(stage.between(1, DAEMON_SHARDS_MAX)).unwrap_or(1);
+        }
+        3 => {
+            let policies = [MisfirePolicy::Skip, MisfirePolicy::Coalesce];
+            job.misfire.policy = stage.one_of(&policies).unwrap_or_default();
+        }
+        _ => job.parameter = format!("version {number}"),
+    }
+}
+
 /// Changes a job; each such document is another one, and so another version.
 pub(super) fn change_job(stage: &mut Stage, job: &mut JobSpec, number: u64) {
+    if job.is_daemon() {
+        return change_daemon(stage, job, number);
+    }
     job.parameter = format!("version {number}");
     match stage.between(0, 4) {
         4 => {
@@ -132,18 +243,25 @@ fn misfire(stage: &mut Stage) -> Value {
 /// A schedule of instants that are easily reckoned without a calendar.
 fn schedule(stage: &mut Stage) -> Value {
     match stage.between(0, 9) {
+        9 => {
+            let minute = stage.between(0, 20);
+            json!({"at": format!("2026-01-01T00:{minute:02}:00Z")})
+        }
+        _ => repeated(stage),
+    }
+}
+
+/// One whose instants come again and again.
+fn repeated(stage: &mut Stage) -> Value {
+    match stage.between(0, 8) {
         0..5 => json!({"every": format!("{}s", stage.between(5, 60))}),
         5..7 => {
             let from = "2025-12-31T23:59:58.500Z";
             json!({"every": format!("{}s", stage.between(3, 90)), "from": from})
         }
-        7..9 => {
+        _ => {
             let seconds = stage.one_of(&[5, 10, 12, 15, 20, 30]).unwrap_or(30);
             json!({"cron": format!("0/{seconds} * * * * ?")})
-        }
-        _ => {
-            let minute = stage.between(0, 20);
-            json!({"at": format!("2026-01-01T00:{minute:02}:00Z")})
         }
     }
 }

@@ -45,7 +45,8 @@ impl Fate {
 pub(crate) fn fate(stage: &mut Stage, payload: &TaskPayload) -> Fate {
     // The longest outlive the leases of hosts that are cut off. In the calm there are none of
     // these: a queue of such runs would take longer than everything may take to come to rest.
-    let longest = if stage.calm { 87 } else { 99 };
+    let resident = payload.resident.is_some();
+    let longest = if stage.calm || resident { 87 } else { 99 };
     let after = match stage.between(0, longest) {
         0..60 => stage.between(1, 800),
         60..88 => stage.between(800, 10_000),
@@ -57,7 +58,8 @@ pub(crate) fn fate(stage: &mut Stage, payload: &TaskPayload) -> Fate {
     }
     match stage.between(0, 99) {
         0..8 => Fate::Fails { after },
-        8..11 => Fate::TakesItsExecutorAlong { after },
+        // In the calm a daemon job must come to a state in which nothing is down.
+        8..11 if !(resident && stage.calm) => Fate::TakesItsExecutorAlong { after },
         11..14 if !payload.timeout.is_zero() => Fate::NeverEnds,
         _ => Fate::EndsWell { after },
     }

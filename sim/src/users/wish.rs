@@ -1,7 +1,7 @@
 //! What users want.
 
 use muster_api::{
-    AgentId, AppName, JobName, RunId,
+    AgentId, AppName, JobName, RunId, Span,
     spec::{AppSpec, JobSpec},
     views::{RerunRequest, TriggerRequest},
 };
@@ -53,6 +53,20 @@ pub(super) enum Wish {
     Gone {
         agent: AgentId,
     },
+    /// A host is to give up its work.
+    Drain {
+        agent: AgentId,
+        deadline: Option<Span>,
+    },
+    /// A host may be used again.
+    Activate {
+        agent: AgentId,
+    },
+    /// The task of one shard is to end.
+    Kill {
+        run: RunId,
+        item: u32,
+    },
     Reconcile,
 }
 
@@ -88,6 +102,9 @@ impl Wish {
             },
             Self::Cancel { run } => Command::Cancel { run },
             Self::Gone { agent } => Command::MarkAgentGone { agent },
+            Self::Drain { agent, deadline } => Command::DrainAgent { agent, deadline },
+            Self::Activate { agent } => Command::ActivateAgent { agent },
+            Self::Kill { run, item } => Command::KillTask { run, item },
             Self::Reconcile => Command::Reconcile,
             Self::Rerun { .. } => unreachable!("it is read together with the former run"),
         }
@@ -144,7 +161,16 @@ impl Users {
             43..50 if self.deleting => Wish::StoreJob(Box::new(self.jobs[at].clone())),
             50..55 if self.disabling => Wish::DisableJob { job, disabled: false, kill: false },
             55..60 if self.disabling => Wish::DisableApp { app, disabled: false, kill: false },
+            74..82 if self.killing => self.kill(stage),
             _ => self.trigger(stage, at),
+        }
+    }
+
+    /// Somebody wants one task to end that runs now.
+    fn kill(&mut self, stage: &mut Stage) -> Wish {
+        match stage.one_of(&stage.truth.live_shards()) {
+            Some((run, item)) => Wish::Kill { run, item },
+            None => self.trigger(stage, 0),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     network::{Between, Packet, Side, WireId},
     report::Shown,
     stage::Stage,
-    users,
+    users, webhook,
 };
 
 /// How long after a request's arrival its answer has been decided, disks being as they should.
@@ -49,6 +49,7 @@ impl World {
             | H::SchedulerCommits { .. }
             | H::SchedulerWakes
             | H::RequestArrives { .. }
+            | H::NoticeTried { .. }
             | H::RerunArrives { .. } => Who::Scheduler,
             H::AgentStarts { host }
             | H::AgentDials { host, .. }
@@ -77,6 +78,7 @@ impl World {
             H::Thaws { .. }
             | H::SchedulerStarts
             | H::UsersAct
+            | H::WebhookHears { .. }
             | H::UserSees { .. }
             | H::UserHears { .. }
             | H::UserAsksAgain { .. }
@@ -134,6 +136,10 @@ impl World {
             Happening::RerunArrives { request, run, rerun, key } => {
                 scheduler.ask_again_for(stage, request, run, rerun, key);
             }
+            Happening::WebhookHears { process, record } => webhook::hear(stage, process, &record),
+            Happening::NoticeTried { process, notice, outcome } => {
+                scheduler.notice_tried(stage, process, notice, outcome);
+            }
             Happening::UserSees { agents } => users.see(stage, &agents),
             Happening::UserHears { request, reply } => users.hear(stage, request, reply),
             Happening::UserAsksAgain { request } => users.ask_again(stage, request),
@@ -145,8 +151,12 @@ impl World {
                 users.want_no_more();
                 stage.calm = true;
                 stage.after(users::DELAY_MAX + PATIENCE, Happening::UsersCalmDown);
+                self.calm_begins();
             }
-            Happening::UsersCalmDown => users.calm_down(stage),
+            Happening::UsersCalmDown => {
+                users.calm_down(stage);
+                self.calm_begins();
+            }
             of_an_executor => self.happen_to_executor(of_an_executor),
         }
     }
@@ -186,7 +196,9 @@ impl World {
                 });
             }
             Happening::CodeEnds { host, executor, task } => {
-                self.with(host, &executor, |node, stage, _| node.code_ends(stage, &task));
+                self.with(host, &executor, |node, stage, clock| {
+                    node.code_ends(stage, clock, &task);
+                });
             }
             other => unreachable!("{other:?} is of no executor"),
         }

@@ -17,7 +17,7 @@ use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
-    process::Output,
+    process::{Command, Output},
     time::Duration,
 };
 
@@ -253,10 +253,16 @@ impl Cluster {
 
     /// Runs a command of the client.
     pub(crate) fn muster(&self, arguments: &[&str]) -> Output {
+        self.client(arguments).output().unwrap()
+    }
+
+    /// A command of the client, to be run.
+    pub(crate) fn client(&self, arguments: &[&str]) -> Command {
         let url = format!("http://{}", self.scheduler.flag("--http"));
         let mut command = muster();
         command.args(["--server", &url, "--token-file"]).arg(self.data_dir().join("admin.token"));
-        command.args(arguments).output().unwrap()
+        command.args(arguments);
+        command
     }
 
     /// Stores an app that the built-in executor serves, whose scripts know the witness folder.

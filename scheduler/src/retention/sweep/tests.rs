@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use muster_api::{
     IdStream, RunId, Span, TaskId,
+    events::{EventKind, EventSource, TraceEvent},
     spec::ScheduleSpec,
     step::Write,
     views::{Cause, FireOutcome},
@@ -181,6 +182,7 @@ impl World {
 }
 
 const PLENTY: HistoryLimits = HistoryLimits {
+    events: u64::MAX,
     age: Span::from_secs(1_000 * 24 * 3600),
     runs: 1_000_000,
     runs_per_job: 1_000_000,
@@ -308,4 +310,32 @@ fn what_cannot_be_read_is_left_and_stops_nothing() {
     world.run(job, 200 * DAY, 200 * DAY, 0);
     world.sweep(HistoryLimits { runs_per_job: 1, ..PLENTY }, 200 * DAY);
     assert_eq!(world.count("h/j/0"), 1);
+}
+
+#[test]
+fn events_are_forgotten_by_age_and_number_and_the_newest_record_stays() {
+    let mut world = World::new();
+    let mut log = trace::EventLog::open(&*world.store.history()).unwrap();
+    let event = |day: i64| {
+        let (kind, source) = (EventKind::Host, EventSource::Scheduler);
+        TraceEvent::new(at(day * DAY), kind, "silent", source)
+    };
+    for day in 0..50 {
+        let writes = log.write(at(day * DAY), vec![event(day); 10]);
+        world.commit(&writes);
+    }
+    let limits = HistoryLimits { age: Span::from_secs(30 * 24 * 3600), ..PLENTY };
+    world.sweep(limits, 50 * DAY);
+    assert_eq!(world.count(trace::EVENTS), 30, "the last 30 days");
+    let swept = world.sweep(limits, 50 * DAY);
+    assert_eq!(swept.forgotten_records, 0, "a second pass has nothing to do");
+    // As many as are allowed, and the rest of the record that has the oldest of them.
+    for (events, records) in [(1_000, 30), (300, 30), (299, 30), (290, 29), (11, 2), (1, 1)] {
+        world.sweep(HistoryLimits { events, ..PLENTY }, 50 * DAY);
+        assert_eq!(world.count(trace::EVENTS), records, "{events}");
+    }
+    world.sweep(HistoryLimits { age: Span::from_secs(1), events: 1, ..PLENTY }, 500 * DAY);
+    assert_eq!(world.count(trace::EVENTS), 1, "ids go on from the newest");
+    let log = trace::EventLog::open(&*world.store.history()).unwrap();
+    assert_eq!(log.listen().borrow().sequence, u64::try_from(at(49 * DAY).as_millis()).unwrap());
 }

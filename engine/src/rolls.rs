@@ -1,0 +1,186 @@
+//! Rolling replacement: the tasks of a daemon job follow its document and its app one shard at a time.
+//!
+//! A task that was launched with another document is ended, and the one in its place has the newest.
+//! Only when that runs is the next one ended, so that a document with a fault costs one shard. All of
+//! it is derived from what is stored, so that a restart in between changes nothing: which documents a
+//! task was launched with, and whether a shard waits after a replacement.
+
+use std::collections::BTreeMap;
+
+use muster_api::{RunId, TaskId, limits, spec::JobSpec};
+
+use crate::{
+    cx::Cx,
+    run::{Followed, Run},
+    task::{Phase, Task},
+    tasks,
+    world::World,
+};
+
+/// Has a run looked at, for one of its tasks may have to be replaced.
+pub(crate) fn look_at(cx: &mut Cx<'_>, run: RunId) {
+    if cx.world.runs.get(&run).is_some_and(|run| run.is_daemon() && !run.is_stopping()) {
+        cx.world.rolling.insert(run);
+    }
+}
+
+/// Has every daemon job of an app looked at: its executors are of another revision now.
+pub(crate) fn look_at_app(cx: &mut Cx<'_>, app: &muster_api::AppName) {
+    let jobs = cx.world.jobs_of_app.get(app).into_iter().flatten();
+    let daemons = jobs.filter_map(|name| cx.world.jobs.get(name)).filter(|j| j.spec.is_daemon());
+    let runs: Vec<RunId> =
+        daemons.filter_map(|job| cx.world.lanes.get(&job.uid)).flatten().copied().collect();
+    for run in runs {
+        look_at(cx, run);
+    }
+}
+
+/// Whether there are runs to be looked at. While nothing may be launched nothing is ended to be
+/// launched anew.
+pub(crate) fn are_due(world: &World) -> bool {
+    !world.rolling.is_empty() && !world.keeps_launches()
+}
+
+/// Looks at some of the runs whose turn it is.
+pub(crate) fn go_on(cx: &mut Cx<'_>) {
+    for _ in 0..limits::ROLLS_PER_STEP {
+        if !are_due(cx.world) || cx.is_full() {
+            return;
+        }
+        if let Some(run) = cx.world.rolling.pop_first() {
+            roll(cx, run);
+        }
+    }
+}
+
+/// Ends the tasks of a run that have to end now: surplus ones, or else one that has to follow another
+/// document.
+fn roll(cx: &mut Cx<'_>, id: RunId) {
+    let Some(run) = cx.world.runs.get(&id).filter(|run| !run.is_stopping()) else { return };
+    let Some(newest) = Newest::of(cx.world, run) else { return };
+    let count = newest.spec.sharding.count;
+    let surplus: Vec<TaskId> = run.live_from(count).map(|(_, live)| live.task).collect();
+    if !surplus.is_empty() {
+        let ends = |task: &&TaskId| cx.world.tasks.get(task).is_some_and(is_ending);
+        let room = limits::SURPLUS_AT_A_TIME.saturating_sub(surplus.iter().filter(ends).count());
+        let goes = |task: &TaskId| cx.world.tasks.get(task).is_some_and(|task| !is_ending(task));
+        for task in surplus.into_iter().filter(goes).take(room).collect::<Vec<_>>() {
+            tasks::replace(cx, task, "its job has fewer shards now");
+        }
+        return;
+    }
+    let followed = newest.followed;
+    if run.followed == Some(followed) || is_amid_a_replacement(run) {
+        return;
+    }
+    match first_outdated(cx.world, run, &newest) {
+        Some((task, why)) => tasks::replace(cx, task, why),
+        None => {
+            if let Some(run) = cx.world.runs.memory(&id) {
+                run.followed = Some(followed);
+            }
+        }
+    }
+}
+
+fn is_ending(task: &Task) -> bool {
+    matches!(task.phase, Phase::Killing(_))
+}
+
+/// Whether a shard is down for a replacement, or may be: nothing else is taken down then.
+fn is_amid_a_replacement(run: &Run) -> bool {
+    let counts = run.counts();
+    counts.killing + counts.launching > 0 || run.waits_replaced()
+}
+
+/// What the tasks of a run are to be launched with.
+struct Newest<'a> {
+    followed: Followed,
+    spec: &'a JobSpec,
+}
+
+impl<'a> Newest<'a> {
+    fn of(world: &'a World, run: &Run) -> Option<Self> {
+        let job = world.job(&run.record().job, run.record().job_uid)?;
+        let app = world.apps.get(&job.spec.app)?;
+        let followed = (job.version, app.uid, app.revision);
+        job.spec.is_daemon().then_some(Self { followed, spec: &job.spec })
+    }
+}
+
+/// The first task that was launched with what it would not be launched with now, and why it has to be
+/// replaced. Those on hosts that are heard come first, for what is silent does not end.
+fn first_outdated(world: &World, run: &Run, newest: &Newest<'_>) -> Option<(TaskId, &'static str)> {
+    let (version, app, revision) = newest.followed;
+    let mut known = BTreeMap::from([(version, true)]);
+    let mut silent = None;
+    for (item, live) in run.live() {
+        let Some(task) = world.tasks.get(&live.task) else { continue };
+        let launched = task.version.unwrap_or_default();
+        let same = *known.entry(launched).or_insert_with(|| {
+            world.spec_of_task(task).is_some_and(|spec| feels_as(&spec, newest.spec))
+        });
+        // Parameters are each shard's own.
+        let parameter = || {
+            let spec = (launched != version).then(|| world.spec_of_task(task)).flatten();
+            spec.is_none_or(|s| s.shard_parameter(item) == newest.spec.shard_parameter(item))
+        };
+        let executor = world.executors.get(&task.executor).map(|executor| &executor.record);
+        let kind = executor.map(|executor| (executor.app_uid, executor.revision));
+        let why = match kind == Some((app, revision)) {
+            _ if !same || !parameter() => "its job has another document now",
+            false => "its app has another revision now",
+            true => continue,
+        };
+        let is_silent = |agent: &crate::world::Agent| agent.silent_since.is_some();
+        if !world.agents.get(&task.agent).is_some_and(is_silent) {
+            return Some((live.task, why));
+        }
+        silent = silent.or(Some((live.task, why)));
+    }
+    silent
+}
+
+/// Whether a task that was launched with one document would notice nothing of the other one. What
+/// each shard alone is given is compared elsewhere; who adds a field decides here what it means.
+fn feels_as(one: &JobSpec, other: &JobSpec) -> bool {
+    let JobSpec {
+        name,
+        app,
+        job_type,
+        handler,
+        script,
+        execution,
+        schedule,
+        sharding,
+        parameter,
+        resources,
+        misfire,
+        timeout,
+        kill_grace,
+        constraints,
+        props,
+        // These act at once, on what is decided about its shards.
+        launch: _,
+        start_within: _,
+        failover: _,
+        retry: _,
+        run_timeout: _,
+        spread: _,
+        priority: _,
+        notify: _,
+        disabled: _,
+        // These are for people.
+        labels: _,
+        description: _,
+    } = one;
+    (name, app, job_type, handler, script, execution)
+        == (&other.name, &other.app, &other.job_type, &other.handler, &other.script, &other.execution)
+        && (schedule, parameter, resources, props)
+            == (&other.schedule, &other.parameter, &other.resources, &other.props)
+        // Code that shares out its work must know among how many.
+        && sharding.count == other.sharding.count
+        && (misfire.policy, misfire.grace) == (other.misfire.policy, other.misfire.grace)
+        && (timeout, kill_grace, constraints)
+            == (&other.timeout, &other.kill_grace, &other.constraints)
+}
