@@ -35,8 +35,8 @@ pub(crate) struct Ended<'a> {
 }
 
 impl Aftermath {
-    /// What the end of a task means for its shard, by the newest document of its job. `stopped_as` is
-    /// how its shards end whose run is stopping.
+    /// What the end of a task means for its shard, by the newest document of its job. `stopped_as`
+    /// is how its shards end whose run is stopping.
     pub(crate) fn of(
         Ended { task, id, ending, message }: Ended<'_>,
         spec: Option<&JobSpec>,
@@ -95,8 +95,8 @@ impl Aftermath {
     }
 
     /// What the end of a resident task means for its shard: whatever ended it, another takes its
-    /// place, without end. One that ran long enough was well, so that the next back-off is the first
-    /// one again.
+    /// place, without end. One that ran long enough was well, so that the next back-off is the
+    /// first one again.
     pub(crate) fn of_resident(
         Ended { task, id, ending, message }: Ended<'_>,
         spec: Option<&JobSpec>,

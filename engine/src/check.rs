@@ -286,8 +286,8 @@ fn documents_in_use_are_there(world: &World) {
     }
 }
 
-/// An enabled daemon job has one run that is not being stopped, which has all of its shards and none
-/// that is over; others have none.
+/// An enabled daemon job has one run that is not being stopped, which has all of its shards and
+/// none that is over; others have none.
 fn daemon_jobs_have_their_run(world: &World) {
     let mut daemons: BTreeMap<JobUid, u32> = BTreeMap::new();
     for (id, run) in world.runs.iter().filter(|(_, run)| run.record().cause == Cause::Daemon) {

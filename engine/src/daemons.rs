@@ -1,4 +1,5 @@
-//! Daemon jobs: one run each for as long as they are enabled, whose tasks are resident (SEMANTICS 6).
+//! Daemon jobs: one run each for as long as they are enabled, whose tasks are resident (SEMANTICS
+//! 6).
 
 use muster_api::{
     RunId,

@@ -95,5 +95,5 @@ fn tell(
 ) {
     let link = format!("/v1/agents/{}", host.0);
     let about = About { state, reason, link, host: Some(host), ..About::default() };
-    notices::tell(cx, None, kind, about);
+    notices::tell(cx, None, kind, &about);
 }

@@ -53,7 +53,7 @@ pub(crate) fn passed_over(
         if !is_quiet {
             cx.world.wake_at(cx.now.mono + limits::NOTICE_QUIET, Timer::Quiet(job.uid));
         }
-        return tell(cx, Some(&job.spec), kind, passed(job, kind, instants, reason));
+        return tell(cx, Some(&job.spec), kind, &passed(job, kind, instants, reason));
     }
     change(cx, job, |told| {
         let more = told.passed.entry(cause).or_default();
@@ -92,6 +92,6 @@ pub(crate) fn quiet_is_over(cx: &mut Cx<'_>, uid: JobUid) {
     }
     for (cause, PassedRecord { first, last, count, reason }) in untold {
         let instants = Instants { first, last, count };
-        tell(cx, Some(&job.spec), cause.kind(), passed(&job, cause.kind(), instants, reason));
+        tell(cx, Some(&job.spec), cause.kind(), &passed(&job, cause.kind(), instants, reason));
     }
 }

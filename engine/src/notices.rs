@@ -77,7 +77,7 @@ pub(crate) fn is_wanted(cx: &Cx<'_>, job: Option<&JobSpec>, kind: NoticeKind) ->
 }
 
 /// Tells whoever wants to know.
-pub(crate) fn tell(cx: &mut Cx<'_>, job: Option<&JobSpec>, kind: NoticeKind, about: About) {
+pub(crate) fn tell(cx: &mut Cx<'_>, job: Option<&JobSpec>, kind: NoticeKind, about: &About) {
     for webhook in webhooks(&cx.config.installation, job, kind) {
         let (agent, hostname) = about.host.clone().unzip();
         let notice = Notice {
@@ -130,7 +130,7 @@ pub(crate) fn run_over(cx: &mut Cx<'_>, run: &Run) {
     };
     set_failing(cx, &job, true);
     let about = About { state: record.state.as_str(), reason, ..of_run(record) };
-    tell(cx, Some(&job.spec), kind, about);
+    tell(cx, Some(&job.spec), kind, &about);
 }
 
 /// What a notice says of any run.
@@ -170,7 +170,7 @@ fn why_not(run: &Run, state: ShardState) -> String {
 pub(crate) fn recovered(cx: &mut Cx<'_>, job: &JobRecord, about: impl FnOnce() -> About) {
     if cx.world.told.get(&job.uid).is_some_and(|told| told.failing) {
         set_failing(cx, job, false);
-        tell(cx, Some(&job.spec), NoticeKind::Recovered, about());
+        tell(cx, Some(&job.spec), NoticeKind::Recovered, &about());
     }
 }
 
@@ -216,7 +216,7 @@ pub(crate) fn begins(cx: &mut Cx<'_>, id: RunId) {
         late_by: Some(Span::from_secs(late_by.as_secs())),
         ..of_run(&record)
     };
-    tell(cx, Some(&job.spec), NoticeKind::Late, about);
+    tell(cx, Some(&job.spec), NoticeKind::Late, &about);
 }
 
 /// What a late run has waited for, for the longest.
@@ -225,7 +225,6 @@ fn why_late(run: &RunRecord, turn_at: Option<Timestamp>, due: Timestamp, now: Ti
     let accepted = run.created_at.since(due).as_secs();
     let turned = turn.since(run.created_at.max(due)).as_secs();
     let placed = now.since(turn.max(due)).as_secs();
-    let whole = |seconds| whole_seconds(seconds).to_string();
     if accepted >= turned.max(placed) {
         let accepted = Span::from_secs(accepted);
         format!("it was made {accepted} after it was due: the scheduler was away, held or busy")
@@ -234,10 +233,6 @@ fn why_late(run: &RunRecord, turn_at: Option<Timestamp>, due: Timestamp, now: Ti
     } else {
         format!("it waited {} for room on a host", Span::from_secs(placed))
     }
-}
-
-fn whole_seconds(seconds: u64) -> Span {
-    Span::from_secs(seconds)
 }
 
 /// Goes on after a restart with what was quiet, and with what has to be steady.

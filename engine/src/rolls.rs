@@ -1,9 +1,10 @@
-//! Rolling replacement: the tasks of a daemon job follow its document and its app one shard at a time.
+//! Rolling replacement: the tasks of a daemon job follow its document and its app one shard at a
+//! time.
 //!
-//! A task that was launched with another document is ended, and the one in its place has the newest.
-//! Only when that runs is the next one ended, so that a document with a fault costs one shard. All of
-//! it is derived from what is stored, so that a restart in between changes nothing: which documents a
-//! task was launched with, and whether a shard waits after a replacement.
+//! A task that was launched with another document is ended, and the one in its place has the
+//! newest. Only when that runs is the next one ended, so that a document with a fault costs one
+//! shard. All of it is derived from what is stored, so that a restart in between changes nothing:
+//! which documents a task was launched with, and whether a shard waits after a replacement.
 
 use std::collections::BTreeMap;
 
@@ -53,8 +54,8 @@ pub(crate) fn go_on(cx: &mut Cx<'_>) {
     }
 }
 
-/// Ends the tasks of a run that have to end now: surplus ones, or else one that has to follow another
-/// document.
+/// Ends the tasks of a run that have to end now: surplus ones, or else one that has to follow
+/// another document.
 fn roll(cx: &mut Cx<'_>, id: RunId) {
     let Some(run) = cx.world.runs.get(&id).filter(|run| !run.is_stopping()) else { return };
     let Some(newest) = Newest::of(cx.world, run) else { return };
@@ -108,8 +109,8 @@ impl<'a> Newest<'a> {
     }
 }
 
-/// The first task that was launched with what it would not be launched with now, and why it has to be
-/// replaced. Those on hosts that are heard come first, for what is silent does not end.
+/// The first task that was launched with what it would not be launched with now, and why it has to
+/// be replaced. Those on hosts that are heard come first, for what is silent does not end.
 fn first_outdated(world: &World, run: &Run, newest: &Newest<'_>) -> Option<(TaskId, &'static str)> {
     let (version, app, revision) = newest.followed;
     let mut known = BTreeMap::from([(version, true)]);
@@ -174,13 +175,12 @@ fn feels_as(one: &JobSpec, other: &JobSpec) -> bool {
         labels: _,
         description: _,
     } = one;
-    (name, app, job_type, handler, script, execution)
-        == (&other.name, &other.app, &other.job_type, &other.handler, &other.script, &other.execution)
-        && (schedule, parameter, resources, props)
-            == (&other.schedule, &other.parameter, &other.resources, &other.props)
+    (name, app, execution) == (&other.name, &other.app, &other.execution)
+        && (job_type, handler, script) == (&other.job_type, &other.handler, &other.script)
+        && (schedule, parameter, props) == (&other.schedule, &other.parameter, &other.props)
+        && (resources, constraints) == (&other.resources, &other.constraints)
         // Code that shares out its work must know among how many.
         && sharding.count == other.sharding.count
         && (misfire.policy, misfire.grace) == (other.misfire.policy, other.misfire.grace)
-        && (timeout, kill_grace, constraints)
-            == (&other.timeout, &other.kill_grace, &other.constraints)
+        && (timeout, kill_grace) == (&other.timeout, &other.kill_grace)
 }

@@ -38,8 +38,8 @@ pub(crate) struct Run {
     pub(crate) turn_at: Option<Timestamp>,
     /// Memory only: why the last of its shards did not succeed that did not.
     pub(crate) last_failure: Option<String>,
-    /// Memory only: the documents that all of its tasks are known to follow, if it is that of a daemon
-    /// job.
+    /// Memory only: the documents that all of its tasks are known to follow, if it is that of a
+    /// daemon job.
     pub(crate) followed: Option<Followed>,
 }
 
@@ -285,8 +285,8 @@ impl Run {
         }
     }
 
-    /// Whether `count` shards are other ones than it has, where those beyond only wait for the end of
-    /// their task.
+    /// Whether `count` shards are other ones than it has, where those beyond only wait for the end
+    /// of their task.
     pub(crate) fn is_to_resize(&self, count: u32) -> bool {
         let beyond = self.items.iter_from(count).any(|item| !self.live.contains_key(&item));
         let missing = self.items.ranges().first().is_none_or(|(_, last)| last + 1 < count);

@@ -132,7 +132,7 @@ pub(crate) fn look(cx: &mut Cx<'_>) {
     if oldest + limits::OFFER_UNUSED_MAX > cx.now.mono {
         return look_at(cx, oldest + limits::OFFER_UNUSED_MAX);
     }
-    let refuse = Span::from_millis(limits::OFFER_REFUSED.as_millis() as u64);
+    let refuse = Span::from_secs(limits::OFFER_REFUSED.as_secs());
     give_back(cx, |world, offer| !is_held(world, offer), refuse);
     cx.world.sharing.refused_until = cx.now.mono + limits::OFFER_REFUSED;
     blocker::gave_back(cx);

@@ -27,7 +27,7 @@ pub(crate) fn resident_died(cx: &mut Cx<'_>, run: RunId, item: u32, how: &str) {
     }
     change(cx, &job, |told| told.failing = true);
     cx.world.wake_at(cx.now.mono + limits::DAEMON_STEADY, Timer::Steady(job.uid));
-    tell(cx, Some(&job.spec), NoticeKind::Failed, about);
+    tell(cx, Some(&job.spec), NoticeKind::Failed, &about);
 }
 
 fn is_daemon_told(cx: &Cx<'_>, job: &JobRecord) -> bool {

@@ -19,7 +19,8 @@ pub(crate) struct Task {
     pub(crate) hostname: String,
     pub(crate) executor: ExecutorId,
     pub(crate) launched_at: Timestamp,
-    /// The version of its job that it was launched with, if it is resident; others follow their run.
+    /// The version of its job that it was launched with, if it is resident; others follow their
+    /// run.
     pub(crate) version: Option<u64>,
     /// Memory only: after a restart reconciliation brings it back.
     pub(crate) phase: Phase,
@@ -140,6 +141,8 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
 
         // A success that comes before the kill counts.
         (P::Launching | P::Running | P::Killing(_), S::Finished) => Over(E::Succeeded),
+        // Its executor ended it at its time-out before it heard of the kill: it is not tried again.
+        (P::Killing(K::Operator), S::TimedOut) => Over(E::KilledOnRequest),
         (P::Launching | P::Running | P::Killing(_), S::TimedOut) => Over(E::TimedOut),
         (P::Launching | P::Running | P::Killing(_), S::Invalid) => Over(E::Invalid),
 
@@ -217,7 +220,8 @@ impl Task {
         }
     }
 
-    /// Whether it is resident: it stays as long as its job is enabled, and is replaced when it ends.
+    /// Whether it is resident: it stays as long as its job is enabled, and is replaced when it
+    /// ends.
     pub(crate) fn is_resident(&self) -> bool {
         self.version.is_some()
     }
@@ -362,9 +366,10 @@ mod tests {
         );
         assert_eq!(
             row(Phase::Killing(K::Operator)),
-            "killing killing killing SUCCEEDED KILLED_ON_REQUEST TIMED_OUT KILLED_ON_REQUEST \
-             KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST killing \
-             INVALID killing killing KILLED_ON_REQUEST KILLED_ON_REQUEST"
+            "killing killing killing SUCCEEDED KILLED_ON_REQUEST KILLED_ON_REQUEST \
+             KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST \
+             KILLED_ON_REQUEST killing INVALID killing killing KILLED_ON_REQUEST \
+             KILLED_ON_REQUEST"
         );
     }
 }

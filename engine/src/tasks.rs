@@ -1,6 +1,6 @@
 //! Tasks: what is said of them, what that means for their shard, and how they are ended.
 
-use std::{mem::replace, time::Duration};
+use std::{mem, time::Duration};
 
 use muster_api::{AgentId, RunId, Span, TaskId, limits, task::TaskReport, views::ShardState};
 
@@ -94,8 +94,8 @@ fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
     // What reconciliation says was told before, or is told when it is sent again.
     let is_news = update.uuid.is_some()
         && match (update.signal, phase) {
-            (Signal::Starting, Phase::Launching) => !replace(&mut task.told_starting, true),
-            (Signal::Running, Phase::Running) => !replace(&mut task.told_running, true),
+            (Signal::Starting, Phase::Launching) => !mem::replace(&mut task.told_starting, true),
+            (Signal::Running, Phase::Running) => !mem::replace(&mut task.told_running, true),
             (_, Phase::Killing(_)) => !matches!(task.phase, Phase::Killing(_)),
             _ => false,
         };

@@ -142,8 +142,8 @@ pub(crate) fn cancel(cx: &mut Cx<'_>, id: RunId) -> CommandReply {
     Ok(Accepted::Run(Box::new(view)))
 }
 
-/// Ends the task of one shard on request; the others of its run go on. The shard of a daemon job gets
-/// another task, that of any other run is over.
+/// Ends the task of one shard on request; the others of its run go on. The shard of a daemon job
+/// gets another task, that of any other run is over.
 pub(crate) fn kill_task(cx: &mut Cx<'_>, id: RunId, item: u32) -> CommandReply {
     let run = cx.world.runs.get(&id);
     let run = run.ok_or_else(|| Rejected::NotFound { kind: "run", name: id.to_string() })?;

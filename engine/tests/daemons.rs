@@ -1,6 +1,6 @@
-//! Daemon jobs under random changes, ends and restarts: a shard has one task at a time, a job one run,
-//! a replacement takes down one shard at a time, and when nobody interferes any more every shard runs
-//! as the newest document says.
+//! Daemon jobs under random changes, ends and restarts: a shard has one task at a time, a job one
+//! run, a replacement takes down one shard at a time, and when nobody interferes any more every
+//! shard runs as the newest document says.
 
 #![allow(clippy::unwrap_used, reason = "an engine that cannot be asked is a failed test")]
 
@@ -412,8 +412,8 @@ fn daemon(name: &str, count: u32) -> Command {
     Command::PutJob { spec: JobSpec::parse(job).unwrap().spec, expect: Expect::Anything }
 }
 
-/// The tasks that are told to end in the steps until nothing is due any more; no step tells more than
-/// so many.
+/// The tasks that are told to end in the steps until nothing is due any more; no step tells more
+/// than so many.
 fn told_to_end(world: &mut World, event: Event, at_most: usize) -> usize {
     let (mut event, mut told) = (Some(event), 0);
     loop {
@@ -494,7 +494,7 @@ fn run_all(world: &mut World, resources: &str) -> usize {
                 world.engine.step(world.now, running(task.task, &batch.agent));
             }
         }
-        if !world.engine.next_wakeup().mono.is_some_and(|at| at <= world.now.mono) {
+        if world.engine.next_wakeup().mono.is_none_or(|at| at > world.now.mono) {
             return count;
         }
         event = Event::Tick;
@@ -515,7 +515,7 @@ fn running(task: TaskId, agent: &AgentId) -> Event {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(50))]
     #[test]
     fn daemon_jobs_converge(acts in prop::collection::vec(any::<(u8, u8, u8)>(), 0..120)) {
         let mut world = World::new();

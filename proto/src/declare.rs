@@ -11,9 +11,9 @@
 //! }
 //! ```
 //!
-//! A line says what a line of a proto file says: label, kind, name, number, and the default if Mesos
-//! declares one. It becomes a field with the attribute that `prost` wants, and a line of the table
-//! that [`crate::json`] works by. The labels and the types that they make:
+//! A line says what a line of a proto file says: label, kind, name, number, and the default if
+//! Mesos declares one. It becomes a field with the attribute that `prost` wants, and a line of the
+//! table that [`crate::json`] works by. The labels and the types that they make:
 //!
 //! | label | field | |
 //! |---|---|---|
@@ -64,13 +64,15 @@ macro_rules! message_struct {
         $(#[$doc:meta])* $label:ident enum<$of:ident> $field:ident = $tag:tt
             $([default $default:literal])?, $($rest:tt)*
     ) => { message_struct! { $head { $($done)*
-        $(#[$doc])* #[prost(enumeration($of), $label, tag = $tag)] pub $field: labelled!($label i32),
+        $(#[$doc])* #[prost(enumeration($of), $label, tag = $tag)]
+        pub $field: labelled!($label i32),
     } $($rest)* } };
     ($head:tt {$($done:tt)*}
         $(#[$doc:meta])* $label:ident $kind:ident $field:ident = $tag:tt
             $([default $default:literal])?, $($rest:tt)*
     ) => { message_struct! { $head { $($done)*
-        $(#[$doc])* #[prost($kind, $label, tag = $tag)] pub $field: labelled!($label scalar!($kind)),
+        $(#[$doc])* #[prost($kind, $label, tag = $tag)]
+        pub $field: labelled!($label scalar!($kind)),
     } $($rest)* } };
 }
 
@@ -104,8 +106,12 @@ macro_rules! json_kind {
 
 /// Whether a label asks for the field to be there.
 macro_rules! is_required {
-    (required) => { true };
-    ($label:ident) => { false };
+    (required) => {
+        true
+    };
+    ($label:ident) => {
+        false
+    };
 }
 
 /// Makes the table of a message's fields for JSON.
@@ -137,8 +143,12 @@ macro_rules! message_fields {
 
 /// The default of a field, as JSON.
 macro_rules! default_text {
-    () => { None };
-    ($default:literal) => { Some(stringify!($default)) };
+    () => {
+        None
+    };
+    ($default:literal) => {
+        Some(stringify!($default))
+    };
 }
 
 /// Declares enumerations: each value with its number and the name that JSON gives it.

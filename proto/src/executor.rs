@@ -5,8 +5,8 @@
 //! [`Event`] down. The first record up is SUBSCRIBE.
 //!
 //! One thing is said there that Mesos does not have, with kinds and tags that it will not use: a
-//! MESSAGE with a number is answered by [`EventType::MessageTaken`] once its framework has it. Nobody
-//! on the way keeps a message, so that an executor that gets no answer sends it again.
+//! MESSAGE with a number is answered by [`EventType::MessageTaken`] once its framework has it.
+//! Nobody on the way keeps a message, so that an executor that gets no answer sends it again.
 
 use prost::Message;
 

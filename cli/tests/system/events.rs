@@ -75,7 +75,8 @@ fn the_trace_of_every_task_is_complete_and_in_order() {
     cluster.put_app("scripts", &json!({}));
     // The first shard fails at first, and so does its handler's second try; the other loses its
     // executor once.
-    let text = "if [ $MUSTER_SHARD_ITEM = 0 ]; then [ $MUSTER_ATTEMPT -ge 3 ] || exit 4; exit 0; fi";
+    let text =
+        "if [ $MUSTER_SHARD_ITEM = 0 ]; then [ $MUSTER_ATTEMPT -ge 3 ] || exit 4; exit 0; fi";
     let retry = json!({"retry": {"max_attempts": 2, "backoff": "100ms..1s"},
         "failover": {"backoff": "100ms..1s"}});
     cluster.put_job(&with(script("mixed", 2, &format!("{PRELUDE}{text}{WAITS}")), &retry));
@@ -130,10 +131,17 @@ fn the_trace_of_every_task_is_complete_and_in_order() {
         assert_eq!(last.replaces.is_some(), last.attempt > Some(1));
     }
     ends.sort();
-    let wanted = [(0, 1, "failed"), (0, 2, "failed"), (0, 3, "finished"), (1, 1, "died"), (1, 2, "finished")];
+    let wanted = [
+        (0, 1, "failed"),
+        (0, 2, "failed"),
+        (0, 3, "finished"),
+        (1, 1, "died"),
+        (1, 2, "finished"),
+    ];
     let wanted = wanted.map(|(item, attempt, end)| (item, attempt, end.to_owned()));
     assert_eq!(ends, wanted);
-    let of_run: Vec<_> = all.iter().filter(|view| view.event.kind == EventKind::Run).cloned().collect();
+    let of_run: Vec<_> =
+        all.iter().filter(|view| view.event.kind == EventKind::Run).cloned().collect();
     assert_eq!(states(&of_run), ["pending", "running", "succeeded"]);
     assert_eq!(Some(of_run[2].event.at), cluster.run(&run).ended_at);
 }
@@ -203,7 +211,9 @@ fn who_changed_what_is_asked_for_and_shown() {
         let event = &view.event;
         match about {
             "agent" => assert_eq!(event.agent.as_ref().unwrap().as_str(), agent),
-            "shard" => assert_eq!((event.run.unwrap().to_string(), event.item), (run.clone(), Some(0))),
+            "shard" => {
+                assert_eq!((event.run.unwrap().to_string(), event.item), (run.clone(), Some(0)))
+            }
             _ => assert_eq!(event.run.unwrap().to_string(), run),
         }
     }
@@ -211,7 +221,10 @@ fn who_changed_what_is_asked_for_and_shown() {
     let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     let lines: Vec<_> = shown.lines().collect();
     assert!(lines[0].starts_with("AT "), "{shown}");
-    assert!(lines[1].contains("cancel") && lines[1].contains("by admin, from 127.0.0.1:"), "{shown}");
+    assert!(
+        lines[1].contains("cancel") && lines[1].contains("by admin, from 127.0.0.1:"),
+        "{shown}"
+    );
     let none = cluster.muster(&["events", "--state", "none"]);
     assert_eq!(String::from_utf8_lossy(&none.stdout).trim(), "no such events");
     let wrong = cluster.muster(&["events", "--kind", "tasks"]);

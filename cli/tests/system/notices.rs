@@ -58,7 +58,7 @@ fn a_notice_outlives_the_scheduler_that_decided_it() {
     let body = after.json();
     assert_eq!((&body["kind"], &body["run"]), (&json!("failed"), &json!(run)));
     assert_eq!(body["installation"], "of the tests");
-    assert!(body["reason"].as_str().unwrap().contains("exit code 3"), "{body}");
+    assert!(body["reason"].as_str().unwrap().contains("code 3"), "{body}");
     let link = body["link"].as_str().unwrap();
     assert_eq!(cluster.api().get(link).expect(200..=200).body["id"], json!(run));
 

@@ -339,3 +339,105 @@ fn every_operation_on_work_in_every_state_does_what_the_table_says_and_leaves_no
     }
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
 }
+
+/// What the resident tasks of a daemon job do when somebody changes something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resident {
+    Pending,
+    Launching,
+    Running,
+    /// One of them ended and waits to be replaced.
+    BackingOff,
+    HostLost,
+    ExecutorGone,
+}
+
+/// A world with a daemon job of two shards.
+fn daemon_world(state: Resident) -> Cluster {
+    let mut world = Cluster::new();
+    world.put_app("a", &json!({}));
+    world.put_app("b", &json!({}));
+    world.put_job("j", "a", &daemon(&json!({})));
+    if state == Resident::Pending {
+        return world;
+    }
+    world.offer();
+    assert_eq!(world.tasks().len(), 2, "both shards are launched");
+    if state != Resident::Launching {
+        world.run_all();
+    }
+    match state {
+        Resident::Pending | Resident::Launching | Resident::Running => {}
+        Resident::BackingOff => world.say(world.tasks()[0], Signal::CodeFailed),
+        Resident::HostLost => world.lose_the_host(),
+        Resident::ExecutorGone => world.executors_end(),
+    }
+    world
+}
+
+fn daemon(changes: &serde_json::Value) -> serde_json::Value {
+    let mut document = json!({"execution": "daemon", "schedule": {"every": "1h"},
+        "sharding": {"count": 2}});
+    for (name, value) in changes.as_object().unwrap() {
+        document[name] = value.clone();
+    }
+    document
+}
+
+/// One operation on a daemon job: it has its one run with all of its tasks, or none.
+fn play_daemon(state: Resident, operation: Operation, restarts: bool) {
+    let mut world = daemon_world(state);
+    match operation {
+        // These put the document anew, and it stays one of a daemon job.
+        Op::UpdatePriority => world.put_job("j", "a", &daemon(&json!({"priority": 90}))),
+        Op::UpdateCommand => {
+            world.put_job("j", "a", &daemon(&json!({"script": {"command": "true"}})));
+        }
+        Op::MoveAndDeleteApp => {
+            world.put_job("j", "b", &daemon(&json!({})));
+            world
+                .ask(Command::DeleteApp { name: "a".parse().unwrap(), expect: Expect::Anything })
+                .unwrap();
+        }
+        Op::ReplaceJob | Op::ReplaceApp => return,
+        other => other.apply(&mut world),
+    }
+    if restarts {
+        world.restart();
+    }
+    world.say_what_is_unsaid();
+    world.go_on();
+    let count = |prefix: &str| world.keys().iter().filter(|key| key.starts_with(prefix)).count();
+    let ends = matches!(
+        operation,
+        Op::DisableJob | Op::DisableApp | Op::KillJob | Op::KillApp | Op::DeleteJob | Op::DeleteApp
+    );
+    let lives = !ends;
+    assert_eq!((count("r/"), count("t/")), if lives { (1, 2) } else { (0, 0) });
+    nothing_is_left(&mut world);
+}
+
+#[test]
+fn every_operation_on_a_daemon_job_leaves_one_run_with_all_tasks_or_nothing() {
+    let states = [
+        Resident::Pending,
+        Resident::Launching,
+        Resident::Running,
+        Resident::BackingOff,
+        Resident::HostLost,
+        Resident::ExecutorGone,
+    ];
+    let mut faults = Vec::new();
+    for state in states {
+        for operation in Operation::ALL {
+            for restarts in [false, true] {
+                let played = panic::catch_unwind(|| play_daemon(state, operation, restarts));
+                if played.is_err() {
+                    let restart = if restarts { ", then a restart" } else { "" };
+                    faults.push(format!("{state:?}: {operation:?}{restart}"));
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}

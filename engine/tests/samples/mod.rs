@@ -17,7 +17,7 @@ use serde_json::Value;
 const VERSION: u8 = 1;
 /// The samples, oldest first, with the version of their records. The first is of the layout in
 /// which past runs lay by job; the scheduler moves them before it starts.
-const SAMPLES: [(&str, u8); 7] = [
+const SAMPLES: [(&str, u8); 8] = [
     ("state.v1.txt", 1),
     ("state.v1.past-runs-by-state.txt", 1),
     ("state.v1.marks.txt", 1),
@@ -25,6 +25,7 @@ const SAMPLES: [(&str, u8); 7] = [
     ("state.v1.hosts.txt", 1),
     ("state.v1.settling.txt", 1),
     ("state.v1.notices.txt", 1),
+    ("state.v1.daemons.txt", 1),
 ];
 
 fn folder() -> PathBuf {

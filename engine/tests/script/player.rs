@@ -115,18 +115,6 @@ impl Player {
             "disable" | "enable" => switch(word == "disable", rest),
             "offer" => self.offer(rest),
             "task" => self.task(rest),
-            "exited" => Event::ExecutorExited(self.names.id(rest)),
-            "registered" => self.registered(rest),
-            "silent" => Event::AgentSilent { agent: rest.parse().unwrap(), since: self.now.mono },
-            "heard" => Event::AgentHeard(rest.parse().unwrap()),
-            "gone" => Event::AgentGone(rest.parse().unwrap()),
-            "draining" => self.draining(rest),
-            "activated" => Event::AgentActivated(rest.parse().unwrap()),
-            "left" => query(Query::LeftOn { agent: rest.parse().unwrap() }),
-            "shared" => Event::Shared(true),
-            "alone" => Event::Shared(false),
-            "subscribed" => Event::Subscribed,
-            "unsubscribed" => Event::Unsubscribed,
             "reconcile" => command(Command::Reconcile),
             "run" => query(Query::Run { run: self.names.id(rest) }),
             "shards" => query(Query::Shards {
@@ -142,9 +130,28 @@ impl Player {
                 self.engine.limit_tasks(rest.parse().ok());
                 Event::Tick
             }
-            other => panic!("no event is called {other}"),
+            other => self.of_hosts(other, rest),
         };
         self.step(event)
+    }
+
+    /// The events of hosts and of the master.
+    fn of_hosts(&mut self, word: &str, rest: &str) -> Event {
+        match word {
+            "exited" => Event::ExecutorExited(self.names.id(rest)),
+            "registered" => self.registered(rest),
+            "silent" => Event::AgentSilent { agent: rest.parse().unwrap(), since: self.now.mono },
+            "heard" => Event::AgentHeard(rest.parse().unwrap()),
+            "gone" => Event::AgentGone(rest.parse().unwrap()),
+            "draining" => self.draining(rest),
+            "activated" => Event::AgentActivated(rest.parse().unwrap()),
+            "left" => query(Query::LeftOn { agent: rest.parse().unwrap() }),
+            "shared" => Event::Shared(true),
+            "alone" => Event::Shared(false),
+            "subscribed" => Event::Subscribed,
+            "unsubscribed" => Event::Unsubscribed,
+            other => panic!("no event is called {other}"),
+        }
     }
 
     fn step(&mut self, event: Event) -> String {

@@ -14,10 +14,10 @@ use muster_job::{Context, JobError, Jobs};
 static BEATS: AtomicU64 = AtomicU64::new(0);
 
 fn main() -> anyhow::Result<()> {
-    muster_executor::main(Jobs::new().register_blocking("heartbeat", beat))
+    muster_executor::main(Jobs::new().register_blocking("heartbeat", |context| beat(&context)))
 }
 
-fn beat(context: Context) -> Result<(), JobError> {
+fn beat(context: &Context) -> Result<(), JobError> {
     let out = context.prop("out").ok_or_else(|| JobError::new("the job has no prop `out`"))?;
     let path = Path::new(out).join(format!("handler-{}", context.shard_item()));
     let mut file = File::options().create(true).append(true).open(path)?;

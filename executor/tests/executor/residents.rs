@@ -196,7 +196,8 @@ async fn output_that_is_full_is_moved_aside_before_an_execution() {
             }
         })
         .await;
-        assert_eq!(fs::metadata(&aside).unwrap().len(), limits::OUTPUT_ROTATED_BYTES);
+        // An execution that went on when it became full may have written a line more.
+        assert!(fs::metadata(&aside).unwrap().len() >= limits::OUTPUT_ROTATED_BYTES);
         assert!(fs::read_to_string(&path).unwrap().lines().all(|line| line.ends_with("line")));
     }
     drop(stream);

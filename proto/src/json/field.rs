@@ -46,8 +46,9 @@ pub struct Field<M> {
 }
 
 impl<M> Field<M> {
-    /// A field by its name as Rust writes it, whether it must be there, its default, and how its value is
-    /// read into a message and written from one. Writing tells whether there was anything to write.
+    /// A field by its name as Rust writes it, whether it must be there, its default, and how its
+    /// value is read into a message and written from one. Writing tells whether there was anything
+    /// to write.
     pub const fn new(
         name: &'static str,
         required: bool,

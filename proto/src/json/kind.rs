@@ -16,7 +16,8 @@ pub trait Kind {
     /// The type that a message keeps it in.
     type Value;
 
-    /// The value that JSON gives; nothing if it stands for nothing, as a name does that is not known.
+    /// The value that JSON gives; nothing if it stands for nothing, as a name does that is not
+    /// known.
     fn read(
         value: &Value,
         place: Place,

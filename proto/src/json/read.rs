@@ -7,6 +7,9 @@ use super::{base64::InvalidBase64, field::Fields};
 /// How many missing fields are told at most: an answer does not grow with the question.
 const MOST_MISSING: usize = 100;
 
+/// How many characters of a body that is no JSON are told at most, for the same reason.
+const MOST_NEAR: usize = 100;
+
 /// Why a body is no message. The words are those of a Mesos master, which answers 400 with them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidJson {
@@ -21,7 +24,7 @@ pub enum InvalidJson {
     Syntax {
         /// The line, from 1.
         line: usize,
-        /// What is left of that line.
+        /// What is left of that line, as far as the first hundred characters.
         near: String,
     },
     /// The body is JSON, but not of this message.
@@ -105,9 +108,9 @@ impl Problem {
     }
 }
 
-/// A message from its JSON. More than `limit` bytes are refused before they are looked at; what is
-/// built while reading can take some twenty times as much. Bytes that are no UTF-8 inside of strings
-/// become U+FFFD, for Mesos accepts them.
+/// A message from its JSON. More than `limit` bytes are refused before they are looked at. Choose it
+/// with care: a body of nothing but empty objects takes a few hundred times its size while it is
+/// read. Bytes that are no UTF-8, inside of strings, become U+FFFD, for Mesos accepts them.
 pub fn from_slice<M: Fields>(bytes: &[u8], limit: usize) -> Result<M, InvalidJson> {
     if bytes.len() > limit {
         return Err(InvalidJson::TooLong { limit });
@@ -122,7 +125,7 @@ fn syntax(text: &str, error: &serde_json::Error) -> InvalidJson {
     let rest = text.lines().nth(line - 1).unwrap_or_default();
     let near = rest.get(error.column().saturating_sub(1)..).unwrap_or_default();
     let near = if error.is_eof() { "" } else { near };
-    InvalidJson::Syntax { line, near: near.chars().take(MOST_MISSING).collect() }
+    InvalidJson::Syntax { line, near: near.chars().take(MOST_NEAR).collect() }
 }
 
 fn whole<M: Fields>(value: &Value) -> Result<M, Problem> {
@@ -192,15 +195,16 @@ impl Reader {
 
     fn message<M: Fields>(&mut self, object: &Map<String, Value>) -> Result<M, Problem> {
         for field in M::FIELDS.iter().filter(|field| field.required) {
-            if object.get(field.name).is_none_or(Value::is_null) && self.missing.len() < MOST_MISSING {
+            if object.get(field.name).is_none_or(Value::is_null)
+                && self.missing.len() < MOST_MISSING
+            {
                 self.missing.push(format!("{}{}", self.path, field.name));
             }
         }
         let mut message = M::default();
         for (name, value) in object.iter().filter(|(_, value)| !value.is_null()) {
             if let Some(field) = M::FIELDS.iter().find(|field| field.name == name) {
-                let place =
-                    Place { name: field.name, required: field.required, part: Part::Whole };
+                let place = Place { name: field.name, required: field.required, part: Part::Whole };
                 (field.read)(&mut message, value, place, self)?;
             }
         }

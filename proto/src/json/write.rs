@@ -55,8 +55,8 @@ pub(super) fn string(text: &str, out: &mut Vec<u8>) {
     serde_json::to_writer(out, text).expect("a Vec grows as needed, and a str is always a string");
 }
 
-/// Appends a double with a fraction or an exponent. The infinities, which JSON has no numbers for, are
-/// strings, which are read again; so is what is no number, which is not.
+/// Appends a double with a fraction or an exponent. The infinities, which JSON has no numbers for,
+/// are strings, which are read again; so is what is no number, which is not.
 pub(super) fn double(value: f64, out: &mut Vec<u8>) {
     if value.is_nan() {
         return string("NaN", out);

@@ -65,7 +65,8 @@ messages! {
         optional string attribute_name = 2,
     }
 
-    /// What an attribute must be: one of these is set. A value that is no text meets all but the first two.
+    /// What an attribute must be: one of these is set. A value that is no text meets all but the
+    /// first two.
     #[derive(Clone, PartialEq, Eq, Message)]
     pub struct AttributePredicate {
         /// It is there.

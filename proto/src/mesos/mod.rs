@@ -1,7 +1,7 @@
 //! The messages that the scheduler API and the executor API of Mesos v1 share.
 //!
-//! Names, numbers, defaults and the order of fields are facts of the protocol (package `mesos.v1`, as
-//! of Mesos 1.12). What a message nests there stands beside it here, under a name of its own.
+//! Names, numbers, defaults and the order of fields are facts of the protocol (package `mesos.v1`,
+//! as of Mesos 1.12). What a message nests there stands beside it here, under a name of its own.
 
 mod checks;
 mod cluster;

@@ -96,7 +96,7 @@ enumerations! {
     }
 
     /// Why a status is what it is.
-    #[allow(missing_docs, reason = "the names are those of the Mesos protocol and explain themselves")]
+    #[allow(missing_docs, reason = "the names are those of Mesos and explain themselves")]
     pub enum Reason {
         CommandExecutorFailed = 0 "REASON_COMMAND_EXECUTOR_FAILED",
         ExecutorTerminated = 1 "REASON_EXECUTOR_TERMINATED",

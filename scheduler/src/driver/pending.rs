@@ -51,6 +51,7 @@ impl Pending {
                 self.trace.extend(change.made(now.wall, reply, &turn.trace));
             }
         }
+        self.bytes += turn.trace.iter().map(message_bytes).sum::<usize>();
         self.trace.extend(turn.trace);
         self.add_writes(turn.writes);
         self.effects.extend(turn.effects);
@@ -120,6 +121,11 @@ impl Pending {
         }
         std::mem::take(&mut self.effects)
     }
+}
+
+/// What is worth counting of an event before it is written: the rest of it is a few bytes.
+fn message_bytes(event: &TraceEvent) -> usize {
+    event.message.as_ref().map_or(0, |message| message.len().min(limits::EVENT_MESSAGE_BYTES))
 }
 
 fn size(write: &Write) -> usize {

@@ -94,19 +94,21 @@ pub(crate) fn resident_begins(
     if truth.residents.get(&shard).is_some_and(|there| there.task == task) {
         return Ok(());
     }
-    if !truth.is_forgiven(host, executor) {
-        let there = truth.residents.get(&shard);
-        if let Some(there) = there.filter(|it| !truth.is_forgiven(it.host, &it.executor)) {
-            let what = format!(
-                "shard {} of run {} is resident as task {} on host{}, and now as task {task}",
-                shard.1, shard.0, there.task, there.host
-            );
-            return broken("no_shard_runs_twice", what);
-        }
-        if truth.runs_over.contains_key(&shard.0) || truth.tasks_over.contains(&task) {
-            let what = format!("task {task} is over, and becomes resident");
-            return broken("nothing_runs_after_its_end", what);
-        }
+    // Where nothing is promised, it does not count as there.
+    if truth.is_forgiven(host, executor) {
+        return Ok(());
+    }
+    let there = truth.residents.get(&shard);
+    if let Some(there) = there.filter(|it| !truth.is_forgiven(it.host, &it.executor)) {
+        let what = format!(
+            "shard {} of run {} is resident as task {} on host{}, and now as task {task}",
+            shard.1, shard.0, there.task, there.host
+        );
+        return broken("no_shard_runs_twice", what);
+    }
+    if truth.runs_over.contains_key(&shard.0) || truth.tasks_over.contains(&task) {
+        let what = format!("task {task} is over, and becomes resident");
+        return broken("nothing_runs_after_its_end", what);
     }
     let resident = Resident {
         task,

@@ -2,7 +2,7 @@
 
 use muster_api::{
     JobName,
-    spec::{AppSpec, JobSpec, MisfirePolicy, Spec},
+    spec::{AppSpec, Execution, JobSpec, MisfirePolicy, ScheduleSpec, Spec},
 };
 use serde_json::{Value, json};
 
@@ -189,9 +189,15 @@ fn daemon(stage: &mut Stage, app: &AppSpec, index: usize, setting: &Setting) -> 
     }
 }
 
+/// Whether a job is a daemon, or was, or may be again.
+pub(super) fn is_at_times_a_daemon(job: &JobName) -> bool {
+    job.as_str().starts_with("daemon")
+}
+
 /// Changes a daemon job, which its tasks feel or not.
 fn change_daemon(stage: &mut Stage, job: &mut JobSpec, number: u64) {
-    match stage.between(0, 5) {
+    match stage.between(0, 6) {
+        6 => job.execution = Execution::Transient,
         0 => job.description = format!("version {number}"),
         1 => job.priority = u8::try_from(stage.between(0, 3)).unwrap_or(0),
         2 => {
@@ -210,6 +216,12 @@ pub(super) fn change_job(stage: &mut Stage, job: &mut JobSpec, number: u64) {
     if job.is_daemon() {
         return change_daemon(stage, job, number);
     }
+    if is_at_times_a_daemon(&job.name) && stage.percent(50) {
+        job.execution = Execution::Daemon;
+        job.misfire.policy = MisfirePolicy::Coalesce;
+        job.schedule = parsed_schedule(&repeated(stage));
+        return;
+    }
     job.parameter = format!("version {number}");
     match stage.between(0, 4) {
         4 => {
@@ -217,14 +229,7 @@ pub(super) fn change_job(stage: &mut Stage, job: &mut JobSpec, number: u64) {
             job.misfire.policy = stage.one_of(&policies).unwrap_or_default();
         }
         0 => {
-            let other = json!({
-                "kind": "job", "name": "other", "app": "app", "type": "script",
-                "script": {"command": "work"}, "sharding": {"count": 1},
-                "schedule": schedule(stage),
-            });
-            if let Spec::Job(other) = parse(other) {
-                job.schedule = other.schedule;
-            }
+            job.schedule = parsed_schedule(&schedule(stage));
         }
         1 => job.schedule = None,
         2 => job.priority = u8::try_from(stage.between(0, 3)).unwrap_or(0),
@@ -263,6 +268,17 @@ fn repeated(stage: &mut Stage) -> Value {
             let seconds = stage.one_of(&[5, 10, 12, 15, 20, 30]).unwrap_or(30);
             json!({"cron": format!("0/{seconds} * * * * ?")})
         }
+    }
+}
+
+fn parsed_schedule(schedule: &Value) -> Option<ScheduleSpec> {
+    let job = json!({
+        "kind": "job", "name": "other", "app": "app", "type": "script",
+        "script": {"command": "work"}, "sharding": {"count": 1}, "schedule": schedule,
+    });
+    match parse(job) {
+        Spec::Job(job) => job.schedule,
+        Spec::App(_) => None,
     }
 }
 

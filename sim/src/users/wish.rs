@@ -161,7 +161,7 @@ impl Users {
             43..50 if self.deleting => Wish::StoreJob(Box::new(self.jobs[at].clone())),
             50..55 if self.disabling => Wish::DisableJob { job, disabled: false, kill: false },
             55..60 if self.disabling => Wish::DisableApp { app, disabled: false, kill: false },
-            74..82 if self.killing => self.kill(stage),
+            70..86 if self.killing => self.kill(stage),
             _ => self.trigger(stage, at),
         }
     }

@@ -93,7 +93,7 @@ fn each_instant_is_an_execution_with_a_context_of_its_own() {
         planned_until: second(2),
         fires: Some(1),
         fire_time: second(2),
-        ..launched.context.clone()
+        ..launched.context
     };
     assert_eq!(context, expected, "the task, its attempt and its epoch are the task's");
     desk.millis += 100;
@@ -227,7 +227,7 @@ fn a_handler_that_does_not_end_its_execution_costs_the_executor() {
     desk.end(&idle, success());
     desk.after(999);
     let effects = desk.after(1);
-    assert!(effects.contains(&Effect::Cancel { task: task.clone() }), "{effects:?}");
+    assert!(effects.contains(&Effect::Cancel { task }), "{effects:?}");
     desk.end(&idle, success());
     assert_eq!(desk.after(200), [], "nothing ends a thread, and nothing begins beside it");
     desk.after(10);

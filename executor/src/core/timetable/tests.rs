@@ -37,11 +37,14 @@ fn skips(skipped: u64) -> Followed {
 
 const NOTHING: Followed = Followed { begin: None, skipped: 0, uncounted: false };
 
+/// What follows from a look at that time, with an execution going on or not.
+type Look = (i64, bool, Followed);
+
 #[test]
 fn the_table_holds() {
     use MisfirePolicy::{Coalesce, Skip};
     // The policy; what is seen at which time, and whether an execution goes on then.
-    let table: [(MisfirePolicy, &[(i64, bool, Followed)]); 8] = [
+    let table: [(MisfirePolicy, &[Look]); 8] = [
         (Skip, &[(9_999, false, NOTHING), (10_000, false, begins(10_000, 10_000, 1))]),
         (Skip, &[(10_000, true, skips(1)), (11_000, false, NOTHING)]),
         (Skip, &[(45_000, false, Followed { skipped: 3, ..begins(40_000, 40_000, 1) })]),
