@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     sync::Arc,
-    time::UNIX_EPOCH,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use anyhow::Context as _;
@@ -32,6 +32,9 @@ use crate::{
     work_dir::{self, ExecutorDir, WorkDir},
 };
 
+/// Between two warnings that messages of executors are dropped.
+const FULL_AGAIN: Duration = Duration::from_secs(60);
+
 /// The hands of the agent.
 pub(crate) struct Shell {
     work: Arc<WorkDir>,
@@ -43,6 +46,8 @@ pub(crate) struct Shell {
     sessions: BTreeMap<Session, Outbox>,
     supervisors: BTreeMap<ExecutorId, Outbox>,
     live: LiveTasks,
+    /// When it was last told that messages of executors are dropped.
+    full_at: Option<Mono>,
     /// What works in the background; it ends with the agent.
     tasks: JoinSet<()>,
 }
@@ -66,6 +71,7 @@ impl Shell {
             sessions: BTreeMap::new(),
             supervisors: BTreeMap::new(),
             live: LiveTasks::default(),
+            full_at: None,
             tasks: JoinSet::new(),
         }
     }
@@ -173,9 +179,27 @@ impl Shell {
         self.tasks.spawn(task);
     }
 
-    fn tell_master(&self, connection: Connection, term: u64, body: AgentBody) {
-        if let Some((_, outbox)) = self.master.as_ref().filter(|(open, _)| *open == connection) {
-            say(outbox, term, body);
+    fn tell_master(&mut self, connection: Connection, term: u64, body: AgentBody) {
+        let master = self.master.as_ref().filter(|(open, _)| *open == connection);
+        let Some((_, outbox)) = master else { return };
+        let executor = match &body {
+            AgentBody::ExecutorMessage(message) => message.executor_id.clone(),
+            _ => return say(outbox, term, body),
+        };
+        let message = FromAgent { term, body: Some(body) };
+        let taken = outbox.push_unless_full(|bytes| recordio::encode_message(&message, bytes));
+        if taken {
+            return;
+        }
+        // Whoever says too much says it often, and is not to fill the log too.
+        let now = clock::mono();
+        if self.full_at.is_none_or(|told| now.since(told) >= FULL_AGAIN) {
+            self.full_at = Some(now);
+            let executor = executor.unwrap_or_default();
+            tracing::warn!(
+                executor.id = %executor,
+                "messages of executors are dropped: too much waits for the master"
+            );
         }
     }
 
@@ -297,6 +321,9 @@ pub(crate) fn log(note: &Note) {
         }
         Note::NotSubscribed { executor } => {
             tracing::warn!(executor.id = %executor, "executor did not subscribe in time");
+        }
+        Note::MessageTooLong { executor, bytes } => {
+            tracing::warn!(executor.id = %executor, bytes, "message dropped: it is too long");
         }
         Note::ExecutorEnded { executor, how } => {
             tracing::info!(executor.id = %executor, how, "executor ended");

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use muster_agent::{
     core::{
-        Agent, Config, Connection, Effect, Entry, Event, Identity, RestoreError, Session, Step,
-        Write,
+        Agent, Config, Connection, Effect, Entry, Event, Identity, Note, RestoreError, Session,
+        Step, Write,
     },
     supervise::{Exit, Why},
 };
@@ -747,6 +747,28 @@ fn a_master_of_a_lower_term_cannot_say_that_an_agent_is_gone() {
 fn said(world: &mut World, number: Option<u64>) -> Vec<Effect> {
     let message = CallMessage { data: b"news".to_vec(), number };
     world.step(Event::Said { session: Session(1), message })
+}
+
+#[test]
+fn a_message_that_is_too_long_is_dropped_and_the_executor_goes_on() {
+    let mut world = World::new();
+    world.register(true);
+    world.running("1h");
+    let of = |bytes| CallMessage { data: vec![0; bytes], number: Some(1) };
+    let now = world.now;
+    let mut say = |bytes, seconds| {
+        let event = Event::Said { session: Session(1), message: of(bytes) };
+        let mono = now.mono + Duration::from_secs(seconds);
+        let step = world.agent.step(Now { mono, ..now }, event);
+        (step.effects.len(), step.notes)
+    };
+    let bytes = limits::EXECUTOR_MESSAGE_BYTES;
+    let note = vec![Note::MessageTooLong { executor: id("e1"), bytes: bytes + 1 }];
+    assert_eq!(say(bytes, 0), (1, Vec::new()));
+    assert_eq!(say(bytes + 1, 0), (0, note.clone()));
+    assert_eq!(say(1, 0), (1, Vec::new()));
+    assert_eq!(say(bytes + 1, 59), (0, Vec::new()), "it is told once a minute");
+    assert_eq!(say(bytes + 1, 60), (0, note));
 }
 
 fn taken(executor: &str, framework: &str) -> MasterBody {

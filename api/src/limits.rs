@@ -247,6 +247,9 @@ pub const EVENT_RECORDS_PER_PAGE: usize = 2_000;
 pub const EVENT_BYTES_PER_PAGE: usize = 8 * 1024 * 1024;
 /// Records of the log that a stream of events reads at a time.
 pub const EVENT_STREAM_RECORDS: usize = 64;
+/// Bytes of events after which a stream reads no further record before it has sent them: a record may
+/// say once what a thousand of its events have in common.
+pub const EVENT_STREAM_BYTES: usize = 1024 * 1024;
 /// Streams of events at one time; each reads from the store after each commit, and further ones are
 /// answered 503.
 pub const EVENT_STREAMS: usize = 64;
@@ -270,6 +273,12 @@ pub const EXECUTIONS_PER_MESSAGE: usize = 100;
 /// Bytes of text after which such a message is full, for texts may be long: a batch of failures must
 /// fit into a commit too.
 pub const EXECUTIONS_TEXT_PER_MESSAGE: usize = 64 * 1024;
+/// Bytes of one message of an executor. Ours are full at [`EXECUTIONS_TEXT_PER_MESSAGE`]; one of nearly
+/// [`RECORD_BYTES`] would be too long a record with what an agent adds, and end its connection.
+pub const EXECUTOR_MESSAGE_BYTES: usize = 1024 * 1024;
+/// Bytes that may wait in an agent to be written to the master when it takes a further message of an
+/// executor, so that heartbeats, on which leases hang, never wait behind many of them.
+pub const MESSAGES_BEHIND_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of each of the output files of a resident task after which the next execution begins a new
 /// one. The one before it is kept beside it.
 pub const OUTPUT_ROTATED_BYTES: u64 = 8 * 1024 * 1024;
@@ -308,20 +317,24 @@ pub const NOTICE_LATE_AFTER_MIN: Span = Span::from_secs(1);
 pub const NOTICE_LATE_AFTER_MAX: Span = Span::from_secs(366 * 24 * 3600);
 /// Bytes of the URI of a webhook.
 pub const WEBHOOK_BYTES: usize = 2_000;
-/// Notices that wait to be delivered, each of about a kilobyte; beyond it the oldest is given up.
+/// Notices that wait to be delivered, each of about a kilobyte; beyond it the oldest of the webhook
+/// for which the most wait is given up.
 pub const NOTICES_WAITING: usize = 10_000;
 /// Notices that are being sent at one time, to one webhook each.
 pub const NOTICES_IN_FLIGHT: usize = 16;
 /// How long a webhook may take, from connecting to its answer.
 pub const NOTICE_POST: Duration = Duration::from_secs(10);
+/// How long one address of a webhook may take to be connected to, so that three of them fit into
+/// [`NOTICE_POST`].
+pub const NOTICE_CONNECT: Duration = Duration::from_secs(3);
 /// Bytes of an answer of a webhook that are read, of which only its status counts.
 pub const NOTICE_ANSWER_BYTES: usize = 64 * 1024;
 /// Between two tries at a webhook that did not take a notice: from this, doubling ...
 pub const NOTICE_RETRY_FIRST: Duration = Duration::from_secs(1);
 /// ... to this.
 pub const NOTICE_RETRY_MAX: Duration = Duration::from_secs(10 * 60);
-/// Tries at a notice after which those behind it go first: it may be one that its receiver never
-/// takes.
+/// Answers that refuse a notice, after which those behind it go first: it may be one that its
+/// receiver never takes. A try without an answer says nothing of the notice.
 pub const NOTICE_TRIES_IN_TURN: u32 = 5;
 /// After this a notice that was not taken is given up: a weekend, and the day after it.
 pub const NOTICE_AGE: Duration = Duration::from_secs(3 * 24 * 3600);

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use muster_api::{
-    Mono, TaskId, limits,
+    Now, TaskId, limits,
     spec::{Backoff, JobSpec},
     views::ShardState,
 };
 
 use crate::{
     records::Tries,
-    task::{Ending, Task},
+    task::{Ending, KillCause, Phase, Task},
 };
 
 /// What the end of a task means for its shard.
@@ -101,18 +101,18 @@ impl Aftermath {
         Ended { task, id, ending, message }: Ended<'_>,
         spec: Option<&JobSpec>,
         stopped_as: Option<ShardState>,
-        now: Mono,
+        now: Now,
     ) -> Self {
         if let Some(state) = stopped_as {
             return Self { state, again: None, how: in_words("ended as asked", message) };
         }
         let mut tries = Tries { replaces: Some(id), ..task.tries.clone() };
         let backoff = spec.map(|spec| spec.failover.backoff).unwrap_or_default();
-        if task.steady_at.is_some_and(|at| at <= now) {
+        if task.steady_at.is_some_and(|at| at <= now.mono) {
             (tries.deaths, tries.alone) = (0, false);
         }
         let wanted = task.ended_to_start_anew(ending);
-        tries.replaced = wanted.is_some() || (tries.replaced && task.steady_at.is_none());
+        tries.replaced = wanted.is_some() || (tries.replaced && !has_run(task, ending, now));
         let what = match (wanted, ending) {
             (_, Ending::NeverStarted) => return Self::never_started(task, tries, backoff, message),
             (Some(why), _) => {
@@ -196,6 +196,16 @@ impl Aftermath {
         tries.deaths += 1;
         again(tries, wait, what)
     }
+}
+
+/// Whether a task ran, as far as is known. Of one that was launched before the last restart nobody
+/// may have said so since; but it has ended later than it could have been launching.
+fn has_run(task: &Task, ending: Ending, now: Now) -> bool {
+    let launched_before = task.chosen.is_none();
+    let never_ran = matches!(task.phase, Phase::Killing(KillCause::Launching))
+        || matches!(ending, Ending::NeverStarted | Ending::CannotStart | Ending::Invalid);
+    let is_old = now.wall.since(task.launched_at) > limits::LAUNCHING_MAX;
+    task.steady_at.is_some() || (launched_before && !never_ran && is_old)
 }
 
 fn in_words(what: &str, message: &str) -> String {

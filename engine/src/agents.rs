@@ -8,7 +8,7 @@ use crate::{
     cx::Cx,
     effect::{Effect, Note},
     event::{AgentRegistered, CommandReply, Offer, Rejected, Signal},
-    executors, lost_hosts, sharing, tasks, trace,
+    executors, lost_hosts, rolls, sharing, tasks, trace,
     world::Timer,
 };
 
@@ -89,6 +89,7 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
     for executor in living.intersection(&our_executors) {
         executors::shutdown_again(cx, *executor);
     }
+    rolls::look_at_host(cx, &news.agent);
 }
 
 /// Nothing has been heard of an agent since `since`: the leases of its executors run out.
@@ -100,6 +101,8 @@ pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
     cx.world.take_offers(id);
     if is_news {
         trace::host(cx, id, "silent", None);
+        // Nobody waits for its tasks any more before others are replaced.
+        rolls::look_at_host(cx, id);
     }
     lost_hosts::silent(cx, id, since);
     for task in tasks {
@@ -117,6 +120,7 @@ pub(crate) fn heard(cx: &mut Cx<'_>, id: &AgentId) {
     if std::mem::take(&mut agent.silence_told) {
         trace::host(cx, id, "heard", None);
     }
+    rolls::look_at_host(cx, id);
     lost_hosts::heard(cx, id);
 }
 

@@ -8,8 +8,9 @@ use muster_api::{
 
 use crate::{
     cx::Cx,
+    ends,
     records::JobRecord,
-    run::Run,
+    run::{Run, Shard},
     runs::{self, NewRun},
     task::Task,
 };
@@ -56,13 +57,30 @@ pub(crate) fn follow_job(cx: &mut Cx<'_>, job: &JobRecord, id: RunId) {
     }
     let (app, count) = (&job.spec.app, job.spec.sharding.count);
     let same = |run: &Run| run.record().app == *app && !run.is_to_resize(count);
-    if !cx.world.runs.get(&id).is_none_or(same)
-        && let Some(run) = cx.world.runs.change(&id)
-    {
+    if cx.world.runs.get(&id).is_none_or(same) {
+        return crate::rolls::look_at(cx, id);
+    }
+    forget_history_beyond(cx, id, count);
+    if let Some(run) = cx.world.runs.change(&id) {
         run.record_mut().app = app.clone();
         run.resize(count);
     }
     crate::rolls::look_at(cx, id);
+}
+
+/// Forgets the history of the shards that leave at once: of those that wait for another start.
+fn forget_history_beyond(cx: &mut Cx<'_>, id: RunId, count: u32) {
+    let Some(run) = cx.world.runs.get(&id) else { return };
+    let kept: Vec<_> = run
+        .shards_from(count)
+        .filter_map(|(item, shard)| match shard {
+            Shard::Pending(tries) | Shard::BackingOff { tries, .. } => Some((item, tries.kept)),
+            Shard::Live { .. } | Shard::Over(_) => None,
+        })
+        .collect();
+    for (item, kept) in kept {
+        ends::forget_kept(cx, id, item, &kept);
+    }
 }
 
 /// Whether the shard of a task that is over leaves its run: the daemon job has fewer now.

@@ -80,10 +80,13 @@ pub(crate) fn holds(rule: &Rule, agent: &Agent) -> bool {
 
 impl World {
     /// Makes sure that the constraints of a run have a number, before it is asked for.
-    pub(crate) fn learn_constraints(&mut self, run: RunId) {
-        let Some(spec) = self.runs.get(&run).and_then(|run| self.spec_of(run)) else { return };
+    /// Whether they had none: then others may have lost theirs.
+    pub(crate) fn learn_constraints(&mut self, run: RunId) -> bool {
+        let Some(spec) = self.runs.get(&run).and_then(|run| self.spec_of(run)) else {
+            return false;
+        };
         if self.offered.demands.number(&spec.constraints).is_some() {
-            return;
+            return false;
         }
         if self.offered.demands.rules.len() >= self.offered.demands.most {
             let used = self.queue.sets();
@@ -97,5 +100,6 @@ impl World {
                 self.offered.rooms.allow(room, set, allow(rules, agent));
             }
         }
+        true
     }
 }

@@ -85,6 +85,8 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     let planned_as =
         |spec: &JobSpec| (spec.schedule.clone(), spec.execution, spec.disabled, spec.app.clone());
     let replanned = stored.as_ref().is_none_or(|job| planned_as(&job.spec) != planned_as(&spec));
+    let of_another_kind =
+        stored.as_ref().is_some_and(|job| job.spec.is_daemon() != spec.is_daemon());
     if let Some(job) = &stored {
         if replanned {
             fires::close(cx, job, now);
@@ -120,6 +122,9 @@ fn store_job(cx: &mut Cx<'_>, mut spec: JobSpec, stored: Option<JobRecord>) -> J
     blocker::follow_document(cx);
     if !cx.world.is_enabled(&record) {
         quiesce(cx, record.uid, false);
+    }
+    if of_another_kind {
+        notices::starts_anew(cx, &record);
     }
     daemons::settle(cx, &record);
     if record.spec.misfire.policy != MisfirePolicy::Replay {

@@ -8,7 +8,10 @@
 //!
 //! All of this is memory. The master stores which hosts are drained, and tells it again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use muster_api::{
     AgentId, ExecutorId, Mono, Now, RunId, TaskId, explain::items_in_words, limits, views::LeftView,
@@ -18,7 +21,9 @@ use crate::{
     cx::Cx,
     executors,
     items::Items,
-    place,
+    lost_hosts, place,
+    placement::Shape,
+    rolls,
     run::Run,
     task::{Phase, Task},
     tasks, trace,
@@ -30,6 +35,25 @@ use crate::{
 pub(crate) struct Drain {
     /// When its tasks are moved.
     pub(crate) deadline: Option<Mono>,
+}
+
+/// When hosts that are drained are looked at; memory only.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    /// The next time, if there is one.
+    next: Option<Mono>,
+    /// When one was made at once for the sake of a drain that began.
+    at_once: Option<Mono>,
+}
+
+/// What is known while all hosts that are drained are looked at.
+struct Look {
+    /// Tasks that are being moved: each will want a room.
+    moving: usize,
+    /// The runs of daemon jobs that were looked at: one shard of each is moved at a time.
+    tried: BTreeSet<RunId>,
+    /// How many shards of a shape have room.
+    fits: BTreeMap<Arc<Shape>, u64>,
 }
 
 /// What becomes of a task on a host that is drained.
@@ -53,13 +77,24 @@ pub(crate) fn begin(cx: &mut Cx<'_>, id: &AgentId, deadline: Option<Mono>) {
     for executor in agent.executors.clone() {
         end_if_idle(cx, executor);
     }
-    look(cx);
+    // After a restart all drained hosts are told of together: one look is for all of them.
+    let rested = cx.world.drains_look.at_once.map(|last| last + limits::DRAIN_PAUSE);
+    match rested.filter(|rested| *rested > cx.now.mono) {
+        Some(rested) => look_at(cx, rested),
+        None => {
+            cx.world.drains_look.at_once = Some(cx.now.mono);
+            look_at(cx, cx.now.mono);
+        }
+    }
 }
 
 /// An agent may be used again. What is being moved by now is moved.
 pub(crate) fn end(cx: &mut Cx<'_>, id: &AgentId) {
-    if let Some(agent) = cx.world.agents.get_mut(id) {
-        agent.drain = None;
+    let Some(agent) = cx.world.agents.get_mut(id) else { return };
+    let was_drained = agent.drain.take().is_some();
+    if was_drained && agent.silent_since.is_some() {
+        // It is missed from now on; before, somebody may have taken it down on purpose.
+        lost_hosts::silent(cx, id, cx.now.mono);
     }
 }
 
@@ -79,30 +114,44 @@ fn end_if_idle(cx: &mut Cx<'_>, id: ExecutorId) {
     }
 }
 
+/// Has the hosts that are drained looked at by then.
+fn look_at(cx: &mut Cx<'_>, at: Mono) {
+    let looks = &mut cx.world.drains_look;
+    if looks.next.is_some_and(|next| next <= at) {
+        return;
+    }
+    if let Some(before) = looks.next.replace(at) {
+        cx.world.timers.remove(&(before, Timer::Drains));
+    }
+    cx.world.wake_at(at, Timer::Drains);
+}
+
 /// Moves what is to be moved now, of all hosts that are drained, and looks again when there may be
 /// more to move.
 pub(crate) fn look(cx: &mut Cx<'_>) {
     let drained = cx.world.agents.iter().filter(|(_, agent)| !agent.tasks.is_empty());
     let drained = drained.filter_map(|(id, agent)| Some((id.clone(), agent.drain?)));
+    let mut look =
+        Look { moving: being_moved(cx.world), tried: BTreeSet::new(), fits: BTreeMap::new() };
     let mut next: Option<Mono> = None;
     for (id, drain) in drained.collect::<Vec<_>>() {
         let over = drain.deadline.is_some_and(|deadline| deadline <= cx.now.mono);
-        let again = if cx.world.held().is_some() {
-            // Nothing is ended as long as it is held.
+        let again = if cx.world.keeps_launches() {
+            // Nothing is ended that must not start again.
             Some(cx.now.mono + limits::DRAIN_LOOK)
         } else if over {
             move_all(cx, &id)
         } else {
-            let residents = move_residents(cx, &id);
+            let residents = move_residents(cx, &id, &mut look);
             residents.into_iter().chain(drain.deadline).min()
         };
         next = next.into_iter().chain(again).min();
     }
-    if let Some(before) = std::mem::replace(&mut cx.world.drains_look, next) {
+    if let Some(before) = cx.world.drains_look.next.take() {
         cx.world.timers.remove(&(before, Timer::Drains));
     }
     if let Some(at) = next {
-        cx.world.wake_at(at, Timer::Drains);
+        look_at(cx, at);
     }
 }
 
@@ -129,24 +178,24 @@ fn move_all(cx: &mut Cx<'_>, id: &AgentId) -> Option<Mono> {
 }
 
 /// Moves resident tasks of an agent, one of each run that is complete and has room elsewhere; when
-/// to look again, if there are more.
-fn move_residents(cx: &mut Cx<'_>, id: &AgentId) -> Option<Mono> {
-    let tasks = cx.world.agents.get(id)?.tasks.iter();
+/// to look again, if there are more. While it is not heard none is moved, for none would end.
+fn move_residents(cx: &mut Cx<'_>, id: &AgentId, look: &mut Look) -> Option<Mono> {
+    let agent = cx.world.agents.get(id)?;
+    let (tasks, is_heard) = (agent.tasks.iter(), agent.silent_since.is_none());
     let of_run = |id: &TaskId| Some((*id, cx.world.tasks.get(id)?));
     let tasks = tasks.filter_map(of_run).filter(|(_, task)| task.is_resident());
     let tasks: Vec<(TaskId, RunId, Fate)> =
         tasks.map(|(id, task)| (id, task.run, fate(cx.world, task))).collect();
-    let mut seen = BTreeSet::new();
-    let mut on_their_way = being_moved(cx.world);
     for (task, run, _) in tasks.iter().filter(|(.., fate)| *fate == Fate::Follows) {
-        if on_their_way < limits::DRAIN_MOVES_PER_STEP
+        if is_heard
+            && look.moving < limits::DRAIN_MOVES_PER_STEP
             && !cx.is_full()
-            && seen.insert(*run)
+            && look.tried.insert(*run)
             && is_complete(cx.world, run)
-            && has_room_elsewhere(cx.world, *run, on_their_way)
+            && has_room_elsewhere(cx.world, *run, look)
         {
             move_off(cx, *task);
-            on_their_way += 1;
+            look.moving += 1;
         }
     }
     (!tasks.is_empty()).then(|| cx.now.mono + limits::DRAIN_LOOK)
@@ -173,33 +222,50 @@ fn fate(world: &World, task: &Task) -> Fate {
 
 /// Whether no shard of a run is on its way: none is taken down while another one is.
 fn is_complete(world: &World, run: &RunId) -> bool {
-    let counts = world.runs.get(run).map(Run::counts).unwrap_or_default();
-    counts.pending == 0 && counts.launching == 0 && counts.killing == 0
+    let Some(run) = world.runs.get(run) else { return false };
+    let counts = run.counts();
+    counts.backing_off == 0
+        && (counts.pending == 0 || waits_for_a_limit(world, run))
+        && !rolls::is_amid_a_replacement(world, run)
 }
 
-/// How many tasks are being ended on hosts that are drained: each will want a room.
+/// Whether shards of a run may not start, wherever there is room: so many tasks run already. That
+/// may be so for ever, and nothing is lost by moving another one.
+fn waits_for_a_limit(world: &World, run: &Run) -> bool {
+    let shards = place::shards_of(world, run);
+    shards.is_some_and(|shards| world.limit_for(&shards.app, shards.app_uid, 1).is_some())
+}
+
+/// How many tasks are being ended on hosts that are drained. Those of silent hosts may never end.
 fn being_moved(world: &World) -> usize {
     let drained = world.agents.values().filter(|agent| agent.drain.is_some());
+    let drained = drained.filter(|agent| !rolls::is_silent(agent));
     let tasks = drained.flat_map(|agent| &agent.tasks).filter_map(|id| world.tasks.get(id));
     tasks.filter(|task| matches!(task.phase, Phase::Killing(_))).count()
 }
 
-/// Whether a shard of a run has room on a host that is not drained, beside so many others that will
-/// want one. Where other frameworks want the same hosts nobody knows: no offers are kept there, and
+/// Whether a shard of a run has room on a host that is not drained, beside those that are being
+/// moved and want one. Where other frameworks want the same hosts nobody knows: no offers are kept there, and
 /// the shard is moved all the same.
-fn has_room_elsewhere(world: &mut World, id: RunId, others: usize) -> bool {
+fn has_room_elsewhere(world: &mut World, id: RunId, look: &mut Look) -> bool {
     if world.sharing.is_shared() {
         return true;
     }
-    world.learn_constraints(id);
+    if world.learn_constraints(id) {
+        // Shapes name their constraints by numbers, and some may be others now.
+        look.fits.clear();
+    }
     let Some(need) = world.runs.get(&id).and_then(|run| place::need_of(world, run)) else {
         return false;
     };
-    let rooms = world.agents.values().filter_map(|agent| agent.room);
-    // Nothing is offered of a host that is drained, so its room has nothing free.
-    let rooms = rooms.map(|room| world.offered.rooms.get(room)).filter(|room| !room.held);
-    let fit = rooms.map(|room| room.fits(&need.shape)).fold(0, u64::saturating_add);
-    fit > others as u64
+    let others = look.moving as u64;
+    let fit = look.fits.entry(need.shape).or_insert_with_key(|shape| {
+        let rooms = world.agents.values().filter_map(|agent| agent.room);
+        // Nothing is offered of a host that is drained, so its room has nothing free.
+        let rooms = rooms.map(|room| world.offered.rooms.get(room)).filter(|room| !room.held);
+        rooms.map(|room| room.fits(shape)).fold(0, u64::saturating_add)
+    });
+    *fit > others
 }
 
 /// What of ours is left on an agent, and what becomes of it.

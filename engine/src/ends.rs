@@ -1,6 +1,6 @@
 //! The end of a task: what is stored of it, and what becomes of its shard.
 
-use muster_api::{TaskId, limits, step::Write, task::TaskReport, views::ShardState};
+use muster_api::{RunId, TaskId, limits, step::Write, task::TaskReport, views::ShardState};
 
 use crate::{
     aftermath::{Aftermath, Ended},
@@ -52,7 +52,7 @@ fn aftermath(cx: &Cx<'_>, ended: Ended<'_>) -> Aftermath {
         return Aftermath::of(ended, newest.as_deref(), stopped_as);
     }
     let surplus = daemons::is_surplus(cx, ended.task).then_some(ShardState::Cancelled);
-    Aftermath::of_resident(ended, newest.as_deref(), stopped_as.or(surplus), cx.now.mono)
+    Aftermath::of_resident(ended, newest.as_deref(), stopped_as.or(surplus), cx.now)
 }
 
 /// Lets the shard of a task be what it is after the end of that.
@@ -70,6 +70,9 @@ fn settle(cx: &mut Cx<'_>, task: &Task, after: Aftermath) {
             Shard::BackingOff { tries, until }
         }
     };
+    if leaves {
+        forget_kept(cx, task.run, task.item, &task.tries.kept);
+    }
     match cx.world.runs.change(&task.run) {
         Some(run) if leaves => run.remove(task.item),
         Some(run) => run.set(task.item, shard),
@@ -92,8 +95,15 @@ fn forget_timers(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
 fn forget_oldest(cx: &mut Cx<'_>, task: &Task, tries: &mut Tries) {
     tries.kept.push((task.tries.attempt, task.epoch));
     if tries.kept.len() > limits::PAST_RESIDENTS {
-        let (attempt, epoch) = tries.kept.remove(0);
-        let key = records::past_task_key(&task.run, task.item, attempt, epoch);
+        let oldest = tries.kept.remove(0);
+        forget_kept(cx, task.run, task.item, &[oldest]);
+    }
+}
+
+/// Forgets the history of earlier tasks of a shard, as its run goes on without them.
+pub(crate) fn forget_kept(cx: &mut Cx<'_>, run: RunId, item: u32, kept: &[(u32, u64)]) {
+    for (attempt, epoch) in kept {
+        let key = records::past_task_key(&run, item, *attempt, *epoch);
         cx.out.writes.push(Write::Delete { key });
     }
 }

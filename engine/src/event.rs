@@ -98,7 +98,12 @@ pub enum Event {
 pub enum Tried {
     /// Its webhook has taken it.
     Delivered,
-    /// It has not; perhaps it will.
+    /// It has answered that it does not take it; perhaps it will.
+    Refused {
+        /// Its words.
+        why: String,
+    },
+    /// Nothing was heard of it, as with any other notice; perhaps that will change.
     Failed {
         /// Why, in words.
         why: String,

@@ -222,7 +222,9 @@ fn unblock(
         }],
         WaitReason::Constrained => {
             let all: Vec<_> = shards.job.constraints.iter().map(ToString::to_string).collect();
-            vec![format!("a host of which all of this is so: {}", all.join("; "))]
+            let mut ways = vec![format!("a host of which all of this is so: {}", all.join("; "))];
+            ways.extend(activation(reasons));
+            ways
         }
         WaitReason::Blocked => end_of_hold(world, now),
         WaitReason::NoRoom => room_words(world, reasons, run, &shards),
@@ -272,10 +274,13 @@ fn room_words(world: &World, reasons: &mut Reasons<'_>, run: &Run, shards: &Shar
     let mut ways = vec![format!("{} more on {host}", in_words(&missing))];
     ways.extend(end_of_a_run(world, run, &best, &missing));
     ways.extend(end_of_an_idle_executor(world, &best, &missing));
-    ways.extend(
-        reasons.drained().map(|_| "`muster agents activate HOST` of a drained one".to_owned()),
-    );
+    ways.extend(activation(reasons));
     ways
+}
+
+/// What lets hosts take tasks again that are drained, if there are some.
+fn activation(reasons: &Reasons<'_>) -> Option<String> {
+    reasons.drained().map(|_| "`muster agents activate HOST` of a drained one".to_owned())
 }
 
 /// The run whose end alone would make room on a host: of several the one that holds the least. Of

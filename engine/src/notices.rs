@@ -113,22 +113,28 @@ pub(crate) fn run_over(cx: &mut Cx<'_>, run: &Run) {
     let record = run.record();
     // Of a job that was deleted nobody wants to know.
     let Some(job) = cx.world.job(&record.job, record.job_uid).cloned() else { return };
+    // What a run of the former kind comes to says nothing of how well the job is now.
+    let counts = run.is_daemon() == job.spec.is_daemon();
     let (kind, reason) = match record.state {
         RunState::Failed => (NoticeKind::Failed, why_not(run, ShardState::Failed)),
         RunState::TimedOut => (NoticeKind::TimedOut, why_not(run, ShardState::TimedOut)),
-        RunState::Succeeded => {
+        RunState::Succeeded if counts => {
             return recovered(cx, &job, || About {
                 state: RunState::Succeeded.as_str(),
                 reason: "it succeeded, and the run before it had not".to_owned(),
                 ..of_run(record)
             });
         }
-        RunState::Cancelled if record.cause == Cause::Daemon => {
-            return set_failing(cx, &job, false);
-        }
-        RunState::Cancelled | RunState::Pending | RunState::Running | RunState::Stopping => return,
+        RunState::Cancelled if run.is_daemon() && counts => return set_failing(cx, &job, false),
+        RunState::Succeeded
+        | RunState::Cancelled
+        | RunState::Pending
+        | RunState::Running
+        | RunState::Stopping => return,
     };
-    set_failing(cx, &job, true);
+    if counts {
+        set_failing(cx, &job, true);
+    }
     let about = About { state: record.state.as_str(), reason, ..of_run(record) };
     tell(cx, Some(&job.spec), kind, &about);
 }
@@ -172,6 +178,11 @@ pub(crate) fn recovered(cx: &mut Cx<'_>, job: &JobRecord, about: impl FnOnce() -
         set_failing(cx, job, false);
         tell(cx, Some(&job.spec), NoticeKind::Recovered, &about());
     }
+}
+
+/// A job has become a daemon job, or is none any more: how well it was before says nothing of that.
+pub(crate) fn starts_anew(cx: &mut Cx<'_>, job: &JobRecord) {
+    set_failing(cx, job, false);
 }
 
 /// Keeps in mind that a job is not well, if somebody wants to know when it is again.

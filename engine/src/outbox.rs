@@ -32,12 +32,13 @@ pub(crate) fn next_id(cx: &mut Cx<'_>) -> NoticeId {
     NoticeId::from_uuid(cx.world.outbox.ids.uuid(cx.now.wall))
 }
 
-/// Stores a notice, to be delivered once it is durable. Where too many wait the oldest is given up.
+/// Stores a notice, to be delivered once it is durable. Where too many wait the oldest for the
+/// webhook with the most of them is given up.
 pub(crate) fn post(cx: &mut Cx<'_>, record: NoticeRecord) {
     while cx.world.notices.len() >= limits::NOTICES_WAITING {
-        let unsent = |(_, waiting): &(_, &Waiting)| !cx.world.outbox.is_trying(waiting);
-        let Some(id) = cx.world.notices.iter().find(unsent).map(|(id, _)| *id) else { break };
-        give_up_unsent(cx, id);
+        let Some(id) = cx.world.outbox.surplus() else { break };
+        let why = format!("{} newer ones wait", limits::NOTICES_WAITING);
+        give_up_unsent(cx, id, &why);
     }
     cx.out.tally.notices.decided += 1;
     let waiting = Waiting::new(record);
@@ -75,22 +76,43 @@ pub(crate) fn tried(cx: &mut Cx<'_>, id: NoticeId, outcome: Tried) {
             trace(cx, &record.notice, "sent", said(&record, "delivered"));
         }
         Tried::Gone { why } => give_up(cx, id, &record, &why),
-        Tried::Failed { why } if cx.now.wall.since(record.notice.at) >= limits::NOTICE_AGE => {
-            let days = limits::NOTICE_AGE.as_secs() / (24 * 3600);
-            give_up(cx, id, &record, &format!("tried for {days} days; the last time {why}"));
-        }
-        Tried::Failed { why } => failed(cx, id, &record, why),
+        Tried::Refused { why } => failed(cx, id, &record, &why, true),
+        Tried::Failed { why } => failed(cx, id, &record, &why, false),
     }
 }
 
-/// The webhook has not taken it this time.
-fn failed(cx: &mut Cx<'_>, id: NoticeId, record: &NoticeRecord, why: String) {
+/// The webhook has not taken it this time. What waited for it for too long is given up, for nobody
+/// knows when it takes notices again.
+fn failed(cx: &mut Cx<'_>, id: NoticeId, record: &NoticeRecord, why: &str, refused: bool) {
+    let days = limits::NOTICE_AGE.as_secs() / (24 * 3600);
+    if is_too_old(cx, &record.notice) {
+        give_up(cx, id, record, &format!("tried for {days} days; the last time {why}"));
+    } else {
+        try_again_later(cx, id, record, why, refused);
+    }
+    // What does not fit into this step is left to the next try in vain.
+    while !cx.is_full()
+        && let Some(oldest) = cx.world.outbox.oldest_unsent(&record.webhook)
+        && let Some(waiting) = cx.world.notices.get(&oldest)
+        && is_too_old(cx, &waiting.record.notice)
+    {
+        give_up_unsent(cx, oldest, &format!("it waited for {days} days, and then: {why}"));
+    }
+}
+
+fn is_too_old(cx: &Cx<'_>, notice: &Notice) -> bool {
+    cx.now.wall.since(notice.at) >= limits::NOTICE_AGE
+}
+
+/// The webhook is left alone for a while. Only what it refused loses its turn in the end.
+fn try_again_later(cx: &mut Cx<'_>, id: NoticeId, record: &NoticeRecord, why: &str, refused: bool) {
     cx.out.tally.notices.failed += 1;
-    let message = said(record, &why);
+    let message = said(record, why);
     let Some(waiting) = cx.world.notices.memory(&id) else { return };
     let before = waiting.place();
     waiting.tries = waiting.tries.saturating_add(1);
-    waiting.last_error = Some(why);
+    waiting.refusals = waiting.refusals.saturating_add(u32::from(refused));
+    waiting.last_error = Some(why.to_owned());
     let places = (before, Some(waiting.place()));
     rest(cx, record, places);
     trace(cx, &record.notice, "failed", message);
@@ -121,14 +143,17 @@ fn said(record: &NoticeRecord, what: &str) -> String {
     format!("`{}` to {}: {what}", record.notice.kind.as_str(), origin(&record.webhook))
 }
 
-/// Too many wait, and this is the oldest that is not being sent.
-fn give_up_unsent(cx: &mut Cx<'_>, id: NoticeId) {
+/// Too many wait, or it does so for too long; it is not being sent.
+fn give_up_unsent(cx: &mut Cx<'_>, id: NoticeId, why: &str) {
     let Some(waiting) = cx.world.notices.remove(&id) else { return };
-    if let Some((until, next)) = cx.world.outbox.forget(&waiting) {
+    let alarm = cx.world.outbox.forget(&waiting);
+    if let Some((until, former)) = alarm.off {
+        cx.world.timers.remove(&(until, Timer::Webhook(former)));
+    }
+    if let Some((until, next)) = alarm.on {
         cx.world.wake_at(until, Timer::Webhook(next));
     }
-    let why = format!("{} newer ones wait", limits::NOTICES_WAITING);
-    gave_up(cx, &waiting.record, &why);
+    gave_up(cx, &waiting.record, why);
 }
 
 /// The webhook of a notice may have rested for long enough.

@@ -80,7 +80,7 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         running: Running::default(),
         blocker: Blocker::default(),
         sharing: Default::default(),
-        drains_look: None,
+        drains_look: Default::default(),
         blocker_looked: None,
         reconcile: Reconciliation::default(),
         timers: BTreeSet::new(),

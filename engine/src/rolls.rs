@@ -5,17 +5,19 @@
 //! newest. Only when that runs is the next one ended, so that a document with a fault costs one
 //! shard. All of it is derived from what is stored, so that a restart in between changes nothing:
 //! which documents a task was launched with, and whether a shard waits after a replacement.
+//!
+//! A host that is silent, perhaps for ever, keeps nobody waiting: its tasks follow when it is back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use muster_api::{RunId, TaskId, limits, spec::JobSpec};
+use muster_api::{AgentId, RunId, TaskId, limits, spec::JobSpec, views::ShardState};
 
 use crate::{
     cx::Cx,
     run::{Followed, Run},
     task::{Phase, Task},
     tasks,
-    world::World,
+    world::{Agent, World},
 };
 
 /// Has a run looked at, for one of its tasks may have to be replaced.
@@ -31,6 +33,17 @@ pub(crate) fn look_at_app(cx: &mut Cx<'_>, app: &muster_api::AppName) {
     let daemons = jobs.filter_map(|name| cx.world.jobs.get(name)).filter(|j| j.spec.is_daemon());
     let runs: Vec<RunId> =
         daemons.filter_map(|job| cx.world.lanes.get(&job.uid)).flatten().copied().collect();
+    for run in runs {
+        look_at(cx, run);
+    }
+}
+
+/// Has the runs looked at that have resident tasks on a host: it is silent now, or is heard again.
+pub(crate) fn look_at_host(cx: &mut Cx<'_>, agent: &AgentId) {
+    let tasks = cx.world.agents.get(agent).into_iter().flat_map(|agent| &agent.tasks);
+    let tasks = tasks.filter_map(|id| cx.world.tasks.get(id));
+    let runs: BTreeSet<RunId> =
+        tasks.filter(|task| task.is_resident()).map(|task| task.run).collect();
     for run in runs {
         look_at(cx, run);
     }
@@ -60,7 +73,8 @@ fn roll(cx: &mut Cx<'_>, id: RunId) {
     let Some(run) = cx.world.runs.get(&id).filter(|run| !run.is_stopping()) else { return };
     let Some(newest) = Newest::of(cx.world, run) else { return };
     let count = newest.spec.sharding.count;
-    let surplus: Vec<TaskId> = run.live_from(count).map(|(_, live)| live.task).collect();
+    let surplus = run.live_from(count).map(|(_, live)| live.task);
+    let surplus: Vec<TaskId> = surplus.filter(|task| is_heard(cx.world, task)).collect();
     if !surplus.is_empty() {
         let ends = |task: &&TaskId| cx.world.tasks.get(task).is_some_and(is_ending);
         let room = limits::SURPLUS_AT_A_TIME.saturating_sub(surplus.iter().filter(ends).count());
@@ -71,12 +85,14 @@ fn roll(cx: &mut Cx<'_>, id: RunId) {
         return;
     }
     let followed = newest.followed;
-    if run.followed == Some(followed) || is_amid_a_replacement(run) {
+    if run.followed == Some(followed) || is_amid_a_replacement(cx.world, run) {
         return;
     }
     match first_outdated(cx.world, run, &newest) {
-        Some((task, why)) => tasks::replace(cx, task, why),
-        None => {
+        Outdated::Heard(task, why) => tasks::replace(cx, task, why),
+        // They are looked at again when their hosts are heard.
+        Outdated::Silent => {}
+        Outdated::Nothing => {
             if let Some(run) = cx.world.runs.memory(&id) {
                 run.followed = Some(followed);
             }
@@ -88,10 +104,30 @@ fn is_ending(task: &Task) -> bool {
     matches!(task.phase, Phase::Killing(_))
 }
 
-/// Whether a shard is down for a replacement, or may be: nothing else is taken down then.
-fn is_amid_a_replacement(run: &Run) -> bool {
+/// Whether orders reach the host of a task.
+fn is_heard(world: &World, task: &TaskId) -> bool {
+    let agent = world.tasks.get(task).and_then(|task| world.agents.get(&task.agent));
+    agent.is_some_and(|agent| agent.silent_since.is_none())
+}
+
+/// Whether a host is known to be silent. After a restart all are not heard for a moment, and what is
+/// under way there is still waited for.
+pub(crate) fn is_silent(agent: &Agent) -> bool {
+    agent.silent_since.is_some() && agent.silence_told
+}
+
+/// Whether a shard is down for a replacement, or may be: nothing else is taken down then. What is
+/// under way on a host that is silent may never be over, so it does not count.
+pub(crate) fn is_amid_a_replacement(world: &World, run: &Run) -> bool {
     let counts = run.counts();
-    counts.killing + counts.launching > 0 || run.waits_replaced()
+    if counts.killing + counts.launching == 0 {
+        return run.waits_replaced();
+    }
+    let under_way = run.live().filter(|(_, live)| live.state != ShardState::Running);
+    let mut agents = under_way
+        .filter_map(|(_, live)| world.tasks.get(&live.task))
+        .filter_map(|task| world.agents.get(&task.agent));
+    agents.any(|agent| !is_silent(agent)) || run.waits_replaced()
 }
 
 /// What the tasks of a run are to be launched with.
@@ -109,12 +145,21 @@ impl<'a> Newest<'a> {
     }
 }
 
-/// The first task that was launched with what it would not be launched with now, and why it has to
-/// be replaced. Those on hosts that are heard come first, for what is silent does not end.
-fn first_outdated(world: &World, run: &Run, newest: &Newest<'_>) -> Option<(TaskId, &'static str)> {
+/// What of a run has to follow another document.
+enum Outdated {
+    /// This task, and why; its host is heard.
+    Heard(TaskId, &'static str),
+    /// Only tasks on hosts that are not heard: what is silent does not end.
+    Silent,
+    /// Nothing.
+    Nothing,
+}
+
+/// The first task that was launched with what it would not be launched with now.
+fn first_outdated(world: &World, run: &Run, newest: &Newest<'_>) -> Outdated {
     let (version, app, revision) = newest.followed;
     let mut known = BTreeMap::from([(version, true)]);
-    let mut silent = None;
+    let mut others = Outdated::Nothing;
     for (item, live) in run.live() {
         let Some(task) = world.tasks.get(&live.task) else { continue };
         let launched = task.version.unwrap_or_default();
@@ -133,13 +178,12 @@ fn first_outdated(world: &World, run: &Run, newest: &Newest<'_>) -> Option<(Task
             false => "its app has another revision now",
             true => continue,
         };
-        let is_silent = |agent: &crate::world::Agent| agent.silent_since.is_some();
-        if !world.agents.get(&task.agent).is_some_and(is_silent) {
-            return Some((live.task, why));
+        if is_heard(world, &live.task) {
+            return Outdated::Heard(live.task, why);
         }
-        silent = silent.or(Some((live.task, why)));
+        others = Outdated::Silent;
     }
-    silent
+    others
 }
 
 /// Whether a task that was launched with one document would notice nothing of the other one. What

@@ -160,7 +160,7 @@ pub(crate) fn kill_task(cx: &mut Cx<'_>, id: RunId, item: u32) -> CommandReply {
         None => return conflict(format!("run `{id}` has no shard {item}")),
         Some(Shard::Over(state)) => {
             let state = state.as_str();
-            return conflict(format!("shard {item} of run `{id}` is over: it is {state}"));
+            return conflict(format!("shard {item} of run `{id}` is over ({state})"));
         }
         Some(Shard::Pending(_)) => "waits for its start",
         Some(Shard::BackingOff { .. }) => "waits out its back-off",

@@ -98,7 +98,8 @@ impl<'a> Reasons<'a> {
         let allowed = self.allowed(constraints);
         let excluding = excluding(constraints, allowed, hosts);
         if allowed.hosts.is_empty() {
-            let detail = format!("no host is what its constraints ask for: {excluding}");
+            let drained = self.drained().map(|drained| format!("; {drained}")).unwrap_or_default();
+            let detail = format!("no host is what its constraints ask for: {excluding}{drained}");
             return Some((WaitReason::Constrained, detail));
         }
         if let Some(detail) = self.limit(run, &shards) {

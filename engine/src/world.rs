@@ -14,7 +14,7 @@ use muster_api::{
 
 use crate::{
     blocker::Blocker,
-    drains::Drain,
+    drains::{Drain, Looks},
     ledger::Growing,
     lost_hosts::Silent,
     offered::Offered,
@@ -101,7 +101,7 @@ pub(crate) struct World {
     /// What becomes of offers where others want the same hosts.
     pub(crate) sharing: Sharing,
     /// When hosts that are drained are looked at for tasks to be moved.
-    pub(crate) drains_look: Option<Mono>,
+    pub(crate) drains_look: Looks,
     /// When it makes sense to look again who is overtaken.
     pub(crate) blocker_looked: Option<Mono>,
     /// What is to be done at some time, if it still makes sense then.

@@ -186,8 +186,12 @@ impl World {
     }
 }
 
+fn refused() -> Tried {
+    Tried::Refused { why: "it answered 500".to_owned() }
+}
+
 fn failed() -> Tried {
-    Tried::Failed { why: "it answered 500".to_owned() }
+    Tried::Failed { why: "cannot connect".to_owned() }
 }
 
 #[test]
@@ -207,7 +211,8 @@ fn whatever_webhooks_answer_what_is_decided_is_delivered_or_given_up() {
                     let record = world.answer(Tried::Delivered);
                     delivered.extend(record.map(|record| record.notice.id));
                 }
-                5 | 6 => drop(world.answer(failed())),
+                5 => drop(world.answer(failed())),
+                6 => drop(world.answer(refused())),
                 7 => {
                     let record = world.answer(Tried::Gone { why: "it answered 410".to_owned() });
                     gone.extend(record.map(|record| record.notice.id));
@@ -292,6 +297,78 @@ fn where_too_many_wait_the_oldest_are_given_up_and_no_step_is_large() {
 }
 
 #[test]
+fn a_webhook_that_takes_nothing_costs_only_its_own_notices() {
+    let on = BTreeSet::from([NoticeKind::HostLost]);
+    let mut world = World::start(Installation { on, webhook: "http://dead/".to_owned() });
+    world.app();
+    world.job("j", "http://live/");
+    world.fail("j");
+    world.fail("j");
+    // The first is under way, and the second is older than all that come.
+    for host in 0..limits::NOTICES_WAITING + 100 {
+        let agent = format!("h{host:05}").parse().unwrap();
+        world.step(Event::AgentSilent { agent, since: world.now.mono });
+    }
+    world.wait(limits::HOST_LOST_AFTER);
+    assert_eq!(world.counts.given_up, 102);
+    let jobs = world.waiting(0, 3).into_iter().map(|view| view.notice.job.is_some());
+    assert_eq!(jobs.collect::<Vec<_>>(), [true, true, false]);
+    world.engine.check();
+}
+
+#[test]
+fn what_is_told_keeps_its_order_however_long_nobody_answers() {
+    let mut world = World::start(Installation::default());
+    world.app();
+    world.job("j", "http://h/");
+    world.fail("j");
+    world.fail("j");
+    let first = world.under_way[0].notice.id;
+    for _ in 0..3 * limits::NOTICE_TRIES_IN_TURN {
+        assert_eq!(world.answer(failed()).unwrap().notice.id, first);
+        world.wait(limits::NOTICE_RETRY_MAX);
+    }
+    for _ in 0..limits::NOTICE_TRIES_IN_TURN {
+        assert_eq!(world.answer(refused()).unwrap().notice.id, first);
+        world.wait(limits::NOTICE_RETRY_MAX);
+    }
+    let second = world.answer(Tried::Delivered).unwrap().notice.id;
+    assert!(second > first, "one that is refused again and again lets others go first");
+    assert_eq!(world.answer(Tried::Delivered).unwrap().notice.id, first);
+}
+
+#[test]
+fn all_that_waited_for_too_long_is_given_up_a_part_at_a_time() {
+    let on = BTreeSet::from([NoticeKind::HostLost]);
+    let mut world = World::start(Installation { on, webhook: "http://all/".to_owned() });
+    let lose = |world: &mut World, hosts: std::ops::Range<usize>| {
+        for host in hosts {
+            let agent = format!("h{host:05}").parse().unwrap();
+            world.step(Event::AgentSilent { agent, since: world.now.mono });
+        }
+        world.wait(limits::HOST_LOST_AFTER);
+    };
+    lose(&mut world, 0..1_200);
+    world.wait(limits::NOTICE_AGE / 2);
+    lose(&mut world, 1_200..1_201);
+    world.wait(limits::NOTICE_AGE / 2);
+    let mut tries = 0;
+    while world.counts.given_up < 1_200 {
+        assert!(world.answer(failed()).is_some());
+        world.engine.check();
+        world.wait(limits::NOTICE_RETRY_MAX);
+        tries += 1;
+    }
+    assert!((2..=4).contains(&tries), "{tries} tries");
+    assert!(world.largest <= limits::COMMIT_RECORDS, "{} records in one step", world.largest);
+    assert_eq!(
+        world.answer(Tried::Delivered).unwrap().notice.agent.as_ref().unwrap().as_str(),
+        "h01200"
+    );
+    assert_eq!(world.counts.waiting, Some(0));
+}
+
+#[test]
 fn a_webhook_that_rests_is_tried_again_when_the_notice_is_given_up_that_it_was_to_take() {
     let on = BTreeSet::from([NoticeKind::HostLost]);
     let mut world = World::start(Installation { on, webhook: "http://all/".to_owned() });
@@ -312,6 +389,7 @@ fn a_webhook_that_rests_is_tried_again_when_the_notice_is_given_up_that_it_was_t
     world.answer(failed());
     world.wait(Duration::from_millis(500));
     assert_eq!((world.counts.given_up, world.under_way.len()), (1, 0));
+    world.engine.check();
     world.wait(Duration::from_millis(500));
     assert_eq!(world.under_way.len(), 1);
     world.engine.check();

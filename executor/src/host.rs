@@ -108,13 +108,17 @@ impl Host {
     async fn next_input(&mut self) -> Input {
         let now = clock::mono();
         let writer = self.writer.as_ref().filter(|_| self.core.wants_to_write(now)).cloned();
+        let wakeup = match writer {
+            Some(_) => self.core.next_alarm(),
+            None => self.core.next_wakeup(),
+        };
         let (mut heard, mut events) = (Vec::new(), Vec::new());
         tokio::select! {
             _ = self.inputs.link.recv_many(&mut heard, EVENTS_A_TURN) => Input::Link(heard),
             _ = self.inputs.tasks.recv_many(&mut events, EVENTS_A_TURN) => Input::Tasks(events),
             permit = writable(writer) => Input::Writable(permit),
             _ = self.inputs.terminate.recv() => Input::Terminate,
-            () = until(self.core.next_wakeup(), now) => Input::Wake,
+            () = until(wakeup, now) => Input::Wake,
             () = until_instant(self.core.next_instant()) => Input::Wake,
         }
     }

@@ -29,7 +29,7 @@ use crate::{
     rest,
     retention::{HistoryLimits, Keeper},
     secrets,
-    store::{DiskStore, State, StoreError, StoreKind},
+    store::{DiskStore, History, State, StoreError, StoreKind},
     trace::EventLog,
     upgrade::upgrade,
 };
@@ -78,21 +78,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
     let (driver_handle, requests, runs_over) = handle::channel();
     let log_source = Arc::new(logs::AgentLogs::new(connections.clone()));
     let metrics = Arc::new(Metrics::new(clock::wall()));
-    let keeper = Keeper {
-        history: store.history(),
-        driver: driver_handle.clone(),
-        limits: config.history,
-        metrics: Arc::clone(&metrics),
-        stopping: stopping.clone(),
-    };
-    let (deliveries, inbox) = notices::channel();
-    let sender = notices::Sender::new(
-        &config.data_dir,
-        config.notices.name,
-        inbox,
-        driver_handle.clone(),
-        stopping.clone(),
-    )?;
+    let (history, driver) = (store.history(), driver_handle.clone());
+    let keeper = keeper(&config, history, driver, &metrics, stopping.clone());
+    let (deliveries, sender) = sender(&config, driver_handle.clone(), stopping.clone())?;
     let log = EventLog::open(&*store.history())?;
     let rest = rest::Rest::new(
         driver_handle,
@@ -146,6 +134,30 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
     // They end by themselves once they are told to; what they were doing is not ours to judge.
     let _ = tokio::join!(rest_task, master_task, keeper_task, sender_task);
     result
+}
+
+/// What forgets old history.
+fn keeper(
+    config: &Config,
+    history: Arc<dyn History>,
+    driver: handle::DriverHandle,
+    metrics: &Arc<Metrics>,
+    stopping: watch::Receiver<bool>,
+) -> Keeper {
+    let (limits, metrics) = (config.history, Arc::clone(metrics));
+    Keeper { history, driver, limits, metrics, stopping }
+}
+
+/// What sends notices, and where it is told of them.
+fn sender(
+    config: &Config,
+    driver: handle::DriverHandle,
+    stopping: watch::Receiver<bool>,
+) -> anyhow::Result<(notices::Deliveries, notices::Sender)> {
+    let (deliveries, inbox) = notices::channel();
+    let name = config.notices.name.clone();
+    let sender = notices::Sender::new(&config.data_dir, name, inbox, driver, stopping)?;
+    Ok((deliveries, sender))
 }
 
 /// Makes the data folder, which holds tokens and what jobs are told, for nobody but its owner. One

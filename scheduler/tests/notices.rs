@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "shared with tests that use all of it")]
 mod client;
 #[path = "shared/webhook.rs"]
+#[allow(dead_code, reason = "shared with tests that use all of it")]
 mod webhook;
 
 use std::{collections::BTreeSet, fs, os::unix::fs::MetadataExt as _, path::Path, time::Duration};
@@ -183,6 +184,17 @@ async fn what_was_not_taken_is_sent_again_after_a_restart() {
     assert_eq!(again[1].json(), posted[0].json());
     wait_for(async || second.waiting().await.is_empty().then_some(())).await;
     second.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_webhook_may_have_a_query_and_no_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let webhook = Webhook::start([]);
+    let scheduler = start(folder.path(), &webhook.uri("?token=1")).await;
+    scheduler.put_job("j", &json!({})).await;
+    assert_eq!(posts(&webhook, 1).await[0].line, "POST /?token=1 HTTP/1.1");
+    wait_for(async || scheduler.waiting().await.is_empty().then_some(())).await;
+    scheduler.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use muster_api::{
     AgentId, Amount, ExecutorId, OfferId, Resources, TaskId, Timestamp,
     events::EventSource,
+    limits,
     task::{ExecutionBatch, TaskReport},
 };
 use muster_engine::event::{Event, Offer, TaskUpdate};
@@ -85,6 +86,10 @@ pub(crate) fn update(status: &mesos::TaskStatus) -> Result<Event, InvalidMessage
 pub(crate) fn executions(message: &mesos::scheduler::MessageBody) -> Result<Event, InvalidMessage> {
     let executor = message.executor_id.as_ref().and_then(|id| id.value.parse::<ExecutorId>().ok());
     let agent = message.agent_id.as_ref().and_then(|id| id.value.parse::<AgentId>().ok());
+    // Agents of this version pass on no more; nobody else's word is taken for that.
+    if message.data.len() > limits::EXECUTOR_MESSAGE_BYTES {
+        return Err(invalid("the content of a message of an executor"));
+    }
     Ok(Event::Executions {
         executor: executor.ok_or_else(|| invalid("the executor of a message"))?,
         agent: agent.ok_or_else(|| invalid("the agent of a message"))?,
@@ -124,6 +129,21 @@ mod tests {
         for message in bad {
             assert!(executions(&message).is_err(), "{message:?}");
         }
+    }
+
+    #[test]
+    fn a_message_is_taken_at_its_bound_and_passed_over_beyond() {
+        let mut data = ExecutionBatch::default().encode();
+        // White space after a document belongs to it.
+        data.resize(limits::EXECUTOR_MESSAGE_BYTES, b' ');
+        let mut message = mesos::scheduler::MessageBody {
+            agent_id: Some(mesos::AgentId::new("agent-1")),
+            executor_id: Some(mesos::ExecutorId::new("018bcfe5-6800-7ccc-b9fb-27c4b5fe626e")),
+            data,
+        };
+        executions(&message).expect("it is as long as it may be");
+        message.data.push(b' ');
+        assert!(executions(&message).is_err());
     }
 
     #[test]

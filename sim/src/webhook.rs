@@ -23,8 +23,11 @@ pub(crate) fn hear(stage: &mut Stage, process: u64, record: &Arc<NoticeRecord>) 
     if is_heard {
         stage.truth.delivered(record);
     }
-    let outcome =
-        if fails { Tried::Failed { why: "it answered 503".to_owned() } } else { Tried::Delivered };
+    let outcome = match (fails, is_heard) {
+        (false, _) => Tried::Delivered,
+        (true, true) => Tried::Failed { why: "no answer within 10 s".to_owned() },
+        (true, false) => Tried::Refused { why: "it answered 503".to_owned() },
+    };
     let delay = stage.between(1, UNDER_WAY);
     stage.after(delay, Happening::NoticeTried { process, notice, outcome });
 }

@@ -60,7 +60,7 @@ impl Core {
 fn state_of(note: &Note) -> Option<&'static str> {
     match note {
         Note::AgentDraining { .. } => Some("draining"),
-        Note::AgentActivated { .. } => Some("active"),
+        Note::AgentActivated { .. } => Some("activated"),
         _ => None,
     }
 }

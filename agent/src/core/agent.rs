@@ -74,6 +74,8 @@ pub struct Agent {
     pub(super) ids: IdStream,
     /// Tasks launched so far: their order.
     pub(super) launches: u64,
+    /// When it was last noted that a message of an executor was too long.
+    pub(super) too_long_at: Option<Mono>,
 }
 
 impl Agent {
@@ -97,6 +99,7 @@ impl Agent {
             overdue: BTreeSet::new(),
             ids: IdStream::new(seed, 0),
             launches: 0,
+            too_long_at: None,
         };
         for kind in entries.into_iter().filter_map(|entry| entry.kind) {
             agent.replay(kind);
@@ -132,7 +135,7 @@ impl Agent {
                 self.subscribed(now, session, &executor, subscribe, out);
             }
             Event::Updated { session, status } => self.updated(now, session, *status, out),
-            Event::Said { session, message } => self.said(session, message, out),
+            Event::Said { session, message } => self.said(now.mono, session, message, out),
             Event::Left { session } => self.left(now, session, out),
             Event::Tick => {
                 self.tick_link(now, out);

@@ -296,6 +296,13 @@ pub enum Note {
         /// The executor.
         executor: ExecutorId,
     },
+    /// An executor said more at once than is passed on; it is dropped.
+    MessageTooLong {
+        /// The executor.
+        executor: ExecutorId,
+        /// Bytes of the message.
+        bytes: usize,
+    },
     /// An executor and its descendants are gone.
     ExecutorEnded {
         /// The executor.

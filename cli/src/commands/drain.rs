@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    fn agent(state: &str, more: Value) -> AgentView {
+    fn agent(state: &str, more: &Value) -> AgentView {
         let mut agent = json!({"id": "id-1", "hostname": "h", "state": state, "resources": {},
             "used": {}, "attributes": {}, "tasks": 2, "executors": 1});
         agent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -129,7 +129,7 @@ mod tests {
         let left = json!([{"run": "019a0000-0000-7000-8000-000000000000", "job": "j", "tasks": 2,
             "items": "0..1", "detail": "goes on until it ends: the drain has no deadline"}]);
         let since = "2026-01-31T02:00:00Z";
-        let draining = agent("draining", json!({"drain": {"since": since}, "left": left}));
+        let draining = agent("draining", &json!({"drain": {"since": since}, "left": left}));
         assert_eq!(
             in_words(&draining),
             "agent id-1 on h is being drained: 2 task(s) in 1 executor(s); what runs there goes on \
@@ -138,17 +138,17 @@ mod tests {
         );
         let deadline = json!({"drain": {"since": since, "deadline": "2026-01-31T02:10:00Z"}});
         assert_eq!(
-            in_words(&agent("unreachable", deadline.clone())),
+            in_words(&agent("unreachable", &deadline)),
             "agent id-1 on h is being drained: 2 task(s) in 1 executor(s); what is left at \
              2026-01-31T02:10:00Z is moved; it is not heard at present"
         );
         assert_eq!(
-            in_words(&agent("drained", deadline)),
+            in_words(&agent("drained", &deadline)),
             "agent id-1 on h is drained: nothing runs there"
         );
-        assert_eq!(in_words(&agent("active", json!({}))), "agent id-1 on h takes tasks");
+        assert_eq!(in_words(&agent("active", &json!({}))), "agent id-1 on h takes tasks");
         assert_eq!(
-            in_words(&agent("unreachable", json!({}))),
+            in_words(&agent("unreachable", &json!({}))),
             "agent id-1 on h takes tasks once it is heard again"
         );
     }

@@ -94,13 +94,18 @@ async fn follow_once(
             } else {
                 show(session, &event.data).map_err(Failure::Other)?;
             }
-            after.clone_from(&id);
+            go_on_behind(id.as_deref(), after);
         }
-        if let Some(id) = events.last_id() {
-            *after = Some(id.to_owned());
-        }
+        go_on_behind(events.last_id(), after);
     }
     Ok(())
+}
+
+/// What comes before the first id, as a gap does, says nothing of where to go on.
+fn go_on_behind(id: Option<&str>, after: &mut Option<String>) {
+    if let Some(id) = id {
+        *after = Some(id.to_owned());
+    }
 }
 
 /// A line for an event: as it came for programs, with less for people.
@@ -161,7 +166,7 @@ fn message(event: &TraceEvent) -> String {
     words.extend(event.actor.as_ref().map(|actor| format!("by {actor}")));
     if let Some(planned) = event.planned_at {
         words.push(match (event.count, event.planned_until) {
-            (Some(1) | None, None) => format!("planned {planned}"),
+            (Some(1), _) | (None, None) => format!("planned {planned}"),
             (count, Some(until)) => {
                 format!("{} planned {planned} to {until}", or_dash(count))
             }
@@ -169,7 +174,10 @@ fn message(event: &TraceEvent) -> String {
         });
     }
     words.extend(event.message.clone());
-    words.extend(event.exit_code.filter(|code| *code != 0).map(|code| format!("exit code {code}")));
+    // Most messages of user code that failed say the code themselves.
+    let said = event.message.as_deref().unwrap_or_default();
+    let code = event.exit_code.filter(|code| *code != 0 && !said.contains(&format!("code {code}")));
+    words.extend(code.map(|code| format!("exit code {code}")));
     words.join(", ")
 }
 
@@ -179,6 +187,20 @@ mod tests {
 
     fn view(json: serde_json::Value) -> EventView {
         serde_json::from_value(json).unwrap()
+    }
+
+    #[test]
+    fn a_gap_that_comes_first_does_not_forget_where_to_go_on() {
+        let (mut events, mut after) = (ServerEvents::default(), Some("5-0".to_owned()));
+        for (bytes, wanted) in [
+            ("event: gap\ndata: {\"after\":\"5-0\"}\n\n", "5-0"),
+            (": events\nid: 7-1\n\nevent: gap\ndata: {}\n\n", "7-1"),
+        ] {
+            for (_, id) in events.take(bytes.as_bytes()).unwrap() {
+                go_on_behind(id.as_deref(), &mut after);
+            }
+            assert_eq!(after.as_deref(), Some(wanted));
+        }
     }
 
     #[test]
@@ -207,5 +229,17 @@ mod tests {
              2026-01-31T00:00:00Z to 2026-01-31T00:30:00Z, too old"
         );
         assert_eq!(render(&[]), "no such events");
+
+        let execution = |count| {
+            let event = view(json!({
+                "id": "5-0", "at": "2026-01-31T00:00:01Z", "kind": "execution", "state": "failed",
+                "source": "executor", "job": "j", "item": 0, "planned_at": "2026-01-31T00:00:00Z",
+                "planned_until": "2026-01-31T00:00:00Z", "count": count, "exit_code": 1,
+                "message": "exited with code 1",
+            }));
+            message(&event.event)
+        };
+        assert_eq!(execution(1), "planned 2026-01-31T00:00:00Z, exited with code 1");
+        assert!(execution(2).starts_with("2 planned 2026-01-31T00:00:00Z to "));
     }
 }

@@ -212,7 +212,7 @@ fn who_changed_what_is_asked_for_and_shown() {
         match about {
             "agent" => assert_eq!(event.agent.as_ref().unwrap().as_str(), agent),
             "shard" => {
-                assert_eq!((event.run.unwrap().to_string(), event.item), (run.clone(), Some(0)))
+                assert_eq!((event.run.unwrap().to_string(), event.item), (run.clone(), Some(0)));
             }
             _ => assert_eq!(event.run.unwrap().to_string(), run),
         }

@@ -2,7 +2,6 @@
 
 use std::{fs, path::Path};
 
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
@@ -48,7 +47,7 @@ fn the_examples_of_daemon_jobs_beat() {
         wait_until(&format!("the end of {job}"), || {
             let runs = cluster.api().get(&format!("/v1/runs?job={job}")).expect(200..=200).body;
             let runs = runs["items"].as_array().unwrap();
-            runs.len() == 1 && runs.iter().all(|run| run["state"] == Value::from("cancelled"))
+            runs.len() == 1 && runs.iter().all(|run| run["state"] == "cancelled")
         });
     }
 }

@@ -23,13 +23,14 @@ pub(super) fn installation(rest: &str) -> Installation {
     }
 }
 
-/// `NOTICE delivered`, or `failed` or `gone` with words.
+/// `NOTICE delivered`, or `refused`, `failed` or `gone` with words.
 pub(super) fn tried(names: &Names, rest: &str) -> Event {
     let mut words = rest.splitn(3, ' ');
     let notice: NoticeId = names.id(words.next().unwrap());
     let (outcome, why) = (words.next().unwrap(), words.next().unwrap_or_default().to_owned());
     let outcome = match outcome {
         "delivered" => Tried::Delivered,
+        "refused" => Tried::Refused { why },
         "failed" => Tried::Failed { why },
         "gone" => Tried::Gone { why },
         other => panic!("no try ends `{other}`"),

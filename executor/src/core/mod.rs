@@ -123,12 +123,18 @@ impl Executor {
 
     /// When [`Event::Wake`] is due, whatever else happens.
     pub fn next_wakeup(&self) -> Option<Mono> {
+        self.next_alarm().into_iter().chain(self.outbox.next_due(&self.reports)).min()
+    }
+
+    /// The same for whoever waits for a permit to write already. What is due to be sent goes with
+    /// that, and must not wake the loop again and again while the connection takes nothing.
+    pub fn next_alarm(&self) -> Option<Mono> {
         let exit_at = match self.mode {
             Mode::Stuck { exit_at } | Mode::ShuttingDown { exit_at } => Some(exit_at),
             Mode::Serving | Mode::Exited => None,
         };
         let alarm = self.alarms.first().map(|(at, _)| *at);
-        [exit_at, alarm, self.outbox.next_due(&self.reports)].into_iter().flatten().min()
+        exit_at.into_iter().chain(alarm).min()
     }
 
     /// Whether [`Event::Writable`] may give something to send.

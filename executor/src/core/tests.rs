@@ -541,6 +541,21 @@ fn a_backlog_goes_in_batches() {
 }
 
 #[test]
+fn what_is_due_wakes_nobody_who_waits_to_write() {
+    let mut desk = Desk::new();
+    let (task, _) = desk.started(script());
+    let due = desk.executor.next_wakeup();
+    assert_eq!(due, Some(Mono::from_millis(1_010)));
+    desk.after(500);
+    let now = desk.now().mono;
+    assert!(desk.executor.wants_to_write(now));
+    let alarm = desk.executor.next_alarm();
+    assert!(alarm.is_some_and(|at| at > now), "the time-out of {task} rings: {alarm:?}");
+    assert_eq!(desk.states(), [TaskState::Running]);
+    assert_eq!(desk.executor.next_wakeup(), alarm, "nothing is left to be sent");
+}
+
+#[test]
 fn nothing_is_written_before_there_is_a_connection() {
     let mut desk = Desk::unconnected();
     assert_eq!(desk.written(), []);

@@ -1,6 +1,9 @@
 //! One try to deliver a notice.
 
-use std::net::Ipv6Addr;
+use std::{
+    io,
+    net::{Ipv6Addr, SocketAddr},
+};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -15,7 +18,7 @@ use muster_api::{clock, limits, notices::NoticeBody};
 use muster_engine::{event::Tried, records::NoticeRecord};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     time::timeout,
 };
 
@@ -49,8 +52,8 @@ impl Poster {
 
     async fn post(&self, record: &NoticeRecord) -> Result<StatusCode, String> {
         let uri: Uri = record.webhook.parse().map_err(|_| "its URI cannot be read".to_owned())?;
+        let request = self.request(&uri, record)?;
         let stream = self.connect(&uri).await?;
-        let request = self.request(&uri, record);
         let (mut sender, connection) = http1::Builder::new()
             .max_buf_size(limits::NOTICE_ANSWER_BYTES)
             .handshake(TokioIo::new(stream))
@@ -73,23 +76,22 @@ impl Poster {
         let secure = uri.scheme_str() == Some("https");
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let port = uri.port_u16().unwrap_or(if secure { 443 } else { 80 });
-        let stream = TcpStream::connect((host, port))
-            .await
-            .map_err(|error| format!("cannot connect to {}: {error}", shown(host, port)))?;
+        let cannot = |error| format!("cannot connect to {}: {error}", shown(host, port));
+        let addresses = lookup_host((host, port)).await.map_err(cannot)?;
+        let stream = first_of(addresses, TcpStream::connect).await.map_err(cannot)?;
         if !secure {
             return Ok(Box::new(stream));
         }
         Ok(Box::new(self.tls.connect(host, stream).await?))
     }
 
-    fn request(&self, uri: &Uri, record: &NoticeRecord) -> Request<Full<Bytes>> {
+    fn request(&self, uri: &Uri, record: &NoticeRecord) -> Result<Request<Full<Bytes>>, String> {
         let notice = record.notice.clone();
         let body = NoticeBody { installation: self.installation.clone(), notice };
         let body = serde_json::to_vec(&body).expect("a notice always becomes JSON");
         let timestamp = clock::wall().as_millis() / 1000;
-        let path = uri.path_and_query().map_or("/", |path| path.as_str());
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        Request::post(path)
+        Request::post(target(uri))
             .header(HOST, authority)
             .header(CONTENT_TYPE, "application/json")
             .header(USER_AGENT, AGENT)
@@ -98,8 +100,37 @@ impl Poster {
             .header("Muster-Timestamp", timestamp)
             .header("Muster-Signature", sign(self.secret.as_str(), timestamp, &body))
             .body(Full::new(body.into()))
-            .expect("the URI was checked, and so are the headers")
+            .map_err(|error| format!("its URI cannot be posted to: {error}"))
     }
+}
+
+/// What is asked for of the host: the path, which is `/` where the URI has none, and the query.
+fn target(uri: &Uri) -> String {
+    let path = Some(uri.path()).filter(|path| !path.is_empty()).unwrap_or("/");
+    match uri.query() {
+        None => path.to_owned(),
+        Some(query) => format!("{path}?{query}"),
+    }
+}
+
+/// Connects to the first address that answers. One that is silent leaves time for the others.
+async fn first_of<T>(
+    addresses: impl Iterator<Item = SocketAddr>,
+    connect: impl AsyncFn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "it has no address");
+    for address in addresses {
+        match timeout(limits::NOTICE_CONNECT, connect(address)).await {
+            Ok(Ok(connected)) => return Ok(connected),
+            Ok(Err(error)) => last = error,
+            Err(_) => {
+                let most = limits::NOTICE_CONNECT.as_secs();
+                let silent = format!("{address} has not answered within {most} s");
+                last = io::Error::new(io::ErrorKind::TimedOut, silent);
+            }
+        }
+    }
+    Err(last)
 }
 
 fn shown(host: &str, port: u16) -> String {
@@ -109,7 +140,7 @@ fn shown(host: &str, port: u16) -> String {
     }
 }
 
-/// What an answer means: 2xx is delivered, 410 never again, and anything else no.
+/// What an answer means: 2xx is delivered, 410 never again, and anything else not this time.
 fn verdict(status: StatusCode) -> Tried {
     if status.is_success() {
         return Tried::Delivered;
@@ -118,9 +149,9 @@ fn verdict(status: StatusCode) -> Tried {
     match status {
         StatusCode::GONE => Tried::Gone { why: answered },
         status if status.is_redirection() => {
-            Tried::Failed { why: format!("{answered}, and redirects are not followed") }
+            Tried::Refused { why: format!("{answered}, and redirects are not followed") }
         }
-        _ => Tried::Failed { why: answered },
+        _ => Tried::Refused { why: answered },
     }
 }
 
@@ -139,8 +170,41 @@ mod tests {
         }
         assert!(matches!(of(410), Tried::Gone { .. }));
         for code in [300, 301, 304, 308, 400, 401, 404, 408, 429, 500, 503] {
-            assert!(matches!(of(code), Tried::Failed { .. }), "{code}");
+            assert!(matches!(of(code), Tried::Refused { .. }), "{code}");
         }
+    }
+
+    #[test]
+    fn a_request_is_for_a_path_though_the_uri_has_none() {
+        for (uri, asked) in [
+            ("https://h", "/"),
+            ("https://h/", "/"),
+            ("https://h?token=1", "/?token=1"),
+            ("https://h/?token=1", "/?token=1"),
+            ("https://h:1/a/b?c=d&e", "/a/b?c=d&e"),
+            ("https://h/a?", "/a?"),
+        ] {
+            let notice = record(uri.to_owned());
+            let uri: Uri = uri.parse().unwrap();
+            let request = poster(Tls::default()).request(&uri, &notice).unwrap();
+            assert_eq!(request.uri().to_string(), asked, "{uri}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_that_is_silent_leaves_time_for_the_next_one() {
+        let (silent, live) = (SocketAddr::from(([127, 0, 0, 1], 1)), [127, 0, 0, 1]);
+        let live = SocketAddr::from((live, 2));
+        let connect = async |address| {
+            if address == silent {
+                std::future::pending::<()>().await;
+            }
+            Ok(address)
+        };
+        let connected = timeout(limits::NOTICE_POST, first_of([silent, live].into_iter(), connect));
+        assert_eq!(connected.await.unwrap().unwrap(), live);
+        let none = timeout(limits::NOTICE_POST, first_of([silent].into_iter(), connect)).await;
+        assert_eq!(none.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     /// A server that speaks TLS with the certificate of the tests, and answers 204.

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use muster_api::limits;
-use muster_engine::{Installation, records::NoticeRecord};
+use muster_engine::{Installation, event::Tried, records::NoticeRecord};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -77,12 +77,39 @@ impl Sender {
                 Some(record) = self.inbox.recv() => {
                     let (poster, driver) = (Arc::clone(&self.poster), self.driver.clone());
                     under_way.spawn(async move {
-                        let outcome = poster.deliver(&record).await;
-                        driver.notice_tried(record.notice.id, outcome).await
+                        let notice = record.notice.id;
+                        let outcome = outcome(async move { poster.deliver(&record).await }).await;
+                        driver.notice_tried(notice, outcome).await;
                     });
                 }
                 Some(_) = under_way.join_next() => {}
             }
         }
+    }
+}
+
+/// What a try comes to, even if it panics: a try of which the engine hears nothing would hold up
+/// its webhook for ever.
+async fn outcome(attempt: impl Future<Output = Tried> + Send + 'static) -> Tried {
+    // A set, so that the try ends with whoever waits for it.
+    let mut alone = JoinSet::new();
+    alone.spawn(attempt);
+    match alone.join_next().await {
+        Some(Ok(outcome)) => outcome,
+        Some(Err(_)) | None => Tried::Failed {
+            why: "the scheduler could not try it, by a fault of its own that its log shows".into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_try_that_panics_has_failed() {
+        let panics = outcome(async { panic!("on purpose") }).await;
+        assert!(matches!(panics, Tried::Failed { .. }), "{panics:?}");
+        assert_eq!(outcome(async { Tried::Delivered }).await, Tried::Delivered);
     }
 }

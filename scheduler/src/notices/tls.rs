@@ -1,19 +1,20 @@
 //! TLS to webhooks: the certificate of the receiver must be of an authority that this machine
 //! trusts.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, sync::OnceCell, task::spawn_blocking};
 use tokio_rustls::{
     TlsConnector,
     client::TlsStream,
     rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
 };
 
-/// Opens TLS connections. What the machine trusts is read when the first one is wanted.
+/// Opens TLS connections. What the machine trusts is read when one is wanted, until that succeeds:
+/// whoever installs the certificates that were missing need not start the scheduler again.
 #[derive(Default)]
 pub(super) struct Tls {
-    connector: OnceLock<Result<TlsConnector, String>>,
+    connector: OnceCell<TlsConnector>,
 }
 
 impl Tls {
@@ -23,11 +24,17 @@ impl Tls {
         host: &str,
         stream: TcpStream,
     ) -> Result<TlsStream<TcpStream>, String> {
-        let connector = self.connector.get_or_init(connector).as_ref()?;
+        let connector = self.connector.get_or_try_init(read).await?;
         let name = ServerName::try_from(host.to_owned())
             .map_err(|_| format!("`{host}` is no name that a certificate can have"))?;
         connector.connect(name, stream).await.map_err(|error| format!("no TLS: {error}"))
     }
+}
+
+/// Reads many files, for which nobody else should wait.
+async fn read() -> Result<TlsConnector, String> {
+    let read = spawn_blocking(connector).await;
+    read.unwrap_or_else(|error| Err(format!("the certificates cannot be read: {error}")))
 }
 
 /// Trusts whom the machine trusts, or whom `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
@@ -69,7 +76,7 @@ pub(super) mod tests {
         pub(in crate::notices) fn trusting(certificate: CertificateDer<'static>) -> Self {
             let mut roots = RootCertStore::empty();
             roots.add(certificate).unwrap();
-            Self { connector: OnceLock::from(trusting(roots)) }
+            Self { connector: OnceCell::from(trusting(roots).unwrap()) }
         }
     }
 }

@@ -3,7 +3,13 @@
 //! Each stream reads from the store what became durable since it read last. So a slow reader costs
 //! no memory, one that comes back goes on where it was, and nobody ever sees what a crash undoes.
 
-use std::{convert::Infallible, fmt::Write as _, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt::Write as _,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -11,14 +17,14 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use http_body_util::channel::{Channel, Sender};
+use hyper::body::Frame;
 use muster_api::{
     events::{EventId, EventView},
     limits,
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::{sleep, timeout},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -65,11 +71,27 @@ pub(super) async fn stream(
     let now = *newest.borrow();
     // What is named may be of a time that a restored store knows nothing of.
     let after = after.map(|after| after.min(now));
-    let (sender, body) = Channel::new(1);
-    let follower = Follower { rest, filter, newest, upto: after.unwrap_or(now), to: sender };
+    let (to, body) = mpsc::channel(1);
+    let upto = after.unwrap_or(now);
+    let follower = Follower { rest, filter, newest, upto, to, told_at: Instant::now() };
     tokio::spawn(follower.run(after, place));
     let kind = [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
-    Ok((kind, Body::new(body)).into_response())
+    Ok((kind, Body::new(EventBody(body))).into_response())
+}
+
+/// What a stream sends. Once nobody wants it any more, its follower knows.
+struct EventBody(mpsc::Receiver<Bytes>);
+
+impl hyper::body::Body for EventBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_recv(cx).map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
+    }
 }
 
 /// One stream.
@@ -79,7 +101,9 @@ struct Follower {
     newest: NewestEvent,
     /// All up to this one was sent, as far as it is wanted.
     upto: EventId,
-    to: Sender<Bytes, Infallible>,
+    to: mpsc::Sender<Bytes>,
+    /// When something was sent last.
+    told_at: Instant,
 }
 
 /// A stream that cannot go on: its reader is gone, or the store.
@@ -117,27 +141,44 @@ impl Follower {
                 self.send(text).await?;
             }
             self.upto = since.upto;
+            self.keep_alive().await?;
             if !since.more {
                 return Ok(());
             }
         }
     }
 
-    /// Waits until there is something new; says meanwhile that it is there, and how far it is, so
-    /// that a reader of few events need not go over the others again.
+    /// Waits until there is something new, or the reader is gone.
     async fn await_more(&mut self) -> Result<(), Ended> {
         sleep(limits::EVENT_STREAM_PAUSE).await;
         loop {
-            match timeout(limits::EVENT_KEEP_ALIVE, self.newest.changed()).await {
-                Ok(Ok(())) => return Ok(()),
-                Ok(Err(_)) => {
+            tokio::select! {
+                () = self.to.closed() => return Err(Ended),
+                changed = self.newest.changed() => {
+                    if changed.is_ok() {
+                        return Ok(());
+                    }
                     // The scheduler stops, and there will be no more than there is.
                     self.send_more().await?;
                     return Err(Ended);
                 }
-                Err(_) => self.say_where(": keep-alive\n").await?,
+                () = sleep_until(self.told_at + limits::EVENT_KEEP_ALIVE) => {
+                    self.keep_alive().await?;
+                }
             }
         }
+    }
+
+    /// Says that it is there and how far it is, when nothing was said for long: so a reader of few
+    /// events need not go over the others again, however much happens that he does not want.
+    async fn keep_alive(&mut self) -> Result<(), Ended> {
+        if self.to.is_closed() {
+            return Err(Ended);
+        }
+        if self.told_at.elapsed() < limits::EVENT_KEEP_ALIVE {
+            return Ok(());
+        }
+        self.say_where(": keep-alive\n").await
     }
 
     /// An id without data is no event to a reader, and moves on where it resumes.
@@ -147,7 +188,9 @@ impl Follower {
 
     /// Sends as fast as the reader takes it; one that takes nothing for long is left.
     async fn send(&mut self, text: String) -> Result<(), Ended> {
-        match timeout(limits::EVENT_STALL, self.to.send_data(text.into())).await {
+        let sent = timeout(limits::EVENT_STALL, self.to.send(text.into())).await;
+        self.told_at = Instant::now();
+        match sent {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Ended),
         }
@@ -161,3 +204,6 @@ fn render(view: &EventView) -> String {
     writeln!(text, "{json}\n").expect("a String grows as needed");
     text
 }
+
+#[cfg(test)]
+mod tests;

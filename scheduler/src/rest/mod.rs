@@ -2,7 +2,8 @@
 //!
 //! Changes and questions about live state go to the driver. Documents and what is over are read
 //! from the store, which holds them before the driver speaks of them. Nothing here decides, and
-//! nothing here has a clock or a state of its own.
+//! nothing here has a state of its own. The clock is read only to judge which events are of a time to
+//! come.
 
 mod agents;
 mod apps;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use muster_api::{
-    AppName, JobName, JobUid, RunId, Timestamp,
+    AppName, JobName, JobUid, RunId, Timestamp, clock,
     events::EventId,
     views::{AppView, JobView, RunState, RunView, ShardState, ShardView},
 };
@@ -233,7 +233,7 @@ impl Reader {
         before: Option<EventId>,
         rows: usize,
     ) -> Result<Older, ReadError> {
-        Ok(trace::older(&*self.0, filter, before, rows)?)
+        Ok(trace::older(&*self.0, filter, before, rows, clock::wall())?)
     }
 
     /// The first wanted events after one, of those up to the newest that is durable.
@@ -243,7 +243,7 @@ impl Reader {
         after: EventId,
         newest: EventId,
     ) -> Result<Since, ReadError> {
-        Ok(trace::newer(&*self.0, filter, after, newest)?)
+        Ok(trace::newer(&*self.0, filter, after, newest, clock::wall())?)
     }
 
     /// Whether events after one may have been forgotten.

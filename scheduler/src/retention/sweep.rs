@@ -199,16 +199,20 @@ impl<'a> Sweep<'a> {
         else {
             return Ok(());
         };
-        let oldest = u64::try_from(self.oldest().as_millis()).unwrap_or(0);
+        let millis = |at: Timestamp| u64::try_from(at.as_millis()).unwrap_or(0);
+        let (oldest, now) = (millis(self.oldest()), millis(self.now));
         let beyond = count.saturating_sub(self.limits.events);
         let mut records = Walk::new(self.history, log.to_vec(), Direction::Up, None);
         while let Some(row) = records.take()?.filter(|row| row.0 != newest) {
             self.look()?;
-            let is_old = trace::sequence_of(&row.0).is_some_and(|sequence| sequence < oldest);
-            if !is_old && events_upto(&row).is_none_or(|upto| upto > beyond) {
+            let (logged, upto) = (logged_at(&row, now), events_upto(&row));
+            let is_old = logged.is_some_and(|logged| logged < oldest);
+            if is_old || upto.is_some_and(|upto| upto <= beyond) {
+                self.forget(vec![row.0])?;
+            } else if upto.is_some() && logged.is_some_and(|logged| logged <= now) {
                 break;
             }
-            self.forget(vec![row.0])?;
+            // What cannot be read, or is of a time to come, says nothing of what is behind it.
         }
         Ok(())
     }
@@ -258,6 +262,18 @@ fn job_of(key: &[u8], prefix: &str) -> Option<JobUid> {
     let rest = key.strip_prefix(prefix.as_bytes())?;
     let end = rest.iter().position(|byte| *byte == b'/')?;
     std::str::from_utf8(&rest[..end]).ok()?.parse().ok()
+}
+
+/// When a record was written, in Unix milliseconds. One that is ahead of `now`, because the clock was
+/// once, is as old as its first event says; the others are not, as a source may tell any time.
+fn logged_at((key, value): &Row, now: u64) -> Option<u64> {
+    let sequence = trace::sequence_of(key)?;
+    if sequence <= now {
+        return Some(sequence);
+    }
+    let mut record = trace::Record::open(sequence, value).ok()?;
+    let at = record.next_row().ok()??.at;
+    Some(u64::try_from(at.as_millis()).unwrap_or(0).min(sequence))
 }
 
 /// How many events were ever logged up to the end of a record.

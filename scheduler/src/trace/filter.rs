@@ -26,8 +26,8 @@ pub(crate) struct EventFilter {
 }
 
 impl EventFilter {
-    /// Whether an event is wanted that is in the record of this sequence.
-    pub(crate) fn wants(&self, sequence: u64, event: &TraceEvent) -> bool {
+    /// Whether an event is wanted that is in the record of this sequence, as seen at `now`.
+    pub(crate) fn wants(&self, sequence: u64, event: &TraceEvent, now: Timestamp) -> bool {
         let is = |wanted: &Option<String>, text: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| text == Some(wanted))
         };
@@ -40,14 +40,15 @@ impl EventFilter {
             && (self.app.is_none() || event.app == self.app)
             && (is(&self.agent, agent) || is(&self.agent, event.hostname.as_deref()))
             && is(&self.actor, event.actor.as_deref())
-            && self.is_in_time(sequence, event)
+            && self.is_in_time(sequence, event, now)
     }
 
     /// An event counts at its own time, but for one that was told very late: so it is known which
-    /// records may have it.
-    fn is_in_time(&self, sequence: u64, event: &TraceEvent) -> bool {
+    /// records may have it. Of a record that is ahead of its time nobody knows when it was told.
+    fn is_in_time(&self, sequence: u64, event: &TraceEvent, now: Timestamp) -> bool {
         let told = Timestamp::from_millis(i64::try_from(sequence).unwrap_or(i64::MAX));
-        let at = event.at.max(told.before(limits::EVENT_LATE));
+        let is_ahead = is_ahead(sequence, now);
+        let at = if is_ahead { event.at } else { event.at.max(told.before(limits::EVENT_LATE)) };
         self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to)
     }
 
@@ -59,11 +60,19 @@ impl EventFilter {
         [self.from.map(millis), run, task].into_iter().flatten().max().unwrap_or(0)
     }
 
-    /// No record at this sequence or above has a wanted event.
-    pub(crate) fn end_sequence(&self) -> u64 {
-        let end = |to: Timestamp| millis(to + limits::EVENT_LATE).saturating_add(1);
-        self.to.map_or(u64::MAX, end)
+    /// No record at this sequence or above has a wanted event, where `newest` is the newest of all.
+    pub(crate) fn end_sequence(&self, newest: u64, now: Timestamp) -> u64 {
+        match self.to {
+            Some(to) if !is_ahead(newest, now) => millis(to + limits::EVENT_LATE).saturating_add(1),
+            _ => u64::MAX,
+        }
     }
+}
+
+/// Whether a record bears a time that is still to come, because the clock was ahead when it, or one
+/// before it, was written. As sequences only grow, they stay ahead until that time has come.
+fn is_ahead(sequence: u64, now: Timestamp) -> bool {
+    sequence > millis(now + limits::EVENT_LATE)
 }
 
 fn millis(at: Timestamp) -> u64 {
@@ -99,7 +108,7 @@ mod tests {
         let wants = |change: &dyn Fn(&mut EventFilter)| {
             let mut filter = EventFilter::default();
             change(&mut filter);
-            filter.wants(sequence, &event())
+            filter.wants(sequence, &event(), Timestamp::from_millis(10_000_000))
         };
         assert!(wants(&|_| {}));
         assert!(wants(&|filter| filter.job = Some("j".parse().unwrap())));
@@ -120,6 +129,7 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_in_no_record_that_is_not_looked_at() {
+        let now = Timestamp::from_millis(1_000_000_000);
         let late = u64::try_from(limits::EVENT_LATE.as_millis()).unwrap();
         for told in [0, 1, late - 1, late, late + 1, 5 * late] {
             for at in [-1, 0, 1, 1_000] {
@@ -129,8 +139,9 @@ mod tests {
                     let bound = Some(Timestamp::from_millis(bound));
                     let from = EventFilter { from: bound, ..EventFilter::default() };
                     let to = EventFilter { to: bound, ..EventFilter::default() };
-                    assert!(!from.wants(sequence, &event) || sequence >= from.first_sequence());
-                    assert!(!to.wants(sequence, &event) || sequence < to.end_sequence());
+                    let (first, end) = (from.first_sequence(), to.end_sequence(sequence, now));
+                    assert!(!from.wants(sequence, &event, now) || sequence >= first);
+                    assert!(!to.wants(sequence, &event, now) || sequence < end);
                 }
             }
         }

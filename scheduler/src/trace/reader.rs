@@ -4,6 +4,7 @@
 //! and says where it stopped.
 
 use muster_api::{
+    Timestamp,
     events::{EventId, EventView, TraceEvent},
     limits,
 };
@@ -32,11 +33,14 @@ pub(crate) fn older(
     filter: &EventFilter,
     before: Option<EventId>,
     rows: usize,
+    now: Timestamp,
 ) -> Result<Older, StoreError> {
+    let newest = history.scan(EVENTS.as_bytes(), None, true, 1)?.pop();
+    let newest = newest.and_then(|(key, _)| sequence_of(&key)).unwrap_or(0);
     let first = filter.first_sequence();
     // The record of that event itself may hold others before it.
     let end = before.map_or(u64::MAX, |id| id.sequence.saturating_add(1));
-    let end = event_key(end.min(filter.end_sequence()));
+    let end = event_key(end.min(filter.end_sequence(newest, now)));
     let mut walk = Walk::new(history, EVENTS.into(), Direction::Down, Some(end));
     let mut budget = Budget::default();
     let mut events = Vec::new();
@@ -46,7 +50,8 @@ pub(crate) fn older(
             break;
         }
         let is_before = |id: EventId| before.is_none_or(|before| id < before);
-        let mut found = wanted(sequence, &row, filter, is_before);
+        let mut found =
+            wanted(sequence, &row, |id, event| is_before(id) && filter.wants(sequence, event, now));
         found.reverse();
         events.append(&mut found);
         if events.len() > rows {
@@ -78,28 +83,38 @@ pub(crate) fn newer(
     filter: &EventFilter,
     after: EventId,
     newest: EventId,
+    now: Timestamp,
 ) -> Result<Since, StoreError> {
     // The record of that event itself may hold others after it.
     let start = after.sequence.checked_sub(1).map(event_key);
     let rows =
         history.scan(EVENTS.as_bytes(), start.as_deref(), false, limits::EVENT_STREAM_RECORDS)?;
     let (mut events, mut upto) = (Vec::new(), newest.max(after));
-    let mut more = false;
-    for row in &rows {
+    let (mut more, mut bytes) = (false, 0);
+    for (seen, row) in rows.iter().enumerate() {
         let Some(sequence) = sequence_of(&row.0) else { continue };
         if sequence > newest.sequence {
             break;
         }
-        events.append(&mut wanted(sequence, row, filter, |id| id > after));
-    }
-    if rows.len() == limits::EVENT_STREAM_RECORDS
-        && let Some(last) = rows.last().and_then(|row| sequence_of(&row.0))
-        && last < newest.sequence
-    {
-        upto = EventId { sequence: last, index: u32::MAX };
-        more = true;
+        let mut found =
+            wanted(sequence, row, |id, event| id > after && filter.wants(sequence, event, now));
+        bytes += found.iter().map(|view| text_bytes(&view.event)).sum::<usize>();
+        events.append(&mut found);
+        let is_last = seen + 1 == limits::EVENT_STREAM_RECORDS;
+        if (is_last || bytes >= limits::EVENT_STREAM_BYTES) && sequence < newest.sequence {
+            upto = EventId { sequence, index: u32::MAX };
+            more = true;
+            break;
+        }
     }
     Ok(Since { events, upto, more })
+}
+
+/// About how much an event is as a text: a record may say once what many of its events have.
+fn text_bytes(event: &TraceEvent) -> usize {
+    /// Names of fields, ids, times and numbers.
+    const FIXED: usize = 500;
+    FIXED + event.message.as_ref().map_or(0, String::len)
 }
 
 /// Whether events after one may have been forgotten, because the log begins behind it.
@@ -112,18 +127,17 @@ pub(crate) fn is_forgotten(history: &dyn History, after: EventId) -> Result<bool
     Ok(before > 0 && after.sequence < sequence)
 }
 
-/// The events of a record that are wanted and in a range, in order. A record that cannot be read is
+/// The events of a record that are wanted, in order. A record that cannot be read is
 /// left where it is, for somebody to look at, and does not keep people from the others.
 fn wanted(
     sequence: u64,
     (key, value): &Row,
-    filter: &EventFilter,
-    in_range: impl Fn(EventId) -> bool,
+    is_wanted: impl Fn(EventId, &TraceEvent) -> bool,
 ) -> Vec<EventView> {
     let mut events = Vec::new();
     let mut each = |index: u32, event: &TraceEvent| {
         let id = EventId { sequence, index };
-        if in_range(id) && filter.wants(sequence, event) {
+        if is_wanted(id, event) {
             events.push(EventView { id, event: event.clone() });
         }
     };

@@ -35,7 +35,7 @@ async fn with_daemon() -> (World, String) {
 
 #[tokio::test]
 async fn a_daemon_job_has_a_run_while_it_is_enabled() {
-    let (mut world, run) = with_daemon().await;
+    let (world, run) = with_daemon().await;
     let client = world.client.clone();
     let view = client.get(&format!("/v1/runs/{run}")).await.ok(200).json();
     assert_eq!((&view["cause"], &view["state"]), (&"daemon".into(), &"running".into()));
@@ -75,7 +75,7 @@ async fn a_daemon_job_has_a_run_while_it_is_enabled() {
 
 #[tokio::test]
 async fn one_task_of_a_run_is_killed() {
-    let (mut world, run) = with_daemon().await;
+    let (world, run) = with_daemon().await;
     let client = world.client.clone();
     let kill = format!("/v1/runs/{run}/shards/1/kill");
     let view = client.post(&kill).await.ok(202).json();

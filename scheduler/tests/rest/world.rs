@@ -8,13 +8,14 @@ use std::{
 };
 
 use muster_api::{
-    AgentId, Now, TaskId, clock,
+    AgentId, Now, TaskId, Timestamp, clock,
+    events::TraceEvent,
     task::TaskReport,
     views::{AgentState, AgentView},
 };
 use muster_engine::{
     Engine, EngineConfig,
-    effect::{Effect, TaskLaunch},
+    effect::{Effect, Step, TaskLaunch},
     event::{AgentRegistered, Event, Offer, RequestId, Signal, TaskUpdate},
     query::{Answer, Query},
 };
@@ -206,10 +207,6 @@ async fn drive(
 ) {
     let config = EngineConfig::new(|_, _| Vec::new());
     let mut shift = Duration::ZERO;
-    let now = |shift| {
-        let now = clock::now();
-        Now { wall: now.wall + shift, mono: now.mono + shift }
-    };
     let (mut engine, first) =
         Engine::restore(config, 1, &muster_scheduler::store::records(&store).unwrap(), now(shift))
             .unwrap();
@@ -253,14 +250,7 @@ async fn drive(
         };
         let at = now(shift);
         let step = engine.step(at, event);
-        let mut trace = Vec::new();
-        for effect in &step.effects {
-            if let Effect::Reply { request, reply } = effect {
-                let change = changes.remove(request).unwrap();
-                trace.extend(change.made(at.wall, reply, &step.trace));
-            }
-        }
-        trace.extend(step.trace);
+        let trace = told(at.wall, &step, &mut changes);
         let writes = [step.writes, log.write(at.wall, trace)].concat();
         store.commit(&Commit { term: 1, sequence, writes: &writes }).unwrap();
         log.committed();
@@ -281,6 +271,25 @@ async fn drive(
             let _ = done.send(());
         }
     }
+}
+
+/// The present, so much later.
+fn now(shift: Duration) -> Now {
+    let now = clock::now();
+    Now { wall: now.wall + shift, mono: now.mono + shift }
+}
+
+/// What a step tells, after the changes that it made for users.
+fn told(at: Timestamp, step: &Step, changes: &mut BTreeMap<RequestId, Change>) -> Vec<TraceEvent> {
+    let mut told = Vec::new();
+    for effect in &step.effects {
+        if let Effect::Reply { request, reply } = effect {
+            let change = changes.remove(request).unwrap();
+            told.extend(change.made(at, reply, &step.trace));
+        }
+    }
+    told.extend(step.trace.iter().cloned());
+    told
 }
 
 fn agent(name: &str) -> AgentView {

@@ -29,6 +29,7 @@ impl Posted {
 
 /// How a webhook answers.
 #[derive(Debug, Clone, Copy)]
+#[allow(dead_code, reason = "each of the tests that share it needs another part")]
 pub(crate) enum Answer {
     /// With this status.
     Status(u16),
@@ -82,6 +83,7 @@ impl Webhook {
     }
 
     /// Answers so from now on, and then with 204.
+    #[allow(dead_code, reason = "each of the tests that share it needs another part")]
     pub(crate) fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         let mut all = self.state.answers.lock().unwrap();
         all.clear();

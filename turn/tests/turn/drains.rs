@@ -75,7 +75,7 @@ fn a_drain_is_stored_before_it_is_answered_and_the_answer_says_what_is_left() {
     let (turn, reply) = world.command(Command::ActivateAgent { agent: agent.clone() });
     assert!(matches!(reply, Ok(Accepted::Agent(view)) if view.drain.is_none()));
     let states: Vec<_> = turn.trace.iter().map(|event| (event.kind, &*event.state)).collect();
-    assert_eq!(states, [(EventKind::Host, "active")]);
+    assert_eq!(states, [(EventKind::Host, "activated")]);
     let (turn, reply) = world.command(Command::ActivateAgent { agent });
     assert!(turn.writes.is_empty() && turn.trace.is_empty() && reply.is_ok());
 }

@@ -339,3 +339,42 @@ fn events_are_forgotten_by_age_and_number_and_the_newest_record_stays() {
     let log = trace::EventLog::open(&*world.store.history()).unwrap();
     assert_eq!(log.listen().borrow().sequence, u64::try_from(at(49 * DAY).as_millis()).unwrap());
 }
+
+#[test]
+fn events_of_a_clock_that_was_ahead_are_forgotten_by_when_they_happened() {
+    let mut world = World::new();
+    let mut log = trace::EventLog::open(&*world.store.history()).unwrap();
+    // For one commit the clock is ten years ahead.
+    for day in (0..10).chain([3_650]).chain(10..50) {
+        let (kind, source) = (EventKind::Host, EventSource::Scheduler);
+        let event = TraceEvent::new(at(day * DAY), kind, "silent", source);
+        let writes = log.write(at(day * DAY), vec![event]);
+        world.commit(&writes);
+    }
+    let limits = HistoryLimits { age: Span::from_secs(30 * 24 * 3600), ..PLENTY };
+    world.sweep(limits, 20 * DAY);
+    assert_eq!(world.count(trace::EVENTS), 51, "nothing is too old");
+    world.sweep(limits, 35 * DAY);
+    assert_eq!(world.count(trace::EVENTS), 46, "five days are");
+    world.sweep(limits, 45 * DAY);
+    assert_eq!(world.count(trace::EVENTS), 36, "and those behind what says that it is to come");
+}
+
+#[test]
+fn an_event_record_that_cannot_be_read_keeps_nobody_from_trimming() {
+    let mut world = World::new();
+    let mut log = trace::EventLog::open(&*world.store.history()).unwrap();
+    for day in 0..10 {
+        let (kind, source) = (EventKind::Host, EventSource::Scheduler);
+        let event = TraceEvent::new(at(day * DAY), kind, "silent", source);
+        let writes = log.write(at(day * DAY), vec![event]);
+        world.commit(&writes);
+    }
+    let oldest = trace::event_key(u64::try_from(at(0).as_millis()).unwrap());
+    world.put([(oldest, b"\x01".to_vec())]);
+    world.sweep(HistoryLimits { events: 4, ..PLENTY }, 10 * DAY);
+    assert_eq!(world.count(trace::EVENTS), 5, "the four newest, and what cannot be read");
+    let limits = HistoryLimits { age: Span::from_secs(8 * 24 * 3600), ..PLENTY };
+    world.sweep(limits, 10 * DAY);
+    assert_eq!(world.count(trace::EVENTS), 4);
+}

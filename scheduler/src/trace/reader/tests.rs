@@ -10,6 +10,9 @@ use crate::{
     trace::EventLog,
 };
 
+/// Later than all that happens here.
+const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
 /// A log, each of whose events has its number as item.
 struct World {
     disk: MemoryDisk,
@@ -60,7 +63,7 @@ fn numbers(events: &[EventView]) -> Vec<u32> {
 fn pages(world: &World, filter: &EventFilter, rows: usize) -> Vec<Vec<u32>> {
     let (mut pages, mut before) = (Vec::new(), None);
     loop {
-        let page = older(&world.disk, filter, before, rows).unwrap();
+        let page = older(&world.disk, filter, before, rows, NOW).unwrap();
         pages.push(numbers(&page.events));
         assert!(page.next.is_none() || page.next < before || before.is_none());
         before = page.next;
@@ -101,7 +104,52 @@ fn a_query_looks_only_where_it_may_find_something() {
     assert_eq!(pages(&world, &filter, 100), [vec![22, 21, 20]]);
     // What cannot be read would be noticed if somebody looked there.
     assert_eq!(filter.first_sequence(), 20 * 3_600_000);
-    assert_eq!(filter.end_sequence(), 24 * 3_600_000 + 1);
+    assert_eq!(filter.end_sequence(world.newest().sequence, NOW), 24 * 3_600_000 + 1);
+}
+
+#[test]
+fn a_clock_that_was_ahead_for_a_while_hides_nothing_from_who_asks_by_time() {
+    let mut world = World::new();
+    for hour in [10, 90, 10, 11] {
+        world.happen(hour * 3_600_000, 1);
+    }
+    let at = |hour: i64| Some(Timestamp::from_millis(hour * 3_600_000));
+    for (from, to, wanted) in [
+        (at(10), at(11), vec![2, 0]),
+        (at(11), at(12), vec![3]),
+        (at(10), None, vec![3, 2, 1, 0]),
+        (None, at(12), vec![3, 2, 0]),
+        (at(12), at(80), vec![]),
+    ] {
+        let filter = EventFilter { from, to, ..EventFilter::default() };
+        let found = older(&world.disk, &filter, None, 100, at(12).unwrap()).unwrap();
+        assert_eq!(numbers(&found.events), wanted, "{from:?} {to:?}");
+        let begin = EventId::default();
+        let mut since =
+            newer(&world.disk, &filter, begin, world.newest(), at(12).unwrap()).unwrap();
+        since.events.reverse();
+        assert_eq!(numbers(&since.events), wanted, "{from:?} {to:?}");
+    }
+}
+
+#[test]
+fn a_stream_reads_no_more_than_it_can_send_however_small_the_records_are() {
+    let mut world = World::new();
+    let event = TraceEvent::new(NOW, EventKind::Task, "failed", EventSource::Executor);
+    let event = TraceEvent { message: Some("x".repeat(2_000)), ..event };
+    for _ in 0..10 {
+        let events = vec![event.clone(); limits::RECORD_EVENTS / 2];
+        let writes = world.log.write(Timestamp::from_millis(1_000), events);
+        assert!(writes.len() == 1 && writes.iter().all(|write| write.size() < 10_000));
+        world.commit(&writes);
+    }
+    let (all, mut upto) = (EventFilter::default(), EventId::default());
+    for read in 1..=10 {
+        let since = newer(&world.disk, &all, upto, world.newest(), NOW).unwrap();
+        assert_eq!((since.events.len(), since.more), (limits::RECORD_EVENTS / 2, read < 10));
+        upto = since.upto;
+    }
+    assert_eq!(upto, world.newest());
 }
 
 #[test]
@@ -126,11 +174,11 @@ fn whoever_comes_back_goes_on_where_he_was() {
         world.happen(1_000 + commit, 3);
     }
     let all = EventFilter::default();
-    let first = older(&world.disk, &all, None, 1_000).unwrap().events;
+    let first = older(&world.disk, &all, None, 1_000, NOW).unwrap().events;
     for after in [&first[0], &first[1], &first[299], &first[599]] {
         let (mut upto, mut found) = (after.id, Vec::new());
         loop {
-            let since = newer(&world.disk, &all, upto, world.newest()).unwrap();
+            let since = newer(&world.disk, &all, upto, world.newest(), NOW).unwrap();
             found.extend(numbers(&since.events));
             assert!(since.upto > upto || !since.more);
             upto = since.upto;
@@ -145,7 +193,7 @@ fn whoever_comes_back_goes_on_where_he_was() {
     // What is not told to be durable yet is not shown, wherever it is.
     let newest = world.newest();
     world.happen(5_000, 1);
-    let since = newer(&world.disk, &all, newest, newest).unwrap();
+    let since = newer(&world.disk, &all, newest, newest, NOW).unwrap();
     assert!(since.events.is_empty() && !since.more && since.upto == newest);
 }
 
