@@ -3,13 +3,14 @@
 use std::{
     fs::{self, File},
     io::{self, BufReader, Read, Seek},
-    os::unix::fs::PermissionsExt as _,
+    os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _},
     path::{Component, Path, PathBuf},
 };
 
 use bzip2::read::MultiBzDecoder;
 use flate2::read::MultiGzDecoder;
 use lzma_rust2::XzReader;
+use rustix::fs::OFlags;
 use zip::ZipArchive;
 
 /// Bytes that one archive may hold when it is extracted.
@@ -23,6 +24,9 @@ pub(crate) enum ArchiveError {
     /// It would write or point out of its folder.
     #[error("`{}` leads out of the folder", path.display())]
     ClimbsOut { path: PathBuf },
+    /// Where it leads depends on other links.
+    #[error("`{}` is a link that may lead out of the folder", path.display())]
+    MayClimbOut { path: PathBuf },
     /// It is a bomb.
     #[error("it holds more than {BYTES_MAX} bytes or {ENTRIES_MAX} entries")]
     TooMuch,
@@ -65,7 +69,9 @@ fn unzip<R: Read + Seek>(mut archive: ZipArchive<R>, folder: &Path) -> Result<()
     for index in 0..archive.len() {
         let mut entry = archive.by_index(index)?;
         let path = PathBuf::from(entry.name()?.as_ref());
-        if depth_inside(Path::new(""), &path).is_none() {
+        // From a folder that is a link `..` leads elsewhere than its name says.
+        let climbs = path.components().any(|part| part == Component::ParentDir);
+        if climbs || depth_inside(Path::new(""), &path).is_none() {
             return Err(ArchiveError::ClimbsOut { path });
         }
         let target = folder.join(&path);
@@ -82,9 +88,10 @@ fn unzip<R: Read + Seek>(mut archive: ZipArchive<R>, folder: &Path) -> Result<()
         }
         let mode = entry.unix_mode().unwrap_or(0o644);
         // What an entry says of its size is its maker's word, so what comes out is counted.
-        let copied = io::copy(&mut (&mut entry).take(left + 1), &mut File::create(&target)?)?;
+        let mut file = create(&target)?;
+        let copied = io::copy(&mut (&mut entry).take(left + 1), &mut file)?;
         left = left.checked_sub(copied).ok_or(ArchiveError::TooMuch)?;
-        fs::set_permissions(&target, fs::Permissions::from_mode(mode & 0o777))?;
+        file.set_permissions(fs::Permissions::from_mode(mode & 0o777))?;
     }
     Ok(())
 }
@@ -101,7 +108,7 @@ fn unpack(reader: impl Read, folder: &Path) -> Result<(), ArchiveError> {
             return Err(ArchiveError::TooMuch);
         }
         let path = entry.path()?.into_owned();
-        check(&path, &entry)?;
+        check(&path, &entry, folder)?;
         // It follows no link that leads out of the folder, and says so by `false`.
         if !entry.unpack_in(folder)? {
             return Err(ArchiveError::ClimbsOut { path });
@@ -110,7 +117,25 @@ fn unpack(reader: impl Read, folder: &Path) -> Result<(), ArchiveError> {
     Ok(())
 }
 
-fn check<R: Read>(path: &Path, entry: &tar::Entry<'_, R>) -> Result<(), ArchiveError> {
+/// Opens a file for writing, empty, and follows no link there: what is in a sandbox already may be the
+/// work of another archive.
+pub(crate) fn create(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = File::options();
+    let options = options.create(true).write(true).truncate(true).mode(0o644);
+    let file = options.custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
+}
+
+/// Finds out whether an entry stays in the folder.
+///
+/// Each link must, wherever the others lead that it comes upon, now or when they are there. So it climbs
+/// only in front, from the folder that it is really in; and it gets no other name elsewhere.
+fn check<R: Read>(
+    path: &Path,
+    entry: &tar::Entry<'_, R>,
+    folder: &Path,
+) -> Result<(), ArchiveError> {
     let climbs_out = || ArchiveError::ClimbsOut { path: path.to_owned() };
     if depth_inside(Path::new(""), path).is_none() {
         return Err(climbs_out());
@@ -121,10 +146,32 @@ fn check<R: Read>(path: &Path, entry: &tar::Entry<'_, R>) -> Result<(), ArchiveE
         // A symbolic link counts from its own folder, a hard link from the archive's top.
         let from = if kind.is_symlink() { path.parent() } else { None };
         depth_inside(from.unwrap_or(Path::new("")), &target).ok_or_else(climbs_out)?;
+        let parent = path.parent().unwrap_or(Path::new(""));
+        let names_a_link = kind.is_hard_link() && passes_link(folder, &target);
+        if !climbs_only_in_front(&target) || passes_link(folder, parent) || names_a_link {
+            return Err(ArchiveError::MayClimbOut { path: path.to_owned() });
+        }
     } else if !kind.is_file() && !kind.is_dir() && !kind.is_contiguous() && !kind.is_gnu_sparse() {
         return Err(ArchiveError::Kind { path: path.to_owned() });
     }
     Ok(())
+}
+
+/// Whether each `..` in a path comes before all names.
+fn climbs_only_in_front(path: &Path) -> bool {
+    let mut parts = path.components();
+    parts.find(|part| matches!(part, Component::Normal(_)));
+    parts.all(|part| part != Component::ParentDir)
+}
+
+/// Whether a path below `folder` is a link, or leads through one.
+fn passes_link(folder: &Path, path: &Path) -> bool {
+    let mut place = folder.to_owned();
+    path.components().any(|part| {
+        place.push(part);
+        // What is not there yet is made as a folder.
+        fs::symlink_metadata(&place).is_ok_and(|facts| facts.is_symlink())
+    })
 }
 
 /// How deep `path`, taken from the folder `from`, ends below the top; `None` if it ever leaves it.
@@ -197,9 +244,38 @@ mod tests {
         }
     }
 
+    /// A second name of a link would lead elsewhere than the first.
+    #[test]
+    fn hard_links_to_links_are_refused() {
+        let mut builder = tar::Builder::new(Vec::new());
+        let mut link = |kind, name: &str, target: &str| {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            header.set_mode(0o644);
+            builder.append_link(&mut header, name, target).unwrap();
+        };
+        link(tar::EntryType::Symlink, "a/b/u", "../..");
+        link(tar::EntryType::Link, "w", "a/b/u");
+        let error = extracted("app.tar", &builder.into_inner().unwrap()).unwrap_err();
+        assert!(matches!(error, ArchiveError::MayClimbOut { .. }), "{error}");
+    }
+
+    #[test]
+    fn no_link_is_followed_to_write_what_is_in_a_zip() {
+        let place = tempfile::tempdir().unwrap();
+        let (folder, out) = (place.path().join("sandbox"), place.path().join("out"));
+        fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink(&out, folder.join("link")).unwrap();
+        let archive = place.path().join("app.zip");
+        fs::write(&archive, zipped("link", false)).unwrap();
+        assert!(matches!(extract(&archive, &folder), Err(ArchiveError::Io(_))));
+        assert!(!out.exists());
+    }
+
     #[test]
     fn zips_that_climb_out_or_link_are_refused() {
-        for name in ["../out", "/out", "a/../../out"] {
+        for name in ["../out", "/out", "a/../../out", "a/../out"] {
             let error = extracted("app.zip", &zipped(name, false)).unwrap_err();
             assert!(matches!(error, ArchiveError::ClimbsOut { .. }), "{name}: {error}");
         }

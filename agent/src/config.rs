@@ -5,9 +5,10 @@ use std::{
     fs, io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
-use muster_api::{Amount, Resources};
+use muster_api::{Amount, Resources, limits};
 
 /// Memory that is kept back for the system when resources are detected: a quarter, at most this.
 const KEPT_BACK_MIB: u64 = 1024;
@@ -31,8 +32,15 @@ pub struct AgentConfig {
     pub join_token: String,
     /// Whether the agent may leave loopback without TLS.
     pub plaintext: bool,
-    /// The program that is started as `PROGRAM supervise --dir DIR`.
+    /// The program that is started as `PROGRAM supervise --dir DIR`, and as `PROGRAM command-executor`.
     pub muster_program: PathBuf,
+    /// How long an executor may take from its start to its subscription.
+    pub executor_registration: Duration,
+    /// How long an executor of a foreign framework may take to come back after the agent was
+    /// restarted.
+    pub executor_reregistration: Duration,
+    /// Whether executors of foreign frameworks must prove who they are, as our own must.
+    pub authenticate_executors: bool,
 }
 
 /// A configuration that an agent does not start with.
@@ -56,6 +64,19 @@ pub enum InvalidConfig {
     /// The join token is empty.
     #[error("the join token is empty")]
     NoToken,
+    /// Executors would have less time to come back than they take between two tries, or more than
+    /// they try at all.
+    #[error(
+        "executors cannot have {} s to come back after a restart of the agent: it is {} s at least, \
+        for so long they may wait between two tries, and {} s at most, for so long they try",
+        asked.as_secs_f64(),
+        limits::FOREIGN_REREGISTRATION.as_secs(),
+        limits::FOREIGN_RECOVERY.as_secs()
+    )]
+    Reregistration {
+        /// The time.
+        asked: Duration,
+    },
 }
 
 impl AgentConfig {
@@ -75,6 +96,10 @@ impl AgentConfig {
         }
         if !self.plaintext && !self.listen.ip().is_loopback() {
             return Err(InvalidConfig::NotLoopback { address: self.listen.to_string() });
+        }
+        let asked = self.executor_reregistration;
+        if !(limits::FOREIGN_REREGISTRATION..=limits::FOREIGN_RECOVERY).contains(&asked) {
+            return Err(InvalidConfig::Reregistration { asked });
         }
         if self.join_token.is_empty() { Err(InvalidConfig::NoToken) } else { Ok(()) }
     }
@@ -131,6 +156,9 @@ mod tests {
             join_token: "t".to_owned(),
             plaintext,
             muster_program: PathBuf::new(),
+            executor_registration: Duration::from_secs(60),
+            executor_reregistration: limits::FOREIGN_REREGISTRATION,
+            authenticate_executors: false,
         }
     }
 
@@ -144,6 +172,18 @@ mod tests {
             assert_eq!(config(master, listen, true).check(), Ok(()));
         }
         assert!(config("localhost", "127.0.0.1:0", true).check().is_err());
+    }
+
+    #[test]
+    fn executors_have_as_long_to_come_back_as_they_try() {
+        let check = |seconds: f64| {
+            let asked = Duration::from_secs_f64(seconds);
+            let usual = config("127.0.0.1:5050", "127.0.0.1:0", false);
+            AgentConfig { executor_reregistration: asked, ..usual }.check()
+        };
+        assert_eq!([2.0, 30.0, 900.0].map(check), [Ok(()), Ok(()), Ok(())]);
+        let words = [0.0, 1.9, 901.0].map(|asked| check(asked).unwrap_err().to_string());
+        assert!(words[1].contains("1.9 s") && words[1].contains("2 s at least"), "{}", words[1]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     time::Duration,
@@ -13,11 +13,12 @@ use http_body_util::{BodyExt, Empty};
 use hyper::{Request, StatusCode, Uri, header};
 use hyper_util::rt::TokioIo;
 use muster_proto::ExecutorInfo;
+use rustix::fs::OFlags;
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpStream, task::spawn_blocking, time::timeout};
 
 use crate::{
-    archive::{self, ArchiveError},
+    archive::{self, ArchiveError, create},
     entropy,
     executor_api::hex,
 };
@@ -101,7 +102,8 @@ fn artifacts(info: &ExecutorInfo) -> Result<Vec<Artifact>, FetchError> {
             uri: uri.value.clone(),
             sha256: sha256.map(str::to_ascii_lowercase),
             name,
-            extract: uri.extract.unwrap_or(true),
+            // As with Mesos, a program is a program, whatever its name.
+            extract: uri.extract.unwrap_or(true) && !uri.executable.unwrap_or(false),
             executable: uri.executable.unwrap_or(false),
             cache: uri.cache.unwrap_or(false),
         })
@@ -114,6 +116,11 @@ async fn fetch(artifact: &Artifact, sandbox: &Path, cache: &Path) -> Result<(), 
     let failed = |source| FetchError::Io { uri: artifact.uri.clone(), source };
     if let Some(folder) = target.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
+        // A former artifact may have left a link in its way.
+        let (folder, top) = (folder.canonicalize(), sandbox.canonicalize());
+        if !folder.map_err(failed)?.starts_with(top.map_err(failed)?) {
+            return Err(FetchError::Outside { name: artifact.name.clone() });
+        }
     }
     // Without a checksum nothing says that what was kept is still what is there.
     let kept = artifact.sha256.as_ref().filter(|_| artifact.cache).map(|sha256| {
@@ -124,7 +131,9 @@ async fn fetch(artifact: &Artifact, sandbox: &Path, cache: &Path) -> Result<(), 
         Some(kept) if kept.is_file() => copy(&artifact.uri, &kept, &target).await?,
         Some(kept) => {
             download(artifact, &target).await?;
-            keep(&target, &kept).map_err(failed)?;
+            let target = target.clone();
+            let copied = spawn_blocking(move || keep(&target, &kept)).await;
+            copied.map_err(io::Error::other).and_then(|outcome| outcome).map_err(failed)?;
         }
         None => download(artifact, &target).await?,
     }
@@ -159,25 +168,56 @@ fn keep(target: &Path, kept: &Path) -> io::Result<()> {
     fs::rename(new, kept)
 }
 
-async fn copy(uri: &str, from: &Path, to: &Path) -> Result<(), FetchError> {
-    let (from, to) = (from.to_owned(), to.to_owned());
-    let copied = spawn_blocking(move || {
-        // Permissions are not taken over: what is executable is said, not found.
-        let mut file = create(&to)?;
-        io::copy(&mut File::open(from)?, &mut file).map(drop)
-    });
-    let copied = copied.await.map_err(io::Error::other).and_then(|outcome| outcome);
-    copied.map_err(|source| FetchError::Io { uri: uri.to_owned(), source })
+/// Removes the copies that a former agent has begun for the cache and not finished.
+pub(crate) fn remove_unfinished(cache: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(cache) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some() {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
-fn create(path: &Path) -> io::Result<File> {
-    File::options().create(true).write(true).truncate(true).mode(0o644).open(path)
+async fn copy(uri: &str, from: &Path, to: &Path) -> Result<(), FetchError> {
+    let (from, to) = (from.to_owned(), to.to_owned());
+    let copied = spawn_blocking(move || copy_at_most(ARTIFACT_MAX, &from, &to)).await;
+    match copied.map_err(io::Error::other).and_then(|outcome| outcome) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(FetchError::TooLarge { uri: uri.to_owned() }),
+        Err(source) => Err(FetchError::Io { uri: uri.to_owned(), source }),
+    }
+}
+
+/// Copies a file, unless it has more than so many bytes; says whether it has not. A pipe or a device
+/// could go on for ever.
+fn copy_at_most(bytes: u64, from: &Path, to: &Path) -> io::Result<bool> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let source = File::options().read(true).custom_flags(flags).open(from)?;
+    let facts = source.metadata()?;
+    if !facts.is_file() {
+        return Err(io::Error::other("it is not a file"));
+    }
+    if facts.len() > bytes {
+        return Ok(false);
+    }
+    // Permissions are not taken over: what is executable is said, not found.
+    let mut file = create(to)?;
+    // It may grow meanwhile.
+    Ok(io::copy(&mut source.take(bytes + 1), &mut file)? <= bytes)
 }
 
 /// Brings an artifact into the sandbox and checks it.
 async fn download(artifact: &Artifact, target: &Path) -> Result<(), FetchError> {
     let uri = &artifact.uri;
-    if let Some(path) = uri.strip_prefix("file://") {
+    // Mesos takes the path of a file as it is, too.
+    let path = uri.strip_prefix("file://").or_else(|| uri.starts_with('/').then_some(uri.as_str()));
+    if let Some(path) = path {
         copy(uri, &PathBuf::from(path), target).await?;
     } else if uri.starts_with("http://") {
         get(uri, target).await?;
@@ -200,7 +240,7 @@ fn digest(path: &Path) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        match io::Read::read(&mut file, &mut buffer)? {
+        match file.read(&mut buffer)? {
             0 => return Ok(hex(&hasher.finalize())),
             length => hasher.update(&buffer[..length]),
         }
@@ -284,7 +324,7 @@ fn redirected(uri: &str, authority: &str, place: &str) -> Result<String, FetchEr
 
 #[cfg(test)]
 mod tests {
-    use std::{io::Read as _, net::TcpListener};
+    use std::net::TcpListener;
 
     use flate2::{Compression, write::GzEncoder};
     use muster_proto::{CommandInfo, Labels};
@@ -384,6 +424,51 @@ mod tests {
         }
     }
 
+    /// Each link stays inside by itself, and what one leads to depends on another one.
+    #[test]
+    fn archives_that_climb_out_by_two_links_are_refused() {
+        for links in [
+            &[("a/b/u", "../.."), ("v", "a/b/u/..")][..],
+            // The same before the link is there that makes it climb.
+            &[("v", "a/b/u/.."), ("a/b/u", "../..")],
+            // Its folder is less deep than its name says.
+            &[("d", "."), ("d/e/v", "../..")],
+        ] {
+            let place = Place::new();
+            let archive = tar_gz(&[("v/evil", b"x"), ("e/v/evil", b"x")], links);
+            fs::write(place.path("app.tgz"), archive).unwrap();
+            let error = place.fetch(uri(place.uri("app.tgz")), None).unwrap_err();
+            assert!(error.contains("may lead out of the folder"), "{links:?}: {error}");
+            assert!(!place.path("evil").exists());
+        }
+        // What links are good for goes on.
+        let place = Place::new();
+        let links = [("lib/current", "v1"), ("bin/start", "../lib/current/start")];
+        let archive = tar_gz(&[("lib/v1/start", b"x")], &links);
+        fs::write(place.path("app.tgz"), archive).unwrap();
+        place.fetch(uri(place.uri("app.tgz")), None).unwrap();
+        assert_eq!(fs::read(place.path("sandbox/bin/start")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn what_is_no_file_or_has_too_many_bytes_is_not_copied() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let place = Place::new();
+        mknodat(CWD, place.path("pipe"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        for value in [place.uri("pipe"), "file:///dev/zero".to_owned()] {
+            let error = place.fetch(uri(value.clone()), None).unwrap_err();
+            assert!(error.contains("it is not a file"), "{value}: {error}");
+        }
+        // It has no byte on the disk.
+        let large = File::create(place.path("large")).unwrap();
+        large.set_len(ARTIFACT_MAX + 1).unwrap();
+        let error = place.fetch(uri(place.uri("large")), None).unwrap_err();
+        assert!(error.ends_with(&format!("has over {ARTIFACT_MAX} bytes")), "{error}");
+        let copied = copy_at_most(7, Path::new("/proc/self/status"), &place.path("grown"));
+        assert!(!copied.unwrap(), "its length is said to be none");
+    }
+
     #[test]
     fn checksums_are_checked_and_the_cache_keeps_what_matched() {
         let place = Place::new();
@@ -396,6 +481,17 @@ mod tests {
         fs::remove_file(place.path("data")).unwrap();
         place.fetch(cached.clone(), Some(&right)).unwrap();
         assert!(place.fetch(cached, None).is_err(), "without a checksum nothing is kept");
+    }
+
+    #[test]
+    fn copies_that_were_not_finished_do_not_stay_in_the_cache() {
+        let place = Place::new();
+        remove_unfinished(&place.path("cache")).unwrap();
+        fs::create_dir(place.path("cache")).unwrap();
+        fs::write(place.path("cache/aa"), "whole").unwrap();
+        fs::write(place.path("cache/bb.00"), "half").unwrap();
+        remove_unfinished(&place.path("cache")).unwrap();
+        assert!(place.path("cache/aa").exists() && !place.path("cache/bb.00").exists());
     }
 
     #[test]

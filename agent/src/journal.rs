@@ -36,6 +36,17 @@ pub(crate) enum JournalError {
         #[source]
         source: InvalidRecord,
     },
+    /// An entry could not be read again.
+    #[error(
+        "an entry for the journal `{}` has {length} bytes, and at most {} can be read",
+        path.display(), limits::RECORD_BYTES
+    )]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// Bytes of the entry.
+        length: usize,
+    },
     /// An entry is broken.
     #[error("an entry of the journal `{}` is damaged", path.display())]
     Entry {
@@ -78,10 +89,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Entry>, JournalError> {
 impl Journal {
     /// Replaces the journal by `entries`, in one piece, and opens it.
     pub(crate) fn write(path: PathBuf, entries: &[Entry]) -> Result<Self, JournalError> {
-        let mut bytes = Vec::new();
-        for entry in entries {
-            recordio::encode_message(entry, &mut bytes);
-        }
+        let bytes = records(&path, entries)?;
         let written = crate::work_dir::replace(&path, &bytes);
         let file = written.and_then(|()| File::options().append(true).open(&path));
         let length = bytes.len() as u64;
@@ -99,10 +107,7 @@ impl Journal {
         if entries.is_empty() {
             return Ok(());
         }
-        let mut bytes = Vec::new();
-        for entry in entries {
-            recordio::encode_message(entry, &mut bytes);
-        }
+        let bytes = records(&self.path, entries)?;
         self.length += bytes.len() as u64;
         let failed = |source| JournalError::Io { path: self.path.clone(), source };
         self.file.write_all(&bytes).map_err(failed)
@@ -117,5 +122,45 @@ impl Journal {
             *self = Self::write(self.path.clone(), &snapshot())?;
         }
         Ok(())
+    }
+}
+
+/// Entries as they are written down, if all of them can be read again.
+fn records(path: &Path, entries: &[Entry]) -> Result<Vec<u8>, JournalError> {
+    let mut bytes = Vec::new();
+    for entry in entries {
+        let length = entry.encoded_len();
+        if length > limits::RECORD_BYTES {
+            return Err(JournalError::TooLong { path: path.to_owned(), length });
+        }
+        recordio::encode_message(entry, &mut bytes);
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use muster_proto::TaskStatus;
+
+    use super::*;
+    use crate::core::{Kind, Known};
+
+    fn entry_of(bytes: usize) -> Entry {
+        let status = TaskStatus { data: Some(vec![1; bytes]), ..TaskStatus::default() };
+        Kind::Status(Known { status: Some(status), ..Known::default() }).into()
+    }
+
+    #[test]
+    fn an_entry_that_could_not_be_read_again_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let mut journal = Journal::write(path.clone(), &[entry_of(1)]).unwrap();
+        let too_long = [entry_of(2), entry_of(limits::RECORD_BYTES)];
+        let error = journal.append(&too_long).unwrap_err();
+        assert!(matches!(error, JournalError::TooLong { .. }), "{error}");
+        assert!(journal.compact(Vec::new).is_ok());
+        assert!(Journal::write(path.clone(), &too_long).is_err());
+        journal.append(&[entry_of(3)]).unwrap();
+        assert_eq!(read(&path).unwrap(), [entry_of(1), entry_of(3)]);
     }
 }

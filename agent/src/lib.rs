@@ -12,6 +12,7 @@ mod fetch;
 mod journal;
 mod link;
 mod logs;
+mod notes;
 mod outbox;
 mod run;
 mod sandbox;

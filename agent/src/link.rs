@@ -1,6 +1,6 @@
 //! The connection to the master: dialled, proven on both sides, dialled again.
 
-use std::{io, time::Duration};
+use std::{io, net::IpAddr, time::Duration};
 
 use bytes::Bytes;
 use hmac::{Hmac, KeyInit, Mac};
@@ -26,6 +26,7 @@ use crate::{
     outbox::Outbox,
     run::Input,
     stream::{self, Messages, StreamError, Writer},
+    wire,
 };
 
 /// Between two dials: from this, doubling ...
@@ -44,6 +45,8 @@ enum LinkError {
     NotSwitched { status: StatusCode },
     #[error(transparent)]
     Stream(#[from] StreamError),
+    #[error("the master does not read what this agent says")]
+    NotRead,
     #[error("the master took too long to register this agent")]
     Slow,
     #[error("the master said something out of its turn")]
@@ -138,14 +141,17 @@ impl Link {
         connection: Connection,
         inputs: &mpsc::Sender<Input>,
     ) -> Result<Open, LinkError> {
-        let upgraded =
+        let (upgraded, here) =
             timeout(limits::HANDSHAKE, self.dial()).await.map_err(|_| LinkError::Slow)??;
-        let greeted = timeout(limits::HANDSHAKE, self.greet(upgraded, connection, inputs)).await;
+        let greeted = self.greet(upgraded, here, connection, inputs);
+        let greeted = timeout(limits::HANDSHAKE, greeted).await;
         greeted.map_err(|_| LinkError::Slow)?
     }
 
-    async fn dial(&self) -> Result<Upgraded, LinkError> {
+    /// Connects, and tells by which address of this host.
+    async fn dial(&self) -> Result<(Upgraded, IpAddr), LinkError> {
         let socket = TcpStream::connect(&self.master).await.map_err(LinkError::Dial)?;
+        let here = socket.local_addr().map_err(LinkError::Dial)?.ip();
         socket.set_nodelay(true).map_err(LinkError::Dial)?;
         let (mut sender, driver) =
             hyper::client::conn::http1::handshake(TokioIo::new(socket)).await?;
@@ -161,13 +167,14 @@ impl Link {
             driver.abort();
             return Err(LinkError::NotSwitched { status: answer.status() });
         }
-        Ok(hyper::upgrade::on(answer).await?)
+        Ok((hyper::upgrade::on(answer).await?, here))
     }
 
     /// Says hello and proves both sides (`muster_proto::agent`).
     async fn greet(
         &self,
         upgraded: Upgraded,
+        here: IpAddr,
         connection: Connection,
         inputs: &mpsc::Sender<Input>,
     ) -> Result<Open, LinkError> {
@@ -180,15 +187,16 @@ impl Link {
             let (oldest, newest) = (challenge.oldest_version, challenge.version);
             return Err(LinkError::Version { oldest, newest });
         }
+        let version = VERSION.min(challenge.version);
         let (hello, told) = oneshot::channel();
-        let challenged = Input::Challenged { connection, term, hello };
+        let challenged = Input::Challenged { connection, term, version, hello };
         inputs.send(challenged).await.map_err(|_| LinkError::Unwanted)?;
         let hello = told.await.map_err(|_| LinkError::Unwanted)?;
         let nonce = entropy::bytes::<32>().map_err(LinkError::Entropy)?.to_vec();
         let proof = agent::agent_proof_input(&challenge.nonce, &nonce);
         let proof = self.hmac(&proof).finalize().into_bytes().to_vec();
-        let version = VERSION.min(challenge.version);
-        let hello = Hello { version, nonce: nonce.clone(), proof, ..hello };
+        let url = hello.url.clone().map(|url| wire::reachable(url, here));
+        let hello = Hello { version, nonce: nonce.clone(), proof, url, ..hello };
         let mut bytes = Vec::new();
         let hello = FromAgent { term, body: Some(AgentBody::Hello(hello)) };
         recordio::encode_message(&hello, &mut bytes);
@@ -249,11 +257,13 @@ async fn hold(open: Open, connection: Connection, inputs: &mpsc::Sender<Input>) 
         }
     };
     let error = tokio::select! {
+        biased;
         error = reading => error.into(),
         written = outbox.write_to(&mut writer) => match written {
             Ok(()) => LinkError::Unwanted,
             Err(error) => StreamError::Io(error).into(),
         },
+        () = outbox.cut_off() => LinkError::NotRead,
     };
     outbox.close();
     error

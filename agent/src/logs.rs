@@ -11,17 +11,17 @@ use std::{
 };
 
 use muster_api::limits;
-use muster_proto::{
-    ExecutorId,
-    agent::{LogData, ReadLog},
-};
+use muster_proto::agent::{LogData, ReadLog};
 use rustix::fs::OFlags;
 use tokio::{
     task::spawn_blocking,
     time::{Instant, sleep},
 };
 
-use crate::{core::TaskKey, work_dir::WorkDir};
+use crate::{
+    core::{Container, TaskKey},
+    work_dir::WorkDir,
+};
 
 /// The longest that a reader may wait for more.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -96,7 +96,8 @@ fn path(work: &WorkDir, wanted: &ReadLog) -> Option<PathBuf> {
     let valid = plain(&wanted.task_id)
         && plain(&wanted.executor_id)
         && matches!(wanted.stream.as_str(), "stdout" | "stderr");
-    let dir = work.executor(&ExecutorId::new(&wanted.executor_id));
+    // Only our own executors keep an output for each task, and their containers go by their ids.
+    let dir = work.executor(&Container::new(&wanted.executor_id));
     valid.then(|| dir.sandbox().join("tasks").join(&wanted.task_id).join(&wanted.stream))
 }
 

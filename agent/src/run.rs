@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use muster_api::{AgentId, Resources, Timestamp, clock};
-use muster_proto::{ExecutorId, agent::Hello, executor::Subscribe};
+use muster_proto::{Form, agent::Hello, executor::Subscribe};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -15,11 +15,13 @@ use tokio::{
 use crate::{
     AgentConfig,
     config::{boot_id, complete, detect_hostname},
-    core::{Agent, Config, Connection, Event, Identity, Session, Step},
+    core::{Agent, Answer, Call, Config, Connection, Container, Event, Identity, Session, Step},
     entropy,
-    executor_api::{self, ExecutorApi},
+    executor_api::{self, ExecutorApi, Permits, StateView},
+    fetch,
     journal::{self, Journal},
     link::Link,
+    notes,
     outbox::Outbox,
     sandbox::{Host, own_user},
     shell::Shell,
@@ -39,11 +41,21 @@ pub(crate) enum Input {
     /// An event that the core understands as it is.
     Core(Event),
     /// A master asks for a proof.
-    Challenged { connection: Connection, term: u64, hello: oneshot::Sender<Hello> },
+    Challenged { connection: Connection, term: u64, version: u32, hello: oneshot::Sender<Hello> },
     /// A master has registered this agent; what is said to it goes to the outbox.
     Welcomed { connection: Connection, term: u64, agent: AgentId, outbox: Outbox },
-    /// An executor has subscribed; what it is told goes to the outbox.
-    Subscribed { session: Session, executor: ExecutorId, subscribe: Subscribe, outbox: Outbox },
+    /// An executor has subscribed on a stream of ours; what it is told goes to the outbox.
+    Subscribed { session: Session, container: Container, subscribe: Subscribe, outbox: Outbox },
+    /// An executor makes a call of Mesos; what it is told then, if it subscribes by it, goes to the
+    /// outbox. Its permits are held until the core has it.
+    Called {
+        call: Call,
+        stream: Option<(Session, Form, Outbox)>,
+        permits: Permits,
+        answer: oneshot::Sender<Answer>,
+    },
+    /// Somebody wants to know what runs here.
+    Viewed(StateView),
 }
 
 /// Runs an agent until `shutdown` is ready. Executors live on: their supervisors keep them.
@@ -54,6 +66,9 @@ pub async fn run(
     config.check()?;
     let work = Arc::new(WorkDir::open(&config.work_dir)?);
     work.write_ready(None).context("cannot remove ready.json")?;
+    if let Err(error) = fetch::remove_unfinished(&work.cache()) {
+        tracing::warn!(error = &error as &dyn std::error::Error, "cannot clean the cache");
+    }
     let (inputs, mut received) = mpsc::channel(INPUTS_MAX);
     let mut agent = start(&config, &work, inputs).await?;
     let mut batch = Vec::new();
@@ -67,7 +82,7 @@ pub async fn run(
             () = sleep(until_wakeup.unwrap_or(SWEEP_EVERY)) => {
                 batch.push(Input::Core(Event::Tick));
             }
-            _ = sweep.tick() => agent.shell.sweep(agent.core.executors().cloned().collect()),
+            _ = sweep.tick() => agent.shell.sweep(agent.core.containers().cloned().collect()),
         }
         agent.handle(&mut batch)?;
     }
@@ -78,13 +93,14 @@ pub async fn run(
 
 /// The core, and what carries out its decisions.
 struct Running {
+    /// What ends with the agent: the link and the executor API. They are dropped before what they
+    /// listen to, so that they do not complain of its end after the agent's last words.
+    _tasks: JoinSet<()>,
     core: Agent,
     shell: Shell,
     journal: Journal,
     file: AgentFile,
     work: Arc<WorkDir>,
-    /// What ends with the agent: the link and the executor API.
-    _tasks: JoinSet<()>,
 }
 
 async fn start(
@@ -101,12 +117,13 @@ async fn start(
     let listener = listener.with_context(|| format!("cannot listen on {address}"))?;
     let endpoint = listener.local_addr().context("cannot tell the executor port")?;
     let file = AgentFile { executor_port: endpoint.port(), ..file };
-    work.write_agent(&file).context("cannot write agent.json")?;
     let identity = Identity { agent: file.agent_id.clone(), term: file.term };
     let core_config = core_config(config, endpoint, &file)?;
     let restored = Agent::restore(core_config, identity, seed()?, entries, clock::now());
     let (core, step) = restored?;
+    // What a former boot left is gone before this boot's id says that the journal is of this one.
     let journal = Journal::write(work.journal(), &core.snapshot())?;
+    work.write_agent(&file).context("cannot write agent.json")?;
     let user = own_user();
     if rustix::process::getuid().is_root() {
         tracing::warn!(user, "the agent runs as root, and so does the code of users");
@@ -123,7 +140,8 @@ async fn start(
     let host = Host { endpoint, agent, muster };
     let shell = Shell::new(Arc::clone(work), host, inputs);
     tracing::info!(listen = %endpoint, master = config.master, "agent started");
-    let mut running = Running { core, shell, journal, file, work: Arc::clone(work), _tasks: tasks };
+    let work = Arc::clone(work);
+    let mut running = Running { _tasks: tasks, core, shell, journal, file, work };
     running.carry_out(vec![step])?;
     Ok(running)
 }
@@ -152,8 +170,12 @@ fn core_config(
         hostname: config.hostname.clone().unwrap_or_else(detect_hostname),
         resources,
         attributes: config.attributes.clone(),
+        ip: endpoint.ip(),
         port: endpoint.port(),
         boot_id: file.boot_id.clone(),
+        executor_registration: config.executor_registration,
+        executor_reregistration: config.executor_reregistration,
+        authenticate_executors: config.authenticate_executors,
     })
 }
 
@@ -166,9 +188,12 @@ impl Running {
     fn handle(&mut self, batch: &mut Vec<Input>) -> anyhow::Result<()> {
         let mut steps = Vec::with_capacity(batch.len());
         for input in batch.drain(..) {
-            let now = clock::now();
-            let event = self.shell.take_in(input);
-            steps.push(self.core.step(now, event));
+            if let Input::Viewed(view) = input {
+                // Whoever asked may have gone.
+                let _ = view.send(self.core.overview());
+            } else if let Some(event) = self.shell.take_in(input) {
+                steps.push(self.core.step(clock::now(), event));
+            }
         }
         self.carry_out(steps)
     }
@@ -182,7 +207,7 @@ impl Running {
                     crate::core::Write::Identity(newest) => identity = Some(newest),
                 }
             }
-            step.notes.iter().for_each(crate::shell::log);
+            step.notes.iter().for_each(notes::log);
             effects.extend(step.effects);
         }
         self.journal.append(&entries).context("the agent stops, for it cannot keep its journal")?;

@@ -5,13 +5,13 @@ use std::{
     env, fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use muster_api::{Mono, limits};
 use muster_proto::{CommandInfo, ExecutorInfo, FrameworkInfo};
 
 use crate::{
+    core::Origin,
     supervise::{Program, Spec},
     wire,
     work_dir::ExecutorDir,
@@ -19,6 +19,8 @@ use crate::{
 
 /// Where programs are looked for when the agent itself was not told.
 const PATH_DEFAULT: &str = "/usr/local/bin:/usr/bin:/bin";
+/// Where executors of Mesos look for programs, whatever the agent was told.
+const PATH_MESOS: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Why an executor cannot be started as it is described.
 #[derive(Debug, thiserror::Error)]
@@ -58,52 +60,77 @@ impl Host {
         info: &ExecutorInfo,
         dir: &ExecutorDir,
         deadline: Option<Mono>,
+        origin: Origin,
     ) -> Result<Spec, PlanError> {
         let command = info.command.as_ref().ok_or(PlanError::NoCommand)?;
         check_user(command)?;
         let program = program(command)?;
         let token = fs::read_to_string(dir.token()).map_err(PlanError::Token)?;
-        let env = self.environment(framework, info, command, &dir.sandbox(), token);
+        let sandbox = text(&dir.sandbox());
+        let mut all = self.mesos_environment(framework, info, &sandbox, token);
+        if origin != Origin::Foreign {
+            all.extend(self.own_environment(origin, &sandbox));
+        }
+        let mut env: BTreeMap<String, String> =
+            all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        for variable in command.environment.iter().flat_map(|env| &env.variables) {
+            env.insert(variable.name.clone(), variable.value.clone().unwrap_or_default());
+        }
+        // By this one leftovers are found, so it is not the command's to choose.
+        env.insert("MESOS_SANDBOX".to_owned(), sandbox);
         Ok(Spec { program, env, deadline_ms: deadline.map(Mono::as_millis) })
     }
 
-    /// The variables that every Mesos executor expects, and those that its command asks for.
-    fn environment(
+    /// The variables that every executor of Mesos expects. What only those are told whose frameworks
+    /// want checkpoints is not there at all for the others: most libraries look whether it is there,
+    /// not what it says.
+    fn mesos_environment(
         &self,
         framework: &FrameworkInfo,
         info: &ExecutorInfo,
-        command: &CommandInfo,
-        sandbox: &Path,
+        sandbox: &str,
         token: String,
-    ) -> BTreeMap<String, String> {
-        let text = |path: &Path| path.to_string_lossy().into_owned();
+    ) -> BTreeMap<&'static str, String> {
         let grace = info.shutdown_grace_period.map(wire::duration);
         let grace = grace.unwrap_or(limits::EXECUTOR_SHUTDOWN_GRACE);
         let id = |id: Option<String>| id.unwrap_or_default();
         let mut all = BTreeMap::from([
-            ("PATH", self.path()),
-            ("MUSTER_PROGRAM", text(&self.muster)),
-            ("HOME", env::var("HOME").unwrap_or_else(|_| text(sandbox))),
+            ("PATH", PATH_MESOS.to_owned()),
+            ("LIBPROCESS_IP", self.endpoint.ip().to_string()),
+            ("LIBPROCESS_PORT", "0".to_owned()),
             ("MESOS_FRAMEWORK_ID", id(framework.id.as_ref().map(ToString::to_string))),
             ("MESOS_EXECUTOR_ID", id(info.executor_id.as_ref().map(ToString::to_string))),
             ("MESOS_AGENT_ENDPOINT", self.endpoint.to_string()),
             ("MESOS_SLAVE_ID", self.agent.clone()),
             ("MESOS_SLAVE_PID", format!("slave(1)@{}", self.endpoint)),
-            ("MESOS_DIRECTORY", text(sandbox)),
-            ("MESOS_CHECKPOINT", "1".to_owned()),
-            ("MESOS_RECOVERY_TIMEOUT", "15mins".to_owned()),
-            ("MESOS_SUBSCRIPTION_BACKOFF_MAX", "1secs".to_owned()),
-            ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", mesos_duration(grace)),
+            ("MESOS_DIRECTORY", sandbox.to_owned()),
+            ("MESOS_HTTP_COMMAND_EXECUTOR", "0".to_owned()),
+            ("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD", wire::mesos_duration(grace)),
             ("MESOS_EXECUTOR_AUTHENTICATION_TOKEN", token),
-        ])
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect::<BTreeMap<_, _>>();
-        for variable in command.environment.iter().flat_map(|env| &env.variables) {
-            all.insert(variable.name.clone(), variable.value.clone().unwrap_or_default());
+        ]);
+        if framework.checkpoint.unwrap_or(false) {
+            let recovery = wire::mesos_duration(limits::FOREIGN_RECOVERY);
+            let backoff = wire::mesos_duration(limits::FOREIGN_REREGISTRATION);
+            all.insert("MESOS_CHECKPOINT", "1".to_owned());
+            all.insert("MESOS_RECOVERY_TIMEOUT", recovery);
+            all.insert("MESOS_SUBSCRIPTION_BACKOFF_MAX", backoff);
         }
-        // By this one leftovers are found, so it is not the command's to choose.
-        all.insert("MESOS_SANDBOX".to_owned(), text(sandbox));
+        all
+    }
+
+    /// The variables that Muster's own executors find beside those, or instead of them.
+    fn own_environment(&self, origin: Origin, sandbox: &str) -> BTreeMap<&'static str, String> {
+        let mut all = BTreeMap::from([
+            ("PATH", self.path()),
+            ("MUSTER_PROGRAM", text(&self.muster)),
+            ("HOME", env::var("HOME").unwrap_or_else(|_| sandbox.to_owned())),
+        ]);
+        if origin == Origin::Ours {
+            // They outlive the agent whatever their framework says, for it counts on their leases.
+            all.insert("MESOS_CHECKPOINT", "1".to_owned());
+            all.insert("MESOS_RECOVERY_TIMEOUT", "15mins".to_owned());
+            all.insert("MESOS_SUBSCRIPTION_BACKOFF_MAX", "1secs".to_owned());
+        }
         all
     }
 
@@ -143,11 +170,6 @@ pub(crate) fn own_user() -> String {
     named.unwrap_or(uid)
 }
 
-/// A duration as Mesos writes it.
-fn mesos_duration(span: Duration) -> String {
-    if span.subsec_millis() == 0 {
-        format!("{}secs", span.as_secs())
-    } else {
-        format!("{}ms", span.as_millis())
-    }
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
 }

@@ -10,17 +10,18 @@ use std::{
 use anyhow::Context as _;
 use muster_api::{Mono, clock};
 use muster_proto::{
-    ExecutorId, ExecutorInfo, FrameworkInfo,
+    ExecutorInfo, Form, FrameworkInfo,
     agent::{AgentBody, FromAgent, Hello, ReadLog},
+    executor::{Event as ExecutorEvent, EventType},
     recordio,
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
 };
 
 use crate::{
-    core::{Connection, Effect, Event, Note, Session},
+    core::{Answer, Connection, Container, Effect, Event, Origin, Request, Session},
     executor_api::new_token,
     fetch,
     logs::{self, LiveTasks},
@@ -43,8 +44,11 @@ pub(crate) struct Shell {
     /// Who waits for a hello.
     greeting: Option<(Connection, oneshot::Sender<Hello>)>,
     master: Option<(Connection, Outbox)>,
-    sessions: BTreeMap<Session, Outbox>,
-    supervisors: BTreeMap<ExecutorId, Outbox>,
+    sessions: BTreeMap<Session, Stream>,
+    /// Who waits for the answer to a call.
+    asked: BTreeMap<Request, oneshot::Sender<Answer>>,
+    requests: u64,
+    supervisors: BTreeMap<Container, Outbox>,
     live: LiveTasks,
     /// When it was last told that messages of executors are dropped.
     full_at: Option<Mono>,
@@ -52,11 +56,18 @@ pub(crate) struct Shell {
     tasks: JoinSet<()>,
 }
 
+/// The sending side of the stream of an executor.
+struct Stream {
+    form: Form,
+    outbox: Outbox,
+}
+
 /// Streams end with the agent, so that their other sides look for the next one.
 impl Drop for Shell {
     fn drop(&mut self) {
         let master = self.master.iter().map(|(_, outbox)| outbox);
-        self.sessions.values().chain(master).for_each(Outbox::close);
+        let sessions = self.sessions.values().map(|stream| &stream.outbox);
+        sessions.chain(master).for_each(Outbox::close);
     }
 }
 
@@ -69,6 +80,8 @@ impl Shell {
             greeting: None,
             master: None,
             sessions: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            requests: 0,
             supervisors: BTreeMap::new(),
             live: LiveTasks::default(),
             full_at: None,
@@ -76,30 +89,42 @@ impl Shell {
         }
     }
 
-    /// Keeps the sending side of what came in; gives what the core is to know.
-    pub(crate) fn take_in(&mut self, input: Input) -> Event {
-        match input {
-            Input::Challenged { connection, term, hello } => {
+    /// Keeps the sending side of what came in; gives what the core is to know, if anything.
+    pub(crate) fn take_in(&mut self, input: Input) -> Option<Event> {
+        let event = match input {
+            Input::Challenged { connection, term, version, hello } => {
                 self.greeting = Some((connection, hello));
-                Event::Challenged { connection, term }
+                Event::Challenged { connection, term, version }
             }
             Input::Welcomed { connection, term, agent, outbox } => {
                 self.master = Some((connection, outbox));
                 Event::Welcomed { connection, term, agent }
             }
-            Input::Subscribed { session, executor, subscribe, outbox } => {
-                self.sessions.insert(session, outbox);
-                Event::Subscribed { session, executor, subscribe }
+            Input::Subscribed { session, container, subscribe, outbox } => {
+                self.sessions.insert(session, Stream { form: Form::Protobuf, outbox });
+                Event::Subscribed { session, container, subscribe }
+            }
+            Input::Called { call, stream, permits, answer } => {
+                drop(permits);
+                self.requests += 1;
+                let request = Request(self.requests);
+                self.asked.insert(request, answer);
+                if let Some((session, form, outbox)) = stream {
+                    self.sessions.insert(session, Stream { form, outbox });
+                }
+                Event::Called { request, call }
             }
             Input::Core(event) => {
                 match &event {
                     Event::Left { session } => drop(self.sessions.remove(session)),
-                    Event::Exited { executor, .. } => drop(self.supervisors.remove(executor)),
+                    Event::Exited { container, .. } => drop(self.supervisors.remove(container)),
                     _ => {}
                 }
                 event
             }
-        }
+            Input::Viewed(_) => return None,
+        };
+        Some(event)
     }
 
     /// Does what the core decided.
@@ -116,7 +141,7 @@ impl Shell {
             Effect::Disconnect { connection } => {
                 self.greeting.take_if(|(asked, _)| *asked == connection);
                 if let Some((_, outbox)) = self.master.take_if(|(open, _)| *open == connection) {
-                    outbox.close();
+                    outbox.cut();
                 }
             }
             Effect::Registered { agent } => {
@@ -127,31 +152,33 @@ impl Shell {
                 tracing::info!(agent.id = %agent, "registered");
             }
             Effect::GiveUp { message } => anyhow::bail!("the master refuses this agent: {message}"),
-            Effect::Fetch { info } => self.fetch(*info),
-            Effect::Start { framework, info, deadline } => {
-                self.start(&framework, &info, deadline);
+            Effect::Fetch { container, info } => self.fetch(container, *info),
+            Effect::Start { container, framework, info, deadline, origin } => {
+                self.start(container, &framework, &info, deadline, origin);
             }
-            Effect::Attach { executor } => {
-                let (dir, outbox) = (self.work.executor(&executor), self.outbox_of(&executor));
+            Effect::Attach { container } => {
+                let (dir, outbox) = (self.work.executor(&container), self.outbox_of(&container));
                 let inputs = self.inputs.clone();
-                self.background(supervisors::follow(executor, dir, None, outbox, inputs));
+                self.background(supervisors::follow(container, dir, None, outbox, inputs));
             }
-            Effect::SetDeadline { executor, at, said } => {
+            Effect::SetDeadline { container, at, said } => {
                 let (at_ms, said_ms) = (at.as_millis(), said.as_millis());
-                self.tell_supervisor(&executor, &ToSupervisor::Deadline { at_ms, said_ms });
+                self.tell_supervisor(&container, &ToSupervisor::Deadline { at_ms, said_ms });
             }
-            Effect::End { executor, grace } => {
+            Effect::End { container, grace } => {
                 let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-                self.tell_supervisor(&executor, &ToSupervisor::End { grace_ms });
+                self.tell_supervisor(&container, &ToSupervisor::End { grace_ms });
             }
-            Effect::ToExecutor { session, event } => {
-                if let Some(outbox) = self.sessions.get(&session) {
-                    outbox.push(|bytes| recordio::encode_message(&*event, bytes));
+            Effect::Answer { request, answer } => {
+                if let Some(asked) = self.asked.remove(&request) {
+                    // Whoever asked may have gone; what it changed is changed all the same.
+                    let _ = asked.send(answer);
                 }
             }
+            Effect::ToExecutor { session, event } => self.tell_executor(session, &event),
             Effect::CloseSession { session } => {
-                if let Some(outbox) = self.sessions.remove(&session) {
-                    outbox.close();
+                if let Some(stream) = self.sessions.remove(&session) {
+                    stream.outbox.close();
                 }
             }
             Effect::ReadLog { connection, term, request } => {
@@ -164,10 +191,10 @@ impl Shell {
     }
 
     /// Removes sandboxes of executors that ended long ago, in the background.
-    pub(crate) fn sweep(&self, live: BTreeSet<ExecutorId>) {
+    pub(crate) fn sweep(&self, live: BTreeSet<Container>) {
         let work = Arc::clone(&self.work);
-        tokio::task::spawn_blocking(move || {
-            let live = live.iter().map(|id| work.executor(id).path().to_owned()).collect();
+        spawn_blocking(move || {
+            let live = live.iter().map(|name| work.executor(name).path().to_owned()).collect();
             if let Err(error) = sweep(&work, &live) {
                 tracing::warn!(error = &error as &dyn std::error::Error, "cannot sweep sandboxes");
             }
@@ -203,46 +230,62 @@ impl Shell {
         }
     }
 
-    fn tell_supervisor(&self, executor: &ExecutorId, message: &ToSupervisor) {
-        if let Some(outbox) = self.supervisors.get(executor) {
+    fn tell_executor(&self, session: Session, event: &ExecutorEvent) {
+        let Some(Stream { form, outbox }) = self.sessions.get(&session) else { return };
+        let encode = |bytes: &mut Vec<u8>| form.write_record(event, bytes);
+        if event.r#type() == EventType::Message {
+            // Nobody promises that messages arrive, so that they are not to end a slow executor.
+            outbox.push_unless_full(encode);
+        } else {
+            outbox.push(encode);
+        }
+    }
+
+    fn tell_supervisor(&self, container: &Container, message: &ToSupervisor) {
+        if let Some(outbox) = self.supervisors.get(container) {
             outbox.push(|bytes| bytes.extend(line(message)));
         }
     }
 
     /// Where messages to the supervisor of an executor wait.
-    fn outbox_of(&mut self, executor: &ExecutorId) -> Outbox {
-        self.supervisors.entry(executor.clone()).or_default().clone()
+    fn outbox_of(&mut self, container: &Container) -> Outbox {
+        self.supervisors.entry(container.clone()).or_default().clone()
     }
 
-    fn fetch(&mut self, info: ExecutorInfo) {
-        let executor = info.executor_id.clone().unwrap_or_default();
+    fn fetch(&mut self, container: Container, info: ExecutorInfo) {
         let (work, inputs) = (Arc::clone(&self.work), self.inputs.clone());
         self.background(async move {
-            let dir = work.executor(&executor);
-            let outcome = fill(&work, &dir, &info).await;
+            let dir = work.executor(&container);
+            let outcome = fill(&work, &container, &dir, &info).await;
             if outcome.is_err() {
-                // Nothing was started there, so nothing of it is worth keeping.
-                let _ = fs::remove_dir_all(dir.sandbox());
+                // Nothing was started there, so nothing of it is worth keeping. What stays is swept.
+                let _ = spawn_blocking(move || fs::remove_dir_all(dir.sandbox())).await;
             }
-            let fetched = Event::Fetched { executor, outcome };
+            let fetched = Event::Fetched { container, outcome };
             let _ = inputs.send(Input::Core(fetched)).await;
         });
     }
 
-    fn start(&mut self, framework: &FrameworkInfo, info: &ExecutorInfo, deadline: Option<Mono>) {
-        let executor = info.executor_id.clone().unwrap_or_default();
-        let dir = self.work.executor(&executor);
-        let outbox = self.outbox_of(&executor);
+    fn start(
+        &mut self,
+        container: Container,
+        framework: &FrameworkInfo,
+        info: &ExecutorInfo,
+        deadline: Option<Mono>,
+        origin: Origin,
+    ) {
+        let dir = self.work.executor(&container);
+        let outbox = self.outbox_of(&container);
         let inputs = self.inputs.clone();
-        match self.host.plan(framework, info, &dir, deadline) {
+        match self.host.plan(framework, info, &dir, deadline, origin) {
             Ok(spec) => {
                 let muster = self.host.muster.clone();
-                let start = supervisors::start(muster, executor, dir, spec, outbox, inputs);
+                let start = supervisors::start(muster, container, dir, spec, outbox, inputs);
                 self.background(start);
             }
             Err(error) => {
                 let exit = Exit { message: error.to_string(), ..Exit::unknown(Why::Unstartable) };
-                let exited = Input::Core(Event::Exited { executor, exit });
+                let exited = Input::Core(Event::Exited { container, exit });
                 self.background(async move { drop(inputs.send(exited).await) });
             }
         }
@@ -267,10 +310,14 @@ fn say(outbox: &Outbox, term: u64, body: AgentBody) {
 }
 
 /// Makes the folder of an executor and puts into it what the executor needs.
-async fn fill(work: &WorkDir, dir: &ExecutorDir, info: &ExecutorInfo) -> Result<(), String> {
-    let executor = info.executor_id.clone().unwrap_or_default();
+async fn fill(
+    work: &WorkDir,
+    container: &Container,
+    dir: &ExecutorDir,
+    info: &ExecutorInfo,
+) -> Result<(), String> {
     let made = dir.create(clock::wall()).and_then(|()| {
-        let token = new_token(&executor)?;
+        let token = new_token(container)?;
         work_dir::replace(&dir.token(), token.as_bytes())
     });
     made.map_err(|error| format!("cannot make the sandbox: {error}"))?;
@@ -290,43 +337,4 @@ fn sweep(work: &WorkDir, live: &BTreeSet<std::path::PathBuf>) -> io::Result<()> 
         }
     }
     Ok(())
-}
-
-/// Logs what operators may want to know.
-pub(crate) fn log(note: &Note) {
-    match note {
-        Note::LaunchDropped { task, why } => {
-            tracing::warn!(task.id = %task, why, "launch dropped: nothing was started");
-        }
-        Note::OldTerm { term, highest } => {
-            tracing::warn!(term, highest, "a master of an old term was refused");
-        }
-        Note::Disowned { message, left } => {
-            let left: Vec<_> = left.iter().map(|id| id.value.as_str()).collect();
-            let left = left.join(" ");
-            tracing::warn!(
-                message,
-                left,
-                "this agent was declared gone: all that it runs is ended"
-            );
-        }
-        Note::MasterSilent => tracing::warn!("the master does not answer heartbeats"),
-        Note::Ignored { what, id } => tracing::debug!(id, "ignored {what}"),
-        Note::KillOverdue { executor, task } => {
-            tracing::warn!(
-                executor.id = %executor,
-                task.id = %task,
-                "executor did not end a killed task in time"
-            );
-        }
-        Note::NotSubscribed { executor } => {
-            tracing::warn!(executor.id = %executor, "executor did not subscribe in time");
-        }
-        Note::MessageTooLong { executor, bytes } => {
-            tracing::warn!(executor.id = %executor, bytes, "message dropped: it is too long");
-        }
-        Note::ExecutorEnded { executor, how } => {
-            tracing::info!(executor.id = %executor, how, "executor ended");
-        }
-    }
 }

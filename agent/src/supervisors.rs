@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use muster_proto::ExecutorId;
+use muster_process::end_marked;
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
@@ -24,10 +24,10 @@ use tokio::{
 };
 
 use crate::{
-    core::Event,
+    core::{Container, Event},
     outbox::Outbox,
     run::Input,
-    supervise::{Exit, FromSupervisor, SOCKET_FILE, Spec, ToSupervisor, Why, end_leftovers, line},
+    supervise::{Exit, FromSupervisor, SOCKET_FILE, Spec, ToSupervisor, Why, line},
     work_dir::{self, ExecutorDir},
 };
 
@@ -41,7 +41,7 @@ const END_ALL_MAX: Duration = Duration::from_secs(30);
 /// Starts a supervisor and follows it to its end.
 pub(crate) async fn start(
     muster: std::path::PathBuf,
-    executor: ExecutorId,
+    container: Container,
     dir: ExecutorDir,
     spec: Spec,
     outbox: Outbox,
@@ -49,18 +49,18 @@ pub(crate) async fn start(
 ) {
     let started = write_spec(&dir, &spec).and_then(|()| spawn(&muster, &dir));
     match started {
-        Ok(child) => follow(executor, dir, Some(child), outbox, inputs).await,
+        Ok(child) => follow(container, dir, Some(child), outbox, inputs).await,
         Err(error) => {
             let message = format!("cannot start its supervisor: {error}");
             let exit = Exit { message, ..Exit::unknown(Why::Unstartable) };
-            let _ = inputs.send(Input::Core(Event::Exited { executor, exit })).await;
+            let _ = inputs.send(Input::Core(Event::Exited { container, exit })).await;
         }
     }
 }
 
 /// Follows a supervisor to its end, and says when it answers and how its executor ended.
 pub(crate) async fn follow(
-    executor: ExecutorId,
+    container: Container,
     dir: ExecutorDir,
     mut child: Option<Child>,
     outbox: Outbox,
@@ -73,7 +73,7 @@ pub(crate) async fn follow(
             Err(error) => {
                 // Without proof that nothing lives, nothing may be said. It is tried again.
                 let why = error.to_string();
-                tracing::error!(executor.id = %executor, why, "cannot look after an executor");
+                tracing::error!(container = %container, why, "cannot look after an executor");
                 sleep(Duration::from_secs(1)).await;
                 continue;
             }
@@ -83,8 +83,8 @@ pub(crate) async fn follow(
         let listening = async {
             while let Ok(Some(line)) = lines.next_line().await {
                 match serde_json::from_str(&line) {
-                    Ok(FromSupervisor::Running { .. }) => {
-                        let started = Event::Started { executor: executor.clone() };
+                    Ok(FromSupervisor::Running { pid }) => {
+                        let started = Event::Started { container: container.clone(), pid };
                         let _ = inputs.send(Input::Core(started)).await;
                     }
                     Ok(FromSupervisor::Exited(exit)) => return Some(exit),
@@ -105,7 +105,7 @@ pub(crate) async fn follow(
     // Nothing of it lives, so its output is complete. That it cannot be read is no obstacle.
     let output = spawn_blocking(move || dir.last_output()).await.ok().flatten();
     let exit = Exit { output, ..exit };
-    let _ = inputs.send(Input::Core(Event::Exited { executor, exit })).await;
+    let _ = inputs.send(Input::Core(Event::Exited { container, exit })).await;
     if let Some(mut child) = child {
         // It has said its last word, and ends once that is on disk too. No zombie is to stay.
         let _ = child.wait().await;
@@ -179,6 +179,13 @@ fn settle(dir: &ExecutorDir) -> io::Result<Option<Exit>> {
     };
     work_dir::replace(&dir.exit(), &line(&exit))?;
     Ok(Some(exit))
+}
+
+/// Kills all processes that were started under the executor of this sandbox, and whatever they
+/// started, until none is left: its supervisor can no longer do so. They are known by the
+/// variable `MESOS_SANDBOX` in their environment, which names one executor of one agent.
+fn end_leftovers(sandbox: &Path) -> io::Result<()> {
+    end_marked(&[b"MESOS_SANDBOX=", sandbox.as_os_str().as_encoded_bytes()].concat())
 }
 
 fn write_spec(dir: &ExecutorDir, spec: &Spec) -> io::Result<()> {

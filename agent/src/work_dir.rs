@@ -8,14 +8,16 @@ use std::{
 };
 
 use muster_api::limits::OUTPUT_TAIL_BYTES;
-use muster_proto::ExecutorId;
 use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::supervise::{EXIT_FILE, LOCK_FILE, SPEC_FILE};
+use crate::{
+    core::Container,
+    supervise::{EXIT_FILE, LOCK_FILE, SPEC_FILE},
+};
 
 /// Why a work folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -127,8 +129,8 @@ impl WorkDir {
     }
 
     /// The folder of an executor.
-    pub(crate) fn executor(&self, id: &ExecutorId) -> ExecutorDir {
-        ExecutorDir(self.path.join("executors").join(&id.value))
+    pub(crate) fn executor(&self, container: &Container) -> ExecutorDir {
+        ExecutorDir(self.path.join("executors").join(container.as_str()))
     }
 
     /// The folders of all executors, past and present.

@@ -378,6 +378,17 @@ fn a_host_that_was_booted_anew_has_forgotten_all_but_its_name() {
         serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     kept["boot_id"] = "another".into();
     std::fs::write(&file, kept.to_string()).unwrap();
+
+    // As long as the journal of the former boot cannot be replaced, it is not taken for one of this.
+    let (journal, aside) = (work.path().join("journal"), work.path().join("aside"));
+    std::fs::rename(&journal, &aside).unwrap();
+    std::fs::create_dir(&journal).unwrap();
+    let error = RunningAgent::start(work.path(), &master).join().unwrap_err().to_string();
+    assert!(error.contains("the journal"), "{error}");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("another"));
+    std::fs::remove_dir(&journal).unwrap();
+    std::fs::rename(&aside, &journal).unwrap();
+
     let agent = RunningAgent::start(work.path(), &master);
     let link = master.register(6);
     assert_eq!(link.hello.info.unwrap().id.unwrap().value, "agent-1");

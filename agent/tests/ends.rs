@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use muster_agent::{
-    core::{Agent, Config, Connection, Effect, Entry, Event, Identity, Session, Write},
+    core::{Agent, Config, Connection, Container, Effect, Entry, Event, Identity, Session, Write},
     supervise::{Exit, Why},
 };
 use muster_api::{
@@ -17,7 +17,10 @@ use muster_api::{
 use muster_proto::{
     DurationInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, Labels, Reason,
     Resource, TaskId, TaskInfo, TaskState, TaskStatus,
-    agent::{Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, ShutdownExecutor},
+    agent::{
+        Acknowledge, AgentBody, HeartbeatAnswer, Kill, Launch, MasterBody, ShutdownExecutor,
+        VERSION,
+    },
     executor::Subscribe,
 };
 use prost::Message;
@@ -41,8 +44,12 @@ fn config() -> Config {
         hostname: "host-a".to_owned(),
         resources: "cpus:4;mem:4096".parse().unwrap(),
         attributes: BTreeMap::new(),
+        ip: std::net::Ipv4Addr::LOCALHOST.into(),
         port: 5051,
         boot_id: "boot-1".to_owned(),
+        executor_registration: limits::EXECUTOR_REGISTRATION,
+        executor_reregistration: limits::FOREIGN_REREGISTRATION,
+        authenticate_executors: false,
     }
 }
 
@@ -79,10 +86,15 @@ impl Host {
         host.register();
         for name in tasks {
             let (framework, task) = (Some(framework()), Some(task(name)));
-            host.say(MasterBody::Launch(Launch { framework, task, heartbeat: 1 }));
+            host.say(MasterBody::Launch(Launch {
+                framework,
+                task,
+                heartbeat: 1,
+                ..Launch::default()
+            }));
         }
-        host.step(Event::Fetched { executor: executor(), outcome: Ok(()) });
-        host.step(Event::Started { executor: executor() });
+        host.step(Event::Fetched { container: Container::from(&executor()), outcome: Ok(()) });
+        host.step(Event::Started { container: Container::from(&executor()), pid: 100 });
         host.subscribe();
         for name in tasks {
             host.report(name, TaskState::Running, None);
@@ -92,11 +104,15 @@ impl Host {
 
     fn subscribe(&mut self) {
         let (session, subscribe) = (Session(1), Subscribe::default());
-        self.step(Event::Subscribed { session, executor: executor(), subscribe });
+        self.step(Event::Subscribed {
+            session,
+            container: Container::from(&executor()),
+            subscribe,
+        });
     }
 
     fn register(&mut self) {
-        self.step(Event::Challenged { connection: CONNECTION, term: 7 });
+        self.step(Event::Challenged { connection: CONNECTION, term: 7, version: VERSION });
         let agent = "agent-1".parse().unwrap();
         self.step(Event::Welcomed { connection: CONNECTION, term: 7, agent });
         self.say(MasterBody::HeartbeatAnswer(HeartbeatAnswer { number: 1 }));
@@ -180,7 +196,7 @@ impl Host {
     fn ends(&mut self, why: Why, status: i32) -> Vec<String> {
         self.step(Event::Left { session: Session(1) });
         let exit = Exit { status, ..Exit::unknown(why) };
-        let effects = self.step(Event::Exited { executor: executor(), exit });
+        let effects = self.step(Event::Exited { container: Container::from(&executor()), exit });
         let told = effects.into_iter().filter_map(|effect| match effect {
             Effect::ToMaster { body: AgentBody::Status(status), .. } => status.status,
             _ => None,
@@ -357,4 +373,62 @@ fn an_executor_that_is_shut_down_died_of_nothing() {
     let mut host = Host::with(&["a", "b"]);
     host.shut_down();
     assert_eq!(host.ends(Why::Exited, 0), [told("a", ORDER), told("b", ORDER)]);
+}
+
+impl Host {
+    /// The executor was sent SIGTERM, and says that it ended this task for that.
+    fn ends_by_signal(&mut self, name: &str) {
+        self.report(name, TaskState::Killed, ORDER);
+    }
+}
+
+/// The executor does not know why it was told to end. Its supervisor does.
+#[test]
+fn what_a_signal_to_its_executor_ended_is_told_of_when_it_is_known_why() {
+    let fenced = |task: &str| format!("{task} Gone {LABEL_FENCED}=true");
+    for restarts in [false, true] {
+        for (why, a, b) in [
+            (Why::Deadline, fenced("a"), fenced("b")),
+            (Why::Ended, told("a", ORDER), told("b", ORDER)),
+        ] {
+            let mut host = Host::with(&["a", "b", "c"]);
+            host.report("c", TaskState::Finished, None);
+            host.ends_by_signal("a");
+            if restarts {
+                host.restart();
+                host.subscribe();
+                // It may have died before it heard that this is known.
+                host.ends_by_signal("a");
+            }
+            assert_eq!(host.ends(why, 0), [a, b], "{why:?}, {restarts}");
+        }
+    }
+}
+
+/// No task has done it.
+#[test]
+fn a_signal_that_somebody_else_sent_was_an_order() {
+    for why in [Why::Exited, Why::Lost] {
+        let mut host = Host::with(&["a", "b"]);
+        host.ends_by_signal("a");
+        assert_eq!(host.ends(why, 0), [told("a", ORDER), told("b", ORDER)], "{why:?}");
+    }
+}
+
+#[test]
+fn a_task_that_was_killed_has_ended_for_that() {
+    let mut host = Host::with(&["a", "b"]);
+    host.kill("a");
+    host.ends_by_signal("a");
+    let fenced = format!("b Gone {LABEL_FENCED}=true");
+    assert_eq!(host.ends(Why::Deadline, 0), [fenced]);
+}
+
+/// Also where SIGTERM has them end before their executor is gone.
+#[test]
+fn the_neighbours_in_a_frozen_executor_are_told_so_when_it_is_sent_a_signal() {
+    let mut host = Host::frozen();
+    host.ends_by_signal("b");
+    host.ends_by_signal("a");
+    assert_eq!(host.ends(Why::Ended, 0), [told("b", NEIGHBOUR)]);
 }

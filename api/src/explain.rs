@@ -62,6 +62,12 @@ pub struct PlacedShards {
     pub hostname: String,
     /// Why this host was taken.
     pub because: String,
+    /// Why their tasks are being ended, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<String>,
+    /// What becomes of them where their host is drained.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drained: Option<String>,
     /// Where nothing is heard of the host: since when, and what ends that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silent: Option<String>,

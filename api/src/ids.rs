@@ -217,6 +217,13 @@ impl IdStream {
         self.newest = uuid.as_u128().max(self.newest + 1);
         Uuid::from_u128(self.newest)
     }
+
+    /// The next UUID v4, in no order: for what goes to a Mesos, which refuses versions that are younger
+    /// than it is.
+    pub fn random_uuid(&mut self) -> Uuid {
+        let random = (u128::from(self.bits()) << 64) | u128::from(self.bits());
+        uuid::Builder::from_random_bytes(random.to_be_bytes()).into_uuid()
+    }
 }
 
 /// The finaliser of SplitMix64: each bit of the input changes about half of those of the output.
@@ -251,6 +258,9 @@ mod tests {
         assert_ne!(take(1, 1), take(1, 2));
         assert_ne!(take(1, 1), take(2, 1));
         assert_eq!(take(1, 1)[0].get_version_num(), 7);
+        let mut stream = IdStream::new(1, 1);
+        let random = [stream.random_uuid(), stream.random_uuid()];
+        assert!(random[0] != random[1] && random.iter().all(|id| id.get_version_num() == 4));
     }
 
     #[test]

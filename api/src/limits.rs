@@ -5,6 +5,10 @@ use std::time::Duration;
 
 use crate::Span;
 
+mod frameworks;
+
+pub use frameworks::*;
+
 /// Bytes of an app's or job's name. Long enough for a path-like name, short enough for a key.
 pub const NAME_BYTES: usize = 128;
 /// Bytes of an id that somebody else chose. The bound of Mesos.
@@ -56,6 +60,9 @@ pub const CLASSES_PER_ROUND: usize = 1_000;
 pub const OFFERS_PER_AGENT: usize = 8;
 /// Tasks that one step launches, so that its commit stays within [`COMMIT_RECORDS`].
 pub const LAUNCHES_PER_STEP: usize = 400;
+/// Bytes that describe those tasks, about: what is launched on one host is one call, which has to stay
+/// within [`MESOS_CALL_BYTES`] however it is written.
+pub const LAUNCH_BYTES_PER_STEP: usize = 2 * 1024 * 1024;
 /// Shards listed inside a run.
 pub const SHARDS_IN_RUN: usize = 1_000;
 /// Rows of one answer about live state.
@@ -85,10 +92,13 @@ pub const STORED_VALUE_BYTES: usize = 4_000;
 pub const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How long the master waits for a heartbeat before it calls the agent silent.
 pub const SILENT_AFTER: Duration = Duration::from_secs(12);
-/// How long a framework does not want declined resources when it does not say. The Mesos default.
-pub const REFUSE_DEFAULT: Duration = Duration::from_secs(5);
-/// The longest that it may say. The Mesos bound.
-pub const REFUSE_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How long an agent is silent before frameworks over HTTP are told that its tasks are lost. As in
+/// Mesos: five pings, each after 15 s.
+pub const AGENT_UNREACHABLE_AFTER: Duration = Duration::from_secs(75);
+/// The same for agents that have not come since the master started. As in Mesos.
+pub const AGENT_RETURN: Duration = Duration::from_secs(10 * 60);
+/// How many of these may be of one principal, so that none takes the places of all.
+pub const FRAMEWORKS_PER_PRINCIPAL: usize = 100;
 /// Agents declared gone that a master remembers, the newest. One that comes back after it was
 /// forgotten is a stranger: what it brings is ended all the same, for nobody knows it.
 pub const AGENTS_GONE: usize = 1_000;
@@ -96,16 +106,34 @@ pub const AGENTS_GONE: usize = 1_000;
 pub const RECONCILE_EVERY: Duration = Duration::from_secs(15 * 60);
 /// Tasks that one step asks about, or names: 100,000 take [`RECONCILE_PAUSE`] two hundred times.
 pub const RECONCILE_TASKS: usize = 500;
+/// Tasks and operations that a framework has asked about and was not told of yet; beyond them it is
+/// told nothing, which in Mesos means: ask again. As many as fit into one call with ids of usual length.
+pub const RECONCILE_WAITING: usize = 50_000;
+/// Bytes of a status that a master keeps to tell it again when its framework is back; a larger one comes
+/// again from its agent, a little later. Usual ones take some hundred.
+pub const STATUS_KEPT_BYTES: usize = 4 * 1024;
+/// Bytes of a container status that a master keeps for as long as the task lives, to tell it when it is
+/// asked about the task. It names a container, a process and an address.
+pub const CONTAINER_STATUS_KEPT_BYTES: usize = 512;
 /// Between two such steps, so that others have their turn.
 pub const RECONCILE_PAUSE: Duration = Duration::from_millis(100);
 /// How long a question waits for its answer before it is asked again: from this, doubling ...
 pub const RECONCILE_AGAIN_FIRST: Duration = Duration::from_secs(5);
 /// ... to this.
 pub const RECONCILE_AGAIN_MAX: Duration = Duration::from_secs(5 * 60);
-/// Removed frameworks that a master remembers, so that they cannot come back. As in Mesos.
-pub const FRAMEWORKS_REMOVED: usize = 50;
-/// Connections to the agents' port that have not proved themselves; more are closed at once.
+/// Connections to the master's port that have not sent a whole request yet, and again those whose
+/// agents have not proved themselves. When there is one more the oldest of them is closed.
 pub const UNPROVED_CONNECTIONS: usize = 1_024;
+/// Connections to the master's port that are between two requests; when there is one more the
+/// oldest of them is closed.
+pub const CALLS_IDLE_CONNECTIONS: usize = 1_024;
+/// How long a connection to the master's port may be between two requests, or take for the next.
+pub const CALLS_IDLE: Duration = Duration::from_secs(5 * 60);
+/// How many of these may be of one principal, or of all without one, so that nobody who sends slowly
+/// holds all places.
+pub const CALLS_LARGE_PER_CALLER: usize = 1;
+/// How long the body of a call may take to come: the largest, at 140 kB/s.
+pub const CALL_BODY: Duration = Duration::from_secs(30);
 /// Bytes that may wait to be sent to one agent; one that reads slower is disconnected. A step of
 /// the largest launches, all to one agent, must fit.
 pub const AGENT_QUEUE_BYTES: usize = RECORD_BYTES;
@@ -129,6 +157,25 @@ pub const LEASE_SLACK_MIN: Duration = Duration::from_secs(5);
 pub const EXECUTOR_REGISTRATION: Duration = Duration::from_secs(60);
 /// How long an executor may take to come back to a restarted agent.
 pub const EXECUTOR_REREGISTRATION: Duration = Duration::from_secs(15);
+/// How long an executor of a framework of Mesos may take to subscribe again after its agent was
+/// restarted. As in Mesos, which tells it so in its environment.
+pub const FOREIGN_REREGISTRATION: Duration = Duration::from_secs(2);
+/// How long it may be without a stream while its agent is there: as long as the environment of
+/// Mesos tells it to try.
+pub const FOREIGN_RECOVERY: Duration = Duration::from_secs(15 * 60);
+/// Between two heartbeats on the stream of such an executor. As in Mesos.
+pub const FOREIGN_HEARTBEAT: Duration = Duration::from_secs(30 * 60);
+/// Connections to an agent at one time: more than a host can hold executors. When there is one more,
+/// the one is closed of which something has been due for longest.
+pub const EXECUTOR_CONNECTIONS: usize = 4_096;
+/// Statuses of one task of a framework of Mesos that wait in its agent for their acknowledgement. Few
+/// executors report more than once a second, and few frameworks are away for longer.
+pub const STATUSES_WAITING: usize = 1_000;
+/// Bytes of such statuses of all tasks of one framework on one host.
+pub const STATUSES_WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// Tasks that nobody has launched on a host, and of which executors report all the same. They are
+/// passed on, as Mesos does; code of users may make up any number.
+pub const STRAY_TASKS: usize = 1_000;
 /// From resuming a restored store to its first launch: executors that it does not know are told to
 /// end at once, and have [`EXECUTOR_SHUTDOWN_GRACE`] for it.
 pub const RESUME_SETTLE: Duration = Duration::from_secs(10);
@@ -200,8 +247,6 @@ pub const BACKUP_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 pub const BACKUP_PAGE_BYTES: usize = 512 * 1024;
 /// Bytes of one part of a backup; more is no backup of ours.
 pub const BACKUP_FRAME_BYTES: usize = 64 * 1024 * 1024;
-/// How long the reader of a backup may take for one part.
-pub const BACKUP_STALL: Duration = Duration::from_secs(60);
 /// Records of one commit of a restore. Nobody else waits for it, and larger ones are faster.
 pub const RESTORE_COMMIT_RECORDS: usize = 5_000;
 /// Bytes of one commit of a restore.
@@ -211,6 +256,15 @@ pub const RESTORE_COMMIT_BYTES: usize = 4 * 1024 * 1024;
 pub const HTTP_CONNECTIONS: usize = 1_024;
 /// How long a client may take to send the head of a request, and again its body.
 pub const HTTP_READ: Duration = Duration::from_secs(30);
+/// How long a client that takes nothing of an answer is waited for: so long at least
+/// [`HTTP_STALL_BYTES`] of what could be sent to it must have been. Whoever keeps a backup may pause
+/// that long, and systems tell of what they took in steps of some hundred kilobytes.
+pub const HTTP_STALL: Duration = Duration::from_secs(5 * 60);
+/// See [`HTTP_STALL`].
+pub const HTTP_STALL_BYTES: usize = 64 * 1024;
+/// Bytes of an answer that the system takes beyond those that are on their way, so that what it
+/// takes follows what the client takes. It is the less often asked to take more, the more this is.
+pub const HTTP_UNSENT_BYTES: u32 = 128 * 1024;
 /// How long requests that go on may take to end when the scheduler stops.
 pub const HTTP_STOP: Duration = Duration::from_secs(3);
 /// Requests that may wait for the driver; further ones are answered 503.
@@ -245,6 +299,9 @@ pub const EVENT_LATE: Duration = Duration::from_secs(3600);
 pub const EVENT_RECORDS_PER_PAGE: usize = 2_000;
 /// Bytes of records of the log that one request looks through.
 pub const EVENT_BYTES_PER_PAGE: usize = 8 * 1024 * 1024;
+/// Records of the log that are looked through for when the code of one task began to run; all that of one
+/// page of shards is bounded as a page of events is.
+pub const EVENT_RECORDS_OF_A_START: usize = 500;
 /// Records of the log that a stream of events reads at a time.
 pub const EVENT_STREAM_RECORDS: usize = 64;
 /// Bytes of events after which a stream reads no further record before it has sent them: a record may
@@ -303,9 +360,14 @@ pub const DRAIN_MOVES_PER_STEP: usize = 100;
 pub const DRAIN_PAUSE: Duration = Duration::from_millis(20);
 /// Groups of tasks in what is said to be left on a drained host.
 pub const DRAIN_LEFT_ROWS: usize = 100;
-/// How long an offer is held that nothing can use, where other frameworks want the same hosts.
+/// How long an offer is held that nothing that waits can use, where other frameworks want the same
+/// hosts: long enough that what comes together goes back together, and short beside
+/// [`OFFER_REFUSED`], for while it is held it counts as a share.
+pub const OFFER_USELESS_MAX: Duration = Duration::from_millis(250);
+/// How long an offer is held there that a run could use which starts all at once, until there is
+/// enough for the rest of it; and any offer where nothing waits.
 pub const OFFER_UNUSED_MAX: Duration = Duration::from_secs(5);
-/// How long it stays away then, so that others have as much of a turn.
+/// How long what was given back stays away, so that others have a turn.
 pub const OFFER_REFUSED: Duration = Duration::from_secs(5);
 /// The longest that the tasks of a host that is drained may be given to end by themselves.
 pub const DRAIN_DEADLINE_MAX: Span = Span::from_secs(7 * 24 * 3600);
@@ -346,6 +408,65 @@ pub const NOTICE_REASON_BYTES: usize = 1_000;
 /// How long nothing is heard of a host until it counts as lost to those who are told: a restart of
 /// its agent, or of its network, is shorter.
 pub const HOST_LOST_AFTER: Duration = Duration::from_secs(60);
+
+/// How long a master that is not in this process may take to answer a call, and to begin a stream.
+pub const MESOS_ANSWER: Duration = Duration::from_secs(10);
+/// How much longer a call may take while such a master answers others.
+pub const MESOS_ANSWER_QUEUED: Duration = Duration::from_secs(60);
+/// Between two heartbeats of such a master, if it does not say. As in Mesos.
+pub const MESOS_HEARTBEAT: Duration = Duration::from_secs(15);
+/// The longest that it may say: it is missed after several of them.
+pub const MESOS_HEARTBEAT_MAX: Duration = Duration::from_secs(10 * 60);
+/// Heartbeats in a row that do not come until the subscription counts as broken. As Mesos advises.
+pub const MESOS_HEARTBEATS_MISSED: u32 = 5;
+/// Between two tries to subscribe: from this, doubling ...
+pub const MESOS_RETRY_FIRST: Duration = Duration::from_millis(250);
+/// ... to this, as Mesos has it.
+pub const MESOS_RETRY_MAX: Duration = Duration::from_secs(15);
+/// How often in a row one master may send us to another at once; while a leader is elected they may
+/// send us in a circle.
+pub const MESOS_REDIRECTS: u32 = 5;
+/// How long after a try that was given up unanswered our place may be taken by that very try, so that
+/// it is no other scheduler that has done it.
+pub const MESOS_DOUBT: Duration = Duration::from_secs(60);
+/// Calls that such a master has not answered; with more it is left, for it is stuck.
+pub const MESOS_CALLS_WAITING: usize = 20_000;
+/// Bytes of an answer of such a master that are read, unless it is a stream.
+pub const MESOS_ANSWER_BYTES: usize = 64 * 1024;
+/// Agents of such a master that fetch our program, or wait for their turn, at one time; a further one
+/// is answered 503. Half of all connections are left for people.
+pub const PROGRAM_FETCHES: usize = HTTP_CONNECTIONS / 2;
+/// Those of them that are sent it at one time: each takes a part or two of it in memory.
+pub const PROGRAM_READERS: usize = 64;
+/// How long one waits for its turn, and is answered 503 then: less than the minute without a byte
+/// after which the fetcher of Mesos gives up.
+pub const PROGRAM_TURN: Duration = Duration::from_secs(50);
+/// How long one may take to read it, so that slow readers do not hold all places for ever.
+pub const PROGRAM_FETCH: Duration = Duration::from_secs(5 * 60);
+/// How long a task of such a master's counts as perhaps alive of which nobody can say whether it lives,
+/// unless `--unreachable-wait` says otherwise: most agents that are cut off are back by then.
+pub const UNREACHABLE_WAIT: Span = Span::from_secs(5 * 60);
+/// The least that it may say: executors that are told to end have [`EXECUTOR_SHUTDOWN_GRACE`] and may
+/// be slow.
+pub const UNREACHABLE_WAIT_MIN: Span = Span::from_secs(30);
+/// The most.
+pub const UNREACHABLE_WAIT_MAX: Span = Span::from_secs(7 * 24 * 3600);
+/// How long a subscription with such a master lasts that counts as a good one: after a shorter one the
+/// next try waits for longer, for a master that takes everybody and keeps nobody must not be dialled
+/// without rest.
+pub const MESOS_LASTING: Duration = Duration::from_secs(30);
+/// Bytes of one call to such a master, as protobuf: three quarters of what our own one takes, and of
+/// Mesos no less is known. What does not fit is launched by the next one.
+pub const MESOS_CALL_BYTES: usize = CALL_BYTES / 4 * 3;
+/// Bytes of calls that such a master has not answered; with more it is left, for it is stuck.
+pub const MESOS_CALLS_BYTES: usize = 64 * 1024 * 1024;
+/// Between two looks at hosts of such a master that may be no more, for nobody says so: one that has no
+/// task and no executor and was in no offer from one look to the next is forgotten. A day in which
+/// nothing waits, and so nothing is offered, costs nothing that lives.
+pub const HOST_FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+/// How long such a master is not told that nothing waits any more, after it was told that something
+/// does: where something starts every few seconds each start would be two calls.
+pub const SUPPRESS_AFTER: Duration = Duration::from_secs(10);
 
 /// When the master may call tasks of a silent agent dead: their lease, the time to kill them, and
 /// an allowance for clocks of different speed (SEMANTICS 5).

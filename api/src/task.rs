@@ -35,7 +35,8 @@ pub const STUCK_TIMED_OUT: &str = "timed_out";
 pub const LABEL_ENDED: &str = "muster.ended";
 /// Value of [`LABEL_ENDED`]: another task there did not end when it had to.
 pub const ENDED_FOR_NEIGHBOUR: &str = "neighbour";
-/// Value of [`LABEL_ENDED`]: somebody wanted it so, or it was ended for this very task.
+/// Value of [`LABEL_ENDED`]: somebody wanted it so, or it was ended for this very task. An executor
+/// says it of tasks that end because it was sent SIGTERM; its agent finds out what that was for.
 pub const ENDED_BY_ORDER: &str = "order";
 
 /// The exit code of an executor that gave itself up because a handler did not end when it had to.

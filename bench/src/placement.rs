@@ -307,7 +307,8 @@ impl Cluster {
         self.offers += 1;
         let (id, hostname) = (format!("offer-{}", self.offers).parse()?, agent.to_string());
         let (agent, attributes) = (agent.clone(), BTreeMap::new());
-        Ok(Offer { id, agent, hostname, attributes, resources })
+        let executors = Vec::new();
+        Ok(Offer { id, agent, hostname, attributes, resources, executors })
     }
 
     fn offer_all(&mut self) -> Vec<Offer> {

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod frameworks;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ use muster_api::{
     views::RunState,
 };
 
+pub(crate) use self::frameworks::{CredentialsOrder, FrameworksOrder, RolesOrder};
 use crate::{
     client_flags::{ClientFlags, WithFlags},
     server::ServerCommand,
@@ -103,6 +105,21 @@ pub(crate) enum ClientCommand {
     Agents {
         #[command(subcommand)]
         order: Option<AgentsOrder>,
+    },
+    /// List the frameworks that share the hosts, or remove one
+    Frameworks {
+        #[command(subcommand)]
+        order: Option<FrameworksOrder>,
+    },
+    /// List the roles and what each gets of the hosts, or say what one is worth
+    Roles {
+        #[command(subcommand)]
+        order: Option<RolesOrder>,
+    },
+    /// Say who may call the master as a framework
+    Credentials {
+        #[command(subcommand)]
+        order: CredentialsOrder,
     },
     /// Have the master asked for the truth about every task
     Reconcile,

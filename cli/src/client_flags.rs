@@ -1,4 +1,5 @@
-//! The flags that all client commands have. They may stand before or after the command's name.
+//! The flags that all client commands have. They may stand before or after the command's name, and
+//! after the name of what it is to do, as in `agents drain`.
 
 use std::path::PathBuf;
 
@@ -37,7 +38,7 @@ impl ClientFlags {
     }
 }
 
-/// Client commands, each with the flags that stand after its name.
+/// Client commands, each with the flags that stand after its name and after its order's.
 #[derive(Debug)]
 pub(crate) struct WithFlags<C> {
     pub(crate) flags: ClientFlags,
@@ -45,7 +46,7 @@ pub(crate) struct WithFlags<C> {
 }
 
 /// The flags as a command has them: without a look at the environment, which counts less than what
-/// stands before the command's name and is read there.
+/// stands before the command's name and is read there. The orders of a command have them as well.
 fn add_flags(command: Command) -> Command {
     let all = ClientFlags::augment_args(Command::default());
     let flags = all.get_arguments().cloned().map(|flag| {
@@ -53,16 +54,26 @@ fn add_flags(command: Command) -> Command {
         let variable = flag.get_env().unwrap_or_default().to_string_lossy().into_owned();
         flag.env(None).help(format!("{help} [env: {variable}]")).help_heading(None)
     });
-    command.args(flags)
+    let orders = names(&command);
+    orders.into_iter().fold(command.args(flags), |all, name| all.mut_subcommand(name, add_flags))
+}
+
+/// What stands after the names of the command and of its order; the last one counts the most.
+fn given(matches: &ArgMatches) -> Result<ClientFlags, clap::Error> {
+    match matches.subcommand() {
+        Some((_, own)) => Ok(given(own)?.or(ClientFlags::from_arg_matches(own)?)),
+        None => Ok(ClientFlags::default()),
+    }
+}
+
+/// The commands below one. That which clap makes itself, `help`, is not among them yet.
+fn names(command: &Command) -> Vec<String> {
+    command.get_subcommands().map(|own| own.get_name().to_owned()).collect()
 }
 
 impl<C: Subcommand> FromArgMatches for WithFlags<C> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let flags = match matches.subcommand() {
-            Some((_, own)) => ClientFlags::from_arg_matches(own)?,
-            None => ClientFlags::default(),
-        };
-        Ok(Self { flags, command: C::from_arg_matches(matches)? })
+        Ok(Self { flags: given(matches)?, command: C::from_arg_matches(matches)? })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -74,9 +85,8 @@ impl<C: Subcommand> FromArgMatches for WithFlags<C> {
 impl<C: Subcommand> Subcommand for WithFlags<C> {
     fn augment_subcommands(command: Command) -> Command {
         let own = C::augment_subcommands(Command::default());
-        let names: Vec<_> = own.get_subcommands().map(|own| own.get_name().to_owned()).collect();
         let command = C::augment_subcommands(command);
-        names.into_iter().fold(command, |all, name| all.mut_subcommand(name, add_flags))
+        names(&own).into_iter().fold(command, |all, name| all.mut_subcommand(name, add_flags))
     }
 
     fn augment_subcommands_for_update(command: Command) -> Command {

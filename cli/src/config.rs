@@ -54,8 +54,10 @@ mod tests {
     const SERVERS: &str = r#"
         [dev]
         agents = 2
+        history_age = "7d"
         [scheduler]
         http = "127.0.0.1:0"
+        notify_on = "failed"
         [agent]
         resources = "cpus:4;mem:64"
         attributes = "rack:r1"
@@ -70,10 +72,20 @@ mod tests {
         assert_eq!(file.client.output, Some(Format::Json));
         let file = ConfigFile::parse(SERVERS).unwrap();
         assert_eq!((file.dev.agents, file.agent.plaintext), (Some(2), Some(true)));
-        assert_eq!(file.scheduler.http, Some("127.0.0.1:0".parse().unwrap()));
+        assert_eq!(file.dev.installation.history_age, Some("7d".parse().unwrap()));
+        let scheduler = &file.scheduler.installation;
+        assert_eq!(scheduler.http, Some("127.0.0.1:0".parse().unwrap()));
+        assert_eq!(scheduler.notify_on, Some("failed".parse().unwrap()));
         assert_eq!(file.agent.resources, Some("cpus:4;mem:64".parse().unwrap()));
         assert_eq!(file.agent.attributes, Some("rack:r1".parse().unwrap()));
-        for text in ["[clients]", "[client]\nservers = \"x\"", "[client]\nserver = \"https://h\""] {
+        for text in [
+            "[clients]",
+            "[client]\nservers = \"x\"",
+            "[client]\nserver = \"https://h\"",
+            "[dev]\nplaintext = true",
+            "[scheduler]\nagents = 1",
+            "[scheduler]\nhttp = \"here\"",
+        ] {
             assert!(ConfigFile::parse(text).is_err(), "{text}");
         }
     }

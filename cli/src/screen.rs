@@ -41,11 +41,22 @@ impl Screen {
     where
         E: Into<anyhow::Error>,
     {
-        match self.format {
-            Format::Json => self.line(format!("{answer:#}"))?,
-            Format::Table => self.line(render().map_err(Into::into)?)?,
+        match self.shown(answer, render).map_err(Into::into)? {
+            Some(text) => Ok(self.line(text)?),
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What is shown; programs see nothing of an answer without a body, as after a `DELETE`.
+    fn shown<E>(
+        self,
+        answer: &Value,
+        render: impl FnOnce() -> Result<String, E>,
+    ) -> Result<Option<String>, E> {
+        match self.format {
+            Format::Json => Ok((!answer.is_null()).then(|| format!("{answer:#}"))),
+            Format::Table => render().map(Some),
+        }
     }
 
     /// A line for people; programs do not see it.
@@ -153,6 +164,15 @@ mod tests {
             cut_words(&page, "`--limit N` shows more").unwrap(),
             "... and more: these are the first 2; `--limit N` shows more"
         );
+    }
+
+    #[test]
+    fn of_an_answer_without_a_body_programs_see_nothing() {
+        let done = || Ok::<_, io::Error>("done".to_owned());
+        let shown = |format, answer| Screen::new(format).shown(&answer, done).unwrap();
+        assert_eq!(shown(Format::Json, Value::Null), None);
+        assert_eq!(shown(Format::Json, 7.into()).unwrap(), "7");
+        assert_eq!(shown(Format::Table, Value::Null).unwrap(), "done");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Every promise in `docs/contract.md` names tests that hold it, every limit in `docs/limits.md` tests
-//! that go there, and all of them exist.
+//! Every promise in `docs/contract.md` and `docs/mesos.md` names tests that hold it, every limit in
+//! `docs/limits.md` tests that go there, and all of them exist.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
@@ -25,8 +25,11 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
 }
 
 /// What can hold a promise in a crate: its tests, the oracles of the simulation, the event scripts
-/// of the engine.
+/// of the engine. `suite` are the cases of the conformance suite.
 fn holders(krate: &str) -> BTreeSet<String> {
+    if krate == "suite" {
+        return cases();
+    }
     let folder = workspace().join(krate);
     let mut all = BTreeSet::new();
     for file in [files(&folder.join("src"), "rs"), files(&folder.join("tests"), "rs")].concat() {
@@ -40,6 +43,16 @@ fn holders(krate: &str) -> BTreeSet<String> {
         all.extend(scripts.iter().map(name));
     }
     all
+}
+
+/// The names of the cases of the conformance suite.
+fn cases() -> BTreeSet<String> {
+    let texts = files(&workspace().join("conformance/src/cases"), "rs").into_iter();
+    let texts = texts.map(|file| fs::read_to_string(file).unwrap());
+    let name = |rest: &str| rest.split('"').nth(1).map(str::to_owned);
+    texts
+        .flat_map(|text| text.split("case!(").skip(1).filter_map(name).collect::<Vec<_>>())
+        .collect()
 }
 
 /// The names of the test functions of a file, or those of all its functions.
@@ -65,9 +78,9 @@ fn functions(text: &str, all: bool) -> Vec<String> {
 /// A promise, and the tests that it names: crate and name.
 type Row = (String, Vec<(String, String)>);
 
-/// The rows of the tables.
+/// The rows of the tables, but for their heads.
 fn rows(text: &str) -> Vec<Row> {
-    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise"));
+    let rows = text.lines().filter(|line| line.starts_with("| ") && !line.ends_with("| held by |"));
     let row = |line: &str| {
         let (promise, held) = line.trim_matches('|').rsplit_once(" | ").expect("two columns");
         let test = |name: String| {
@@ -105,16 +118,20 @@ fn faults(rows: Vec<Row>) -> Vec<String> {
 
 #[test]
 fn each_promise_names_tests_that_are_there() {
-    let text = fs::read_to_string(workspace().join("docs/contract.md")).unwrap();
-    let rows = rows(&text);
-    assert!(rows.len() > 80, "{} rows: the tables are not read", rows.len());
-    let faults = faults(rows);
-    assert!(faults.is_empty(), "{}", faults.join("\n"));
+    for (document, least) in [("docs/contract.md", 80), ("docs/mesos.md", 60)] {
+        let text = fs::read_to_string(workspace().join(document)).unwrap();
+        let rows = rows(&text);
+        assert!(rows.len() > least, "{document}: {} rows: the tables are not read", rows.len());
+        let faults = faults(rows);
+        assert!(faults.is_empty(), "{document}: {}", faults.join("\n"));
+    }
 }
 
 #[test]
 fn each_limit_has_a_row_with_tests_or_a_reason_to_have_none() {
-    let source = fs::read_to_string(workspace().join("api/src/limits.rs")).unwrap();
+    let files = ["api/src/limits.rs", "api/src/limits/frameworks.rs"];
+    let source: String =
+        files.map(|file| fs::read_to_string(workspace().join(file)).unwrap()).concat();
     let constants = source.lines().filter_map(|line| line.strip_prefix("pub const "));
     let constants: BTreeSet<_> =
         constants.map(|line| line.split(':').next().unwrap().to_owned()).collect();

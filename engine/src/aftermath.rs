@@ -62,9 +62,17 @@ impl Aftermath {
                 return over(ShardState::Cancelled, "ended while its run is stopping");
             }
             Ending::KilledOnRequest => return over(ShardState::Cancelled, "killed on request"),
-            Ending::NeverStarted => {
+            Ending::NoContainer if tries.never_started >= limits::NEVER_STARTED_FREE => {
+                // Nobody was away for a moment only. Those after this one are of the same row.
+                tries.never_started += 1;
+                tries.avoid = Some(task.agent.clone());
+                let times = tries.never_started;
+                let what = format!("its executor could not be had {times} times in a row");
+                return Self::of_failure(tries, (ShardState::Failed, &what), spec, over, again);
+            }
+            Ending::NeverStarted | Ending::NoContainer => {
                 let backoff = spec.map(|spec| spec.failover.backoff).unwrap_or_default();
-                return Self::never_started(task, tries, backoff, message);
+                return Self::never_started((task, ending), tries, backoff, message);
             }
             Ending::Restarted => {
                 tries.never_started = 0;
@@ -75,7 +83,8 @@ impl Aftermath {
                 tries.never_started = 0;
                 tries.avoid = Some(task.agent.clone());
                 tries.alone |= ending == Ending::DiedWithExecutor;
-                return Self::of_death(tries, ending, spec, over, again);
+                let what = words_of_death(task, ending);
+                return Self::of_death(tries, (ending, what), spec, over, again);
             }
             Ending::CodeFailed => ("its code failed", ShardState::Failed),
             Ending::CannotStart => ("its executor could not be started", ShardState::Failed),
@@ -84,14 +93,7 @@ impl Aftermath {
         tries.never_started = 0;
         // Whatever its code did, its executor has survived it.
         tries.alone &= ending == Ending::CannotStart;
-        match spec.map(|spec| &spec.retry).filter(|retry| tries.failures < retry.max_attempts) {
-            Some(retry) => {
-                let wait = retry.backoff.wait(tries.failures);
-                tries.failures += 1;
-                again(tries, wait, failed)
-            }
-            None => over(state, failed),
-        }
+        Self::of_failure(tries, (state, failed), spec, over, again)
     }
 
     /// What the end of a resident task means for its shard: whatever ended it, another takes its
@@ -114,13 +116,14 @@ impl Aftermath {
         let wanted = task.ended_to_start_anew(ending);
         tries.replaced = wanted.is_some() || (tries.replaced && !has_run(task, ending, now));
         let what = match (wanted, ending) {
-            (_, Ending::NeverStarted) => return Self::never_started(task, tries, backoff, message),
+            (_, Ending::NeverStarted | Ending::NoContainer) => {
+                return Self::never_started((task, ending), tries, backoff, message);
+            }
             (Some(why), _) => {
                 tries.never_started = 0;
                 return Self::again(tries, Duration::ZERO, why);
             }
-            (_, Ending::Fenced) => "its lease ended",
-            (_, Ending::Neighbour) => "it died by no fault of its own",
+            (_, ending @ (Ending::Fenced | Ending::Neighbour)) => words_of_death(task, ending),
             (_, Ending::Died | Ending::DiedWithExecutor | Ending::Cancelled) => "it died",
             (_, Ending::Restarted | Ending::KilledOnRequest) => "ended as asked",
             (_, Ending::Succeeded) => "it ended by itself",
@@ -151,15 +154,26 @@ impl Aftermath {
     }
 
     /// It never started, so that no attempt is used. Many in a row are a fault that somebody has to
-    /// find, and back off.
-    fn never_started(task: &Task, mut tries: Tries, backoff: Backoff, message: &str) -> Self {
+    /// find, and back off; so is an executor that could not be had, unless whoever serves it was away
+    /// for a moment, and fetching it again costs more than an offer. For a shard that ends some time
+    /// the tries of that kind are bounded: see [`Aftermath::of`].
+    fn never_started(
+        (task, ending): (&Task, Ending),
+        mut tries: Tries,
+        backoff: Backoff,
+        message: &str,
+    ) -> Self {
+        let (free, what) = match ending {
+            Ending::NoContainer => (1, "its executor could not be had there"),
+            _ => (limits::NEVER_STARTED_FREE, "never started"),
+        };
         tries.attempt = tries.attempt.saturating_sub(1);
         tries.replaces = task.tries.replaces;
         tries.never_started += 1;
         tries.avoid = Some(task.agent.clone());
-        let beyond = tries.never_started.checked_sub(limits::NEVER_STARTED_FREE);
+        let beyond = tries.never_started.checked_sub(free);
         let wait = beyond.map_or(Duration::ZERO, |n| backoff.wait(n));
-        Self::again(tries, wait, &in_words("never started", message))
+        Self::again(tries, wait, &in_words(what, message))
     }
 
     /// Its shard goes another try after a wait, and this is why.
@@ -169,19 +183,32 @@ impl Aftermath {
         Self { state, again: Some((tries, wait)), how: how.to_owned() }
     }
 
+    fn of_failure(
+        mut tries: Tries,
+        (state, failed): (ShardState, &str),
+        spec: Option<&JobSpec>,
+        over: impl Fn(ShardState, &str) -> Self,
+        again: impl Fn(Tries, Duration, &str) -> Self,
+    ) -> Self {
+        match spec.map(|spec| &spec.retry).filter(|retry| tries.failures < retry.max_attempts) {
+            Some(retry) => {
+                let wait = retry.backoff.wait(tries.failures);
+                tries.failures += 1;
+                again(tries, wait, failed)
+            }
+            None => over(state, failed),
+        }
+    }
+
     fn of_death(
         mut tries: Tries,
-        ending: Ending,
+        (ending, what): (Ending, &str),
         spec: Option<&JobSpec>,
         over: impl Fn(ShardState, &str) -> Self,
         again: impl Fn(Tries, Duration, &str) -> Self,
     ) -> Self {
         let failover = spec.map(|spec| spec.failover.clone()).unwrap_or_default();
-        let (what, is_its_own) = match ending {
-            Ending::Fenced => ("its lease ended", false),
-            Ending::Neighbour => ("it died by no fault of its own", false),
-            _ => ("it died", true),
-        };
+        let is_its_own = !matches!(ending, Ending::Fenced | Ending::Neighbour);
         if !failover.enabled {
             return over(ShardState::Failed, &format!("{what}, and failover is off"));
         }
@@ -198,12 +225,25 @@ impl Aftermath {
     }
 }
 
+/// What is said of a death. Where no lease ends tasks it is a wait that does.
+fn words_of_death(task: &Task, ending: Ending) -> &'static str {
+    match ending {
+        Ending::Fenced if task.doubt.is_some() => "it counts as dead",
+        Ending::Fenced => "its lease ended",
+        Ending::Neighbour => "it died by no fault of its own",
+        _ => "it died",
+    }
+}
+
 /// Whether a task ran, as far as is known. Of one that was launched before the last restart nobody
 /// may have said so since; but it has ended later than it could have been launching.
 fn has_run(task: &Task, ending: Ending, now: Now) -> bool {
     let launched_before = task.chosen.is_none();
     let never_ran = matches!(task.phase, Phase::Killing(KillCause::Launching))
-        || matches!(ending, Ending::NeverStarted | Ending::CannotStart | Ending::Invalid);
+        || matches!(
+            ending,
+            Ending::NeverStarted | Ending::NoContainer | Ending::CannotStart | Ending::Invalid
+        );
     let is_old = now.wall.since(task.launched_at) > limits::LAUNCHING_MAX;
     task.steady_at.is_some() || (launched_before && !never_ran && is_old)
 }

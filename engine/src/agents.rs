@@ -8,21 +8,25 @@ use crate::{
     cx::Cx,
     effect::{Effect, Note},
     event::{AgentRegistered, CommandReply, Offer, Rejected, Signal},
-    executors, lost_hosts, rolls, sharing, tasks, trace,
+    executors, hosts, lost_hosts, rolls, sharing, tasks, trace, unreachable,
     world::Timer,
 };
 
 /// Offers came: waiting shards may start.
 pub(crate) fn offers(cx: &mut Cx<'_>, offers: Vec<Offer>) {
     for offer in offers {
+        unreachable::offered(cx, &offer);
         let agent = offer.agent.clone();
         if cx.world.agents.get(&agent).is_some_and(|agent| agent.drain.is_some()) {
             // Its master makes none as long as it is drained; this one comes late.
             let refuse = Span::from_secs(limits::OFFER_REFUSED.as_secs());
             cx.effect(Effect::Decline { offers: vec![offer.id], refuse });
-        } else if cx.world.add_offer(offer, cx.now.mono) > limits::OFFERS_PER_AGENT
-            && !sharing::gathers(cx.world, &agent)
-        {
+            continue;
+        }
+        let living = offer.executors.clone();
+        let offers = cx.world.add_offer(offer, cx.now.mono);
+        hosts::see(cx.world, &agent, &living);
+        if offers > limits::OFFERS_PER_AGENT && !sharing::gathers(cx.world, &agent) {
             let offers = cx.world.take_offers(&agent);
             cx.effect(Effect::Decline { offers, refuse: Span::ZERO });
         }
@@ -47,6 +51,7 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
     let agent = cx.world.agents.entry(news.agent.clone()).or_default();
     agent.total = Some(news.resources);
     (agent.silent_since, agent.silence_told, agent.gone) = (None, false, false);
+    agent.given_up = false;
     let (our_tasks, our_executors) = (agent.tasks.clone(), agent.executors.clone());
     let booted = news.rebooted.then_some("its host has booted again");
     trace::host(cx, &news.agent, "registered", booted);
@@ -61,6 +66,8 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
     for task in our_tasks.difference(&named) {
         if news.rebooted {
             tasks::found(cx, *task, Signal::Died, "its host has booted again");
+        } else if cx.world.tasks.get(task).is_some_and(|task| cx.world.is_of_backup(task)) {
+            tasks::found(cx, *task, Signal::Died, "it ended after the backup was made");
         } else {
             // An agent keeps a task until its end is acknowledged, so this one never reached it.
             let message = "its agent came back without it";
@@ -96,13 +103,12 @@ pub(crate) fn registered(cx: &mut Cx<'_>, news: AgentRegistered) {
 pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
     let agent = cx.world.agents.entry(id.clone()).or_default();
     agent.silent_since = Some(since);
+    agent.given_back = None;
     let is_news = !std::mem::replace(&mut agent.silence_told, true);
     let (tasks, executors) = (agent.tasks.clone(), agent.executors.clone());
     cx.world.take_offers(id);
     if is_news {
         trace::host(cx, id, "silent", None);
-        // Nobody waits for its tasks any more before others are replaced.
-        rolls::look_at_host(cx, id);
     }
     lost_hosts::silent(cx, id, since);
     for task in tasks {
@@ -116,7 +122,7 @@ pub(crate) fn silent(cx: &mut Cx<'_>, id: &AgentId, since: Mono) {
 /// A silent agent is heard again.
 pub(crate) fn heard(cx: &mut Cx<'_>, id: &AgentId) {
     let Some(agent) = cx.world.agents.get_mut(id) else { return };
-    agent.silent_since = None;
+    (agent.silent_since, agent.given_up) = (None, false);
     if std::mem::take(&mut agent.silence_told) {
         trace::host(cx, id, "heard", None);
     }
@@ -145,9 +151,9 @@ pub(crate) fn gone(cx: &mut Cx<'_>, id: &AgentId) {
 }
 
 /// Agents are the master's; where it is the embedded one it is asked in our place.
-pub(crate) fn not_ours() -> CommandReply {
-    let detail = "the hosts are those of another master; turn to that";
-    Err(Rejected::Conflict { detail: detail.to_owned() })
+pub(crate) fn not_ours(what: &str) -> CommandReply {
+    let detail = format!("the {what} are those of another master; turn to that");
+    Err(Rejected::Conflict { detail })
 }
 
 fn watch_lease(cx: &mut Cx<'_>, id: ExecutorId, since: Mono) {

@@ -104,7 +104,7 @@ pub(crate) fn delete_app(cx: &mut Cx<'_>, name: &AppName, expect: Expect) -> Com
         app.disabled = true;
     }
     sweeps::begin(cx, name, AppChange::Delete);
-    Ok(Accepted::Deleted)
+    Ok(Accepted::Deleted { app: name.clone() })
 }
 
 /// Forgets an app whose jobs are all deleted.

@@ -221,7 +221,8 @@ fn rooms_for(world: &World, need: &Need) -> Option<Vec<u32>> {
         .filter(|agent| agent.silent_since.is_none() && agent.drain.is_none())
         .filter_map(|agent| {
             let room = agent.room?;
-            let (all, _) = world.offered.known_amounts(agent.total.as_ref()?);
+            let all = agent.total.as_ref().unwrap_or(&agent.seen);
+            let (all, _) = world.offered.known_amounts(all);
             let most = world.offered.rooms.get(room).capacity(&need.shape, &all);
             let short = world.offered.rooms.get(room).short_of(&need.shape);
             (most > 0).then_some((most, short, room))

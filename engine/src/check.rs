@@ -12,7 +12,7 @@ use muster_api::{
 use crate::{
     revisions::RevisionUses,
     run::Shard,
-    world::{Agent, Executor, World},
+    world::{Agent, Executor, Timer, World},
 };
 
 /// Panics if an invariant is broken.
@@ -29,6 +29,7 @@ pub(crate) fn check(world: &World) {
     documents_in_use_are_there(world);
     daemon_jobs_have_their_run(world);
     uses_of_revisions_are_counted(world);
+    idle_executors_have_one_timer(world);
     world.outbox.check(&world.notices, &world.timers);
     let marked = world.settling_mark.get(&()).is_some();
     assert_eq!(world.settling, marked, "what is stored says otherwise of a resume a moment ago");
@@ -326,4 +327,22 @@ fn uses_of_revisions_are_counted(world: &World) {
     world.runs.iter().for_each(|(_, run)| uses.run_begins(run.record()));
     world.executors.iter().for_each(|(_, executor)| uses.executor_begins(&executor.record));
     assert_eq!(world.revision_uses, uses, "the uses of revisions are others");
+}
+
+/// Each that may be idle is looked at once, and none that is gone.
+fn idle_executors_have_one_timer(world: &World) {
+    let looks = world.timers.iter().filter_map(|(at, timer)| match timer {
+        Timer::Idle(id) => Some((*id, *at)),
+        _ => None,
+    });
+    let looks: Vec<_> = looks.collect();
+    let wanted = world.executors.iter().filter_map(|(id, one)| Some((*id, one.idle_look_at?)));
+    let (count, looks): (usize, BTreeMap<_, _>) = (looks.len(), looks.into_iter().collect());
+    assert_eq!(looks, wanted.collect(), "the looks at idle executors are others");
+    assert_eq!(looks.len(), count, "an executor has two timers for being idle");
+    for (id, executor) in world.executors.iter() {
+        let is_idle = executor.tasks.is_empty() && executor.record.state.takes_tasks();
+        let is_watched = executor.idle_since.is_none() || executor.idle_look_at.is_some();
+        assert!(!is_idle || is_watched, "{id} is idle and nobody looks");
+    }
 }

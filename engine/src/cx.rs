@@ -43,6 +43,7 @@ impl Cx<'_> {
 
     /// Tells those who ask later what happened.
     pub(crate) fn trace(&mut self, event: TraceEvent) {
+        debug_assert!(event.kind.has_state(&event.state), "nobody can ask for this: {event:?}");
         self.out.trace.push(event);
     }
 

@@ -180,7 +180,7 @@ pub(crate) fn delete_job(cx: &mut Cx<'_>, name: &JobName, expect: Expect) -> Com
     check_expected(expect, Some(job.version))?;
     let job = job.clone();
     remove_job(cx, &job);
-    Ok(Accepted::Deleted)
+    Ok(Accepted::Deleted { app: job.spec.app.clone() })
 }
 
 /// Deletes a job; its tasks are killed, and what they need to know of it is kept until they end.

@@ -236,10 +236,10 @@ fn waits_for_a_limit(world: &World, run: &Run) -> bool {
     shards.is_some_and(|shards| world.limit_for(&shards.app, shards.app_uid, 1).is_some())
 }
 
-/// How many tasks are being ended on hosts that are drained. Those of silent hosts may never end.
+/// How many tasks are being ended on hosts that are drained. Those of lost hosts may never end.
 fn being_moved(world: &World) -> usize {
     let drained = world.agents.values().filter(|agent| agent.drain.is_some());
-    let drained = drained.filter(|agent| !rolls::is_silent(agent));
+    let drained = drained.filter(|agent| !agent.given_up);
     let tasks = drained.flat_map(|agent| &agent.tasks).filter_map(|id| world.tasks.get(id));
     tasks.filter(|task| matches!(task.phase, Phase::Killing(_))).count()
 }
@@ -281,28 +281,38 @@ pub(crate) fn left(world: &World, now: Now, id: &AgentId) -> Vec<LeftView> {
     let deadline = agent.drain.and_then(|drain| drain.deadline);
     let row = |((run, fate), items): ((RunId, Fate), Items)| {
         let record = world.runs.get(&run)?.record();
-        let detail = in_words(fate, deadline, now);
+        let detail = in_words(fate, deadline, now.mono);
         let (tasks, items) = (items.len(), items_in_words(items.ranges()));
         Some(LeftView { run, job: record.job.clone(), tasks, items, detail })
     };
     groups.into_iter().filter_map(row).collect()
 }
 
-fn in_words(fate: Fate, deadline: Option<Mono>, now: Now) -> String {
-    let at = |deadline: Mono| now.wall + deadline.since(now.mono);
+/// What becomes of a task whose host is drained; nothing where it is not, or the task ends anyway.
+pub(crate) fn what_becomes_of(world: &World, now: Now, task: &Task) -> Option<String> {
+    let deadline = world.agents.get(&task.agent)?.drain?.deadline;
+    let fate = Some(fate(world, task)).filter(|fate| *fate != Fate::Ends)?;
+    let (host, words) = (&task.hostname, in_words(fate, deadline, now.mono));
+    let until = deadline.filter(|deadline| *deadline > now.mono);
+    let until = until.map(|until| format!(" until {}", now.wall + until.since(now.mono)));
+    Some(format!("{host} is being drained{}; {words}", until.unwrap_or_default()))
+}
+
+/// The deadline itself is said once, beside all of them.
+fn in_words(fate: Fate, deadline: Option<Mono>, now: Mono) -> String {
     match (fate, deadline) {
         (Fate::Ends, _) => "being ended".to_owned(),
         (Fate::Stays, _) => {
             "not moved, for its job has no failover: it goes on until it ends".to_owned()
         }
-        (Fate::Waits | Fate::Follows, Some(deadline)) if deadline <= now.mono => {
+        (Fate::Waits | Fate::Follows, Some(deadline)) if deadline <= now => {
             "about to be moved".to_owned()
         }
         (Fate::Waits, None) => "goes on until it ends: the drain has no deadline".to_owned(),
-        (Fate::Waits, Some(deadline)) => format!("moved at {} if not over", at(deadline)),
+        (Fate::Waits, Some(_)) => "moved at the deadline of the drain if not over".to_owned(),
         (Fate::Follows, None) => "resident: moved when another host has room".to_owned(),
-        (Fate::Follows, Some(deadline)) => {
-            format!("resident: moved when another host has room, or at {}", at(deadline))
+        (Fate::Follows, Some(_)) => {
+            "resident: moved when another host has room, or at the deadline of the drain".to_owned()
         }
     }
 }

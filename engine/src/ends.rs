@@ -1,6 +1,8 @@
 //! The end of a task: what is stored of it, and what becomes of its shard.
 
-use muster_api::{RunId, TaskId, limits, step::Write, task::TaskReport, views::ShardState};
+use muster_api::{
+    RunId, TaskId, Timestamp, limits, step::Write, task::TaskReport, views::ShardState,
+};
 
 use crate::{
     aftermath::{Aftermath, Ended},
@@ -13,6 +15,7 @@ use crate::{
     runs,
     task::{Ending, Task},
     trace::{self, Said},
+    unreachable::Doubt,
     world::Timer,
 };
 
@@ -35,7 +38,9 @@ pub(crate) fn over(
     cx.note(Note::TaskEnded { task: id, how: after.how.clone() });
     trace::over(cx, id, &task, ending, (said, &after.how, report));
     let parameter = spec.map(|spec| spec.shard_parameter(task.item).to_owned());
-    write_history(cx, &task, id, &after, (parameter.unwrap_or_default(), report));
+    let ended_at = trace::time_of(cx, &task, said.at);
+    let parameter = parameter.unwrap_or_default();
+    write_history(cx, &task, id, &after, (parameter, ended_at, report));
     if let Some((tries, _)) = after.again.as_mut().filter(|_| task.is_resident()) {
         forget_oldest(cx, &task, tries);
     }
@@ -86,6 +91,9 @@ fn forget_timers(cx: &mut Cx<'_>, task: &Task, id: TaskId) {
     if let Some(at) = task.overdue_at {
         cx.world.timers.remove(&(at, Timer::Overdue(id)));
     }
+    if let Some(Doubt::Until(at)) = task.doubt {
+        cx.world.timers.remove(&(at, Timer::Unreachable(id)));
+    }
     if let Some(at) = task.told_again_at {
         cx.world.timers.remove(&(at, Timer::KillAgain(id)));
     }
@@ -113,9 +121,10 @@ fn write_history(
     task: &Task,
     id: TaskId,
     after: &Aftermath,
-    (parameter, report): (String, &TaskReport),
+    (parameter, ended_at, report): (String, Timestamp, &TaskReport),
 ) {
     let succeeded = after.state == ShardState::Succeeded;
+    let started_at = report.started_at.or(task.started_at);
     let record = PastTaskRecord {
         task: id,
         item: task.item,
@@ -128,8 +137,8 @@ fn write_history(
         state: after.state,
         reason: (!succeeded).then(|| after.how.clone()),
         launched_at: task.launched_at,
-        started_at: report.started_at.or(task.started_at),
-        ended_at: cx.now.wall,
+        started_at: started_at.map(|at| at.max(task.launched_at).min(ended_at)),
+        ended_at,
         exit_code: report.exit_code,
         result: report.result.clone(),
         output: report.output.clone().filter(|_| !succeeded),

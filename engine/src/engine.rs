@@ -1,27 +1,27 @@
 //! The engine: one event at a time, in one place.
 
-use std::{collections::BTreeSet, num::NonZeroU32};
+use std::{collections::BTreeSet, num::NonZeroU32, time::Duration};
 
 use muster_api::{
     AgentId, ExecutorId, Mono, Now, RunId, Timestamp, limits,
     spec::{AppSpec, NoticeKind},
     step::{Records, Write},
-    views::LeftView,
+    views::{AgentView, LeftView},
 };
 
 use crate::{
-    agents, apps, blocker,
     cx::Cx,
-    deadlines, documents, drains,
-    effect::{Effect, Step},
-    event::{Command, CommandReply, Event},
-    executions, executors, fires, held,
+    deadlines,
+    dispatch::{handle, serve_timers},
+    drains,
+    effect::Step,
+    event::Event,
+    fires, hosts,
     load::Loader,
-    lost_hosts, missed, outbox, place, queries, reconcile,
+    outbox, place,
     records::{self, InvalidRecord},
-    reruns, restore, rolls, sharing, steady, sweeps, tasks, triggers,
-    world::{Timer, World},
-    zombies,
+    restore, rolls, sharing, sweeps,
+    world::World,
 };
 
 /// What is told of every job and host of an installation, and where.
@@ -43,13 +43,37 @@ pub struct EngineConfig {
     pub waiting_runs: usize,
     /// What is told of all jobs and hosts.
     pub installation: Installation,
+    /// What else is to be known of a master that is not our own; nothing where it is.
+    pub foreign: Option<ForeignMaster>,
+}
+
+/// What the engine is told of a master that is not our own. Its hosts are known from their offers
+/// alone, and no leases end what runs there.
+#[derive(Debug, Clone)]
+pub struct ForeignMaster {
+    /// How long a task counts as perhaps alive of which nobody can say whether it lives. After that it
+    /// counts as dead.
+    pub unreachable_wait: Duration,
+    /// Where hosts find our program.
+    pub program: String,
+    /// Takes the place of [`EngineConfig::describe_executor`], and is told where our program is.
+    pub describe_executor: fn(ExecutorId, &AppSpec, &str) -> Vec<u8>,
 }
 
 impl EngineConfig {
     /// What is usual beside a description of executors.
     pub const fn new(describe_executor: fn(ExecutorId, &AppSpec) -> Vec<u8>) -> Self {
         let installation = Installation { on: BTreeSet::new(), webhook: String::new() };
-        Self { describe_executor, waiting_runs: limits::WAITING_RUNS, installation }
+        let waiting_runs = limits::WAITING_RUNS;
+        Self { describe_executor, waiting_runs, installation, foreign: None }
+    }
+
+    /// The description of an executor, for whoever starts it.
+    pub(crate) fn describe(&self, id: ExecutorId, app: &AppSpec) -> Vec<u8> {
+        match &self.foreign {
+            None => (self.describe_executor)(id, app),
+            Some(foreign) => (foreign.describe_executor)(id, app, &foreign.program),
+        }
     }
 }
 
@@ -103,9 +127,6 @@ pub struct Engine {
 #[cfg(debug_assertions)]
 const CHECKED_RECORDS: usize = 100;
 
-/// Timers that one step serves, so that its commit stays bounded.
-const TIMERS_PER_STEP: usize = 200;
-
 impl Engine {
     /// The engine as it was when `records` were written. `seed` is fresh entropy.
     pub fn restore(
@@ -128,7 +149,8 @@ impl Engine {
         stored: Loader,
         now: Now,
     ) -> Result<(Self, Step), RestoreError> {
-        let world = restore::world(seed, stored, now)?;
+        let mut world = restore::world(seed, stored, now)?;
+        world.unreachable_wait = config.foreign.as_ref().map(|foreign| foreign.unreachable_wait);
         let mut engine = Self {
             world,
             config,
@@ -197,6 +219,21 @@ impl Engine {
     /// What of ours is on an agent that is drained, and what becomes of it.
     pub fn left_on(&self, now: Now, agent: &AgentId) -> Vec<LeftView> {
         drains::left(&self.world, now, agent)
+    }
+
+    /// The hosts of a master that is not our own, as far as they are known here.
+    pub fn hosts(&self, now: Now) -> Vec<AgentView> {
+        hosts::agents(&self.world, now)
+    }
+
+    /// The hosts that tasks of ours are on, or else those of executors that have none.
+    pub fn hosts_in_use(&self) -> Vec<&AgentId> {
+        hosts::in_use(&self.world)
+    }
+
+    /// How many tasks are not over: each of them lives, or may.
+    pub fn tasks(&self) -> usize {
+        self.world.tasks.len()
     }
 
     /// How many writes are kept back.
@@ -291,6 +328,7 @@ impl Engine {
         world.told.drain(|uid, told| {
             writes.push(write(format!("{}{uid}", records::TOLD), told));
         });
+        world.disowned.drain(|(), disowned| writes.push(write(records::DISOWNED, disowned)));
         world.lost.drain(|agent, lost| {
             writes.push(write(format!("{}{agent}", records::LOST), lost));
         });
@@ -302,107 +340,5 @@ fn write(key: impl Into<Vec<u8>>, record: Option<&impl serde::Serialize>) -> Wri
     match record {
         Some(record) => Write::Put { key, value: records::encode(record) },
         None => Write::Delete { key },
-    }
-}
-
-fn handle(cx: &mut Cx<'_>, event: Event) {
-    match event {
-        Event::Command { request, command } => {
-            let reply = serve(cx, command);
-            cx.effect(Effect::Reply { request, reply });
-        }
-        Event::Query { request, query } => {
-            let answer = queries::answer(cx, query);
-            cx.effect(Effect::Answer { request, answer });
-        }
-        Event::Subscribed => {
-            agents::forget_offers(cx);
-            sharing::subscribed(cx, true);
-            reconcile::subscribed(cx);
-        }
-        Event::Unsubscribed => {
-            agents::forget_offers(cx);
-            sharing::subscribed(cx, false);
-            reconcile::unsubscribed(cx);
-        }
-        Event::Shared(shared) => sharing::shared(cx, shared),
-        Event::Offers(offers) => agents::offers(cx, offers),
-        Event::Rescinded(offer) => agents::rescinded(cx, &offer),
-        Event::Task(update) => tasks::update(cx, &update),
-        Event::ExecutorExited(executor) => executors::gone(cx, executor),
-        Event::AgentRegistered(news) => agents::registered(cx, news),
-        Event::AgentSilent { agent, since } => agents::silent(cx, &agent, since),
-        Event::AgentHeard(agent) => agents::heard(cx, &agent),
-        Event::AgentGone(agent) => agents::gone(cx, &agent),
-        Event::AgentDraining { agent, deadline } => drains::begin(cx, &agent, deadline),
-        Event::AgentActivated(agent) => drains::end(cx, &agent),
-        Event::Executions { executor, agent, batch } => {
-            executions::told(cx, executor, &agent, batch);
-        }
-        Event::NoticeTried { notice, outcome } => outbox::tried(cx, notice, outcome),
-        Event::Tick => {}
-    }
-}
-
-fn serve(cx: &mut Cx<'_>, command: Command) -> CommandReply {
-    match command {
-        Command::PutApp { spec, expect } => apps::put_app(cx, spec, expect),
-        Command::DeleteApp { name, expect } => apps::delete_app(cx, &name, expect),
-        Command::SetAppDisabled { name, disabled, kill } => {
-            apps::set_app_disabled(cx, &name, disabled, kill)
-        }
-        Command::PutJob { spec, expect } => documents::put_job(cx, spec, expect),
-        Command::DeleteJob { name, expect } => documents::delete_job(cx, &name, expect),
-        Command::SetJobDisabled { name, disabled, kill } => {
-            documents::set_job_disabled(cx, &name, disabled, kill)
-        }
-        Command::Trigger { job, request, idempotency_key } => {
-            triggers::trigger(cx, &job, request, idempotency_key)
-        }
-        Command::Rerun { former, request, idempotency_key } => {
-            reruns::rerun(cx, &former, request, idempotency_key)
-        }
-        Command::Cancel { run } => triggers::cancel(cx, run),
-        Command::Resume { replay } => held::resume(cx, replay),
-        Command::Reconcile => reconcile::request(cx),
-        Command::KillTask { run, item } => triggers::kill_task(cx, run, item),
-        Command::MarkAgentGone { .. }
-        | Command::DrainAgent { .. }
-        | Command::ActivateAgent { .. } => agents::not_ours(),
-    }
-}
-
-fn serve_timers(cx: &mut Cx<'_>) {
-    for _ in 0..TIMERS_PER_STEP {
-        match cx.world.timers.first().copied() {
-            Some((at, timer)) if at <= cx.now.mono => {
-                cx.world.timers.pop_first();
-                serve_timer(cx, timer);
-            }
-            _ => return,
-        }
-    }
-}
-
-fn serve_timer(cx: &mut Cx<'_>, timer: Timer) {
-    match timer {
-        Timer::Backoff(run, item) => tasks::check_backoff(cx, run, item),
-        Timer::Launching(task) => tasks::check_launching(cx, task),
-        Timer::Overdue(task) => tasks::check_overdue(cx, task),
-        Timer::KillAgain(task) => tasks::kill_again(cx, task),
-        Timer::KillZombie(task) => zombies::kill_again(cx, task),
-        Timer::Idle(executor) => executors::check_idle(cx, executor),
-        Timer::ShutdownAgain(executor) => executors::shutdown_again(cx, executor),
-        Timer::Fence(executor) => agents::check_lease(cx, executor),
-        Timer::RunTimeout(run) => deadlines::check_end(cx, run),
-        Timer::Reconcile => reconcile::go_on(cx),
-        Timer::Blocker => blocker::check(cx),
-        Timer::Drains => drains::look(cx),
-        Timer::Offers => sharing::look(cx),
-        Timer::Settled => held::settled(cx),
-        Timer::Webhook(notice) => outbox::rested(cx, notice),
-        Timer::Quiet(job) => missed::quiet_is_over(cx, job),
-        Timer::Steady(job) => steady::check(cx, job),
-        Timer::LostHosts => lost_hosts::look(cx),
     }
 }

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, AppName, ExecutorId, JobName, Mono, NoticeId, OfferId, Resources, RunId, Span, TaskId,
-    Timestamp,
+    AgentId, ExecutorId, Mono, NoticeId, OfferId, Resources, TaskId, Timestamp,
     events::EventSource,
-    spec::{AppSpec, Fault, JobSpec},
     task::{ExecutionBatch, TaskReport},
-    views::{AgentView, AppView, JobView, RerunRequest, RunView, TriggerRequest},
 };
 
-use crate::{query::Query, records::RunRecord};
+pub use crate::command::{Accepted, Change, Command, CommandReply, Expect, Rejected};
+use crate::query::Query;
 
 /// Names a request of a user, so that its answer finds the way back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +68,14 @@ pub enum Event {
     },
     /// A silent agent is heard again.
     AgentHeard(AgentId),
+    /// A master that is not our own has lost an agent: nobody can say what lives there.
+    AgentLost(AgentId),
+    /// The master has removed our framework and ends all that it has. Whatever it says of tasks from
+    /// before is said of a framework that has none of them.
+    Disowned,
+    /// The hosts are those of another master than when this was stored, and no task is left on the
+    /// former ones: they and what idles there are forgotten.
+    Moved,
     /// An operator says that an agent will never come back: nothing lives there.
     AgentGone(AgentId),
     /// An agent is to give up its work: nothing new starts there, and at the deadline, if there is one,
@@ -128,6 +134,8 @@ pub struct Offer {
     pub attributes: BTreeMap<String, String>,
     /// What is free.
     pub resources: Resources,
+    /// Our executors that live there, as far as a master that is not our own knows.
+    pub executors: Vec<ExecutorId>,
 }
 
 /// An agent, as it is when it registers.
@@ -193,6 +201,9 @@ pub enum Signal {
     TimedOut,
     /// Its executor could not be started.
     CannotStart,
+    /// A host of another master could not make the container of its new executor, or fetch what
+    /// belongs there, our program among it.
+    NoContainer,
     /// It was killed.
     Killed,
     /// It never started.
@@ -205,211 +216,18 @@ pub enum Signal {
     Neighbour,
     /// It is dead, by the end of its lease.
     Fenced,
-    /// Nobody can say whether it lives.
+    /// Its master knows it, and cannot say whether it lives.
     PerhapsAlive,
+    /// Nobody can say whether it lives, nor may anybody ever. Where leases end tasks, this says no more
+    /// than that it perhaps lives; elsewhere it counts as dead after a wait.
+    Unreachable,
     /// The master refuses its description.
     Invalid,
 }
 
-/// A change that a user asks for.
-#[derive(Debug, Clone)]
-#[allow(clippy::large_enum_variant, reason = "moved once, by value, and never kept")]
-pub enum Command {
-    /// Create or replace an app.
-    PutApp {
-        /// The document.
-        spec: AppSpec,
-        /// What must be there now.
-        expect: Expect,
-    },
-    /// Delete an app, its jobs, their tasks and its executors.
-    DeleteApp {
-        /// Which.
-        name: AppName,
-        /// What must be there now.
-        expect: Expect,
-    },
-    /// Enable or disable an app, and with it its jobs.
-    SetAppDisabled {
-        /// Which.
-        name: AppName,
-        /// The state wanted.
-        disabled: bool,
-        /// Whether running runs are killed as well.
-        kill: bool,
-    },
-    /// Create or replace a job.
-    PutJob {
-        /// The document.
-        spec: JobSpec,
-        /// What must be there now.
-        expect: Expect,
-    },
-    /// Delete a job and kill its tasks.
-    DeleteJob {
-        /// Which.
-        name: JobName,
-        /// What must be there now.
-        expect: Expect,
-    },
-    /// Enable or disable a job.
-    SetJobDisabled {
-        /// Which.
-        name: JobName,
-        /// The state wanted.
-        disabled: bool,
-        /// Whether a running run is killed as well.
-        kill: bool,
-    },
-    /// Start a run now.
-    Trigger {
-        /// Of which job.
-        job: JobName,
-        /// How.
-        request: TriggerRequest,
-        /// A trigger with the same key within 24 h is the same trigger.
-        idempotency_key: Option<String>,
-    },
-    /// Start a run once more that is over.
-    Rerun {
-        /// That run, as it is stored: the engine knows only those that go on.
-        former: Box<RunRecord>,
-        /// How.
-        request: RerunRequest,
-        /// A rerun with the same key within 24 h is the same rerun.
-        idempotency_key: Option<String>,
-    },
-    /// End a run.
-    Cancel {
-        /// Which.
-        run: RunId,
-    },
-    /// End the task of one shard; the others of its run go on.
-    KillTask {
-        /// Of which run.
-        run: RunId,
-        /// Of which shard.
-        item: u32,
-    },
-    /// Let a restored store that is held go on.
-    Resume {
-        /// Whether what was due while it was held is made good by the misfire rule. Otherwise it is
-        /// passed over.
-        replay: bool,
-    },
-    /// Ask the master for the truth about every task.
-    Reconcile,
-    /// Say that an agent will never come back (carried out by the master).
-    MarkAgentGone {
-        /// Which.
-        agent: AgentId,
-    },
-    /// Have an agent give up its work (carried out by the master).
-    DrainAgent {
-        /// Which.
-        agent: AgentId,
-        /// How long its tasks may go on before they are moved; absent: as long as they take.
-        deadline: Option<Span>,
-    },
-    /// Let an agent that is drained be used again (carried out by the master).
-    ActivateAgent {
-        /// Which.
-        agent: AgentId,
-    },
-}
-
-/// What must be stored for a change to be made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Expect {
-    /// Anything or nothing.
-    Anything,
-    /// Nothing.
-    Nothing,
-    /// This version.
-    Version(u64),
-}
-
-/// What became of a [`Command`].
-pub type CommandReply = Result<Accepted, Rejected>;
-
-/// A change that was made.
-#[derive(Debug, Clone)]
-pub enum Accepted {
-    /// The app as it is now.
-    App(Box<AppView>, Change),
-    /// The job as it is now.
-    Job(Box<JobView>, Change),
-    /// It is deleted.
-    Deleted,
-    /// The run as it is now.
-    Run(Box<RunView>),
-    /// What was held goes on.
-    Resumed,
-    /// The master is asked for the truth.
-    Reconciling {
-        /// About how many tasks.
-        tasks: u64,
-    },
-    /// The agent as it is now.
-    Agent(Box<AgentView>),
-}
-
-/// What a PUT did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// It was not there before.
-    Created,
-    /// It is another now.
-    Updated,
-    /// It was the same before: no new version.
-    Unchanged,
-}
-
-/// A change that was not made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejected {
-    /// There is no such thing (404).
-    #[error("there is no {kind} `{name}`")]
-    NotFound {
-        /// `app`, `job`, `run` or `agent`.
-        kind: &'static str,
-        /// Its name.
-        name: String,
-    },
-    /// Another version is stored than the caller expects (412).
-    #[error("{} is stored, which is not what the request expects", stored_words(*stored))]
-    VersionMismatch {
-        /// What is stored.
-        stored: Option<u64>,
-    },
-    /// The document does not fit what is stored (422).
-    #[error("the document does not fit what is stored")]
-    Invalid {
-        /// Every fault.
-        faults: Vec<Fault>,
-    },
-    /// The present state does not allow it (409).
-    #[error("{detail}")]
-    Conflict {
-        /// Why, and what to do.
-        detail: String,
-    },
-    /// Too many triggered runs of this job wait (429).
-    #[error("{waiting} triggered runs of job `{job}` wait already; try again when one has started")]
-    TooManyWaiting {
-        /// The job.
-        job: JobName,
-        /// How many wait.
-        waiting: usize,
-    },
-    /// Too many runs of all jobs wait (503).
-    #[error("{waiting} runs wait, which is all that may; try again when some have started")]
-    QueueFull {
-        /// How many wait.
-        waiting: usize,
-    },
-}
-
-fn stored_words(stored: Option<u64>) -> String {
-    stored.map_or_else(|| "nothing".to_owned(), |version| format!("version {version}"))
+impl Signal {
+    /// Whether only an agent that is there can be the source of this.
+    pub(crate) fn is_of_its_agent(self) -> bool {
+        self != Self::Unreachable
+    }
 }

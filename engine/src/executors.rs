@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use muster_api::{
-    ExecutorId, TaskId, limits,
+    ExecutorId, Mono, TaskId, limits,
     spec::{AppSpec, Lease},
 };
 
@@ -65,22 +65,37 @@ pub(crate) fn watch_idle(cx: &mut Cx<'_>, id: ExecutorId) {
     let timeout = app_of(cx, id).map_or(Duration::ZERO, |app| app.idle_timeout.duration());
     let Some(executor) = cx.world.executors.memory(&id) else { return };
     executor.idle_since = Some(now);
-    cx.world.wake_at(now + timeout, Timer::Idle(id));
+    look_for_idle(cx, id, now + timeout);
+}
+
+/// Looks at an executor at that time at the latest. One timer an executor, however often it becomes
+/// idle: one that is set for earlier finds that it was busy meanwhile, and is set anew.
+fn look_for_idle(cx: &mut Cx<'_>, id: ExecutorId, at: Mono) {
+    let Some(executor) = cx.world.executors.memory(&id) else { return };
+    if executor.idle_look_at.is_some_and(|before| before <= at) {
+        return;
+    }
+    if let Some(before) = executor.idle_look_at.replace(at) {
+        cx.world.timers.remove(&(before, Timer::Idle(id)));
+    }
+    cx.world.wake_at(at, Timer::Idle(id));
 }
 
 /// Stops an executor that has been idle for as long as its app allows. What is stored says so
 /// before it is told, so that nothing is ever launched there again.
 pub(crate) fn check_idle(cx: &mut Cx<'_>, id: ExecutorId) {
     let timeout = app_of(cx, id).map_or(Duration::ZERO, |app| app.idle_timeout.duration());
-    let now = cx.now.mono;
-    let idle = |executor: &Executor| {
-        executor.tasks.is_empty()
-            && executor.record.state.takes_tasks()
-            && executor.idle_since.is_some_and(|since| since + timeout <= now)
-    };
-    if cx.world.executors.get(&id).is_some_and(idle) {
-        cx.note(Note::ExecutorIdle { executor: id });
-        stop(cx, id);
+    let Some(executor) = cx.world.executors.memory(&id) else { return };
+    executor.idle_look_at = None;
+    let is_idle = executor.tasks.is_empty() && executor.record.state.takes_tasks();
+    match executor.idle_since.filter(|_| is_idle) {
+        Some(since) if since + timeout <= cx.now.mono => {
+            cx.note(Note::ExecutorIdle { executor: id });
+            stop(cx, id);
+        }
+        Some(since) => look_for_idle(cx, id, since + timeout),
+        // It is looked at again when it becomes idle.
+        None => {}
     }
 }
 
@@ -128,11 +143,32 @@ pub(crate) fn stop(cx: &mut Cx<'_>, id: ExecutorId) {
     }
 }
 
+/// An offer names an executor, so that it lives as far as its master knows: one that is to end is
+/// given up only when it was not named for the whole wait.
+pub(crate) fn named(cx: &mut Cx<'_>, id: ExecutorId) {
+    let now = cx.now.mono;
+    let executor = cx.world.executors.memory(&id);
+    if let Some(since) = executor.and_then(|executor| executor.stopping_since.as_mut()) {
+        *since = now;
+    }
+}
+
 /// Repeats the order to end an executor that is to end.
 pub(crate) fn shutdown_again(cx: &mut Cx<'_>, id: ExecutorId) {
-    let next = cx.now.mono + limits::KILL_REPEAT_MAX;
+    let now = cx.now.mono;
+    let next = now + limits::KILL_REPEAT_MAX;
+    let (wait, orders_leave) = (cx.world.unreachable_wait, cx.world.orders_leave());
     let Some(executor) = cx.world.executors.memory(&id) else { return };
     if executor.record.state == ExecutorState::Stopping {
+        // Time in which it could not be told does not count.
+        let since = orders_leave.then(|| executor.stopping_since.unwrap_or(now));
+        executor.stopping_since = since;
+        // Another master says once that an executor has ended, perhaps while we were away, and no
+        // offer may ever come that would not name it. One that lives all the same is a stranger.
+        let over = wait.zip(since).is_some_and(|(wait, since)| since + wait <= now);
+        if executor.tasks.is_empty() && over {
+            return gone(cx, id);
+        }
         // One timer an executor, however often it is told in between.
         let before = executor.told_again_at.replace(next);
         let agent = executor.record.agent.clone();
@@ -161,6 +197,9 @@ pub(crate) fn gone(cx: &mut Cx<'_>, id: ExecutorId) {
 
 fn forget(cx: &mut Cx<'_>, id: ExecutorId) {
     if let Some(executor) = cx.world.executors.remove(&id) {
+        if let Some(at) = executor.idle_look_at {
+            cx.world.timers.remove(&(at, Timer::Idle(id)));
+        }
         if let Some(agent) = cx.world.agents.get_mut(&executor.record.agent) {
             agent.executors.remove(&id);
         }
@@ -172,8 +211,12 @@ fn forget(cx: &mut Cx<'_>, id: ExecutorId) {
     }
 }
 
-/// How long an executor outlives silence.
+/// How long an executor outlives silence; for ever as far as is known, where the master is not our
+/// own.
 pub(crate) fn lease_of(cx: &Cx<'_>, id: ExecutorId) -> Lease {
+    if cx.world.unreachable_wait.is_some() {
+        return Lease::Off;
+    }
     app_of(cx, id).map_or_else(Lease::default, |app| app.lease)
 }
 

@@ -18,7 +18,7 @@ use crate::{
     queue::Limited,
     run::{Run, Shard},
     shortage::in_words,
-    waits::{Best, Reasons},
+    waits::{Best, Reasons, Together},
     world::{Agent, World},
 };
 
@@ -199,6 +199,9 @@ fn unblock(
             "`muster agents activate HOST`, or another host: `muster agent --master HOST:5050`"
                 .to_owned(),
         ],
+        WaitReason::NoAgents if world.unreachable_wait.is_some() => {
+            vec!["an offer of the master that `--mesos` names".to_owned()]
+        }
         WaitReason::NoAgents => vec![match reasons.silent_hosts() {
             0 => "a host: `muster agent --master HOST:5050`".to_owned(),
             1 => "its return, or another host: `muster agent --master HOST:5050`".to_owned(),
@@ -210,16 +213,7 @@ fn unblock(
             let former = world.at_turn(&record.job_uid).and_then(|run| world.runs.get(&run));
             former.map(|former| end_of_former(world, now, former)).into_iter().collect()
         }
-        WaitReason::Limit => vec![match reasons.limited(run, &shards) {
-            Some(Limited::All) => {
-                "the end of a task of any app, or a higher `--max-tasks` of the scheduler"
-                    .to_owned()
-            }
-            _ => {
-                let app = &shards.app.name;
-                format!("the end of a task of app `{app}`, or a higher `max_tasks` of that app")
-            }
-        }],
+        WaitReason::Limit => vec![higher_limit(world, reasons, run, &shards)],
         WaitReason::Constrained => {
             let all: Vec<_> = shards.job.constraints.iter().map(ToString::to_string).collect();
             let mut ways = vec![format!("a host of which all of this is so: {}", all.join("; "))];
@@ -229,6 +223,30 @@ fn unblock(
         WaitReason::Blocked => end_of_hold(world, now),
         WaitReason::NoRoom => room_words(world, reasons, run, &shards),
     }
+}
+
+/// What lets the shards of a run start that as many tasks keep from it as may run. Where all of them
+/// start at once and are more than that, no end of others is of use.
+fn higher_limit(world: &World, reasons: &Reasons<'_>, run: &Run, shards: &Shards) -> String {
+    const OF_APP: &str = "`max_tasks` of that app";
+    const OF_ALL: &str = "`--max-tasks` of the scheduler";
+    let (whose, flag) = match reasons.limited(run, shards) {
+        Some(Limited::All) => ("any app".to_owned(), OF_ALL),
+        _ => (format!("app `{}`", shards.app.name), OF_APP),
+    };
+    let all = place::need_of(world, run).and_then(|need| need.together).unwrap_or(1);
+    let of_app = (world.limit_of_app(&shards.app), OF_APP);
+    let too_low = [of_app, (world.limit_of_all(), OF_ALL)];
+    let too_low = too_low.into_iter().filter(|(most, _)| most.is_some_and(|most| most < all));
+    let too_low: Vec<_> = too_low.map(|(_, flag)| flag).collect();
+    if !too_low.is_empty() {
+        let flags = too_low.join(" and ");
+        return format!(
+            "{flags} of at least {all}, for all {all} shards start at once; or `launch: as_fits`"
+        );
+    }
+    let ends = if all == 1 { "a task" } else { "tasks" };
+    format!("the end of {ends} of {whose}, or a higher {flag}")
 }
 
 /// What ends the hold of the run that was overtaken for too long.
@@ -269,6 +287,9 @@ fn room_words(world: &World, reasons: &mut Reasons<'_>, run: &Run, shards: &Shar
         let need = in_words(&best.need);
         return vec![format!("a larger host: none has {need} even when it is empty")];
     }
+    if let Some(words) = reasons.together(run).and_then(|all| room_for_all(all, shards)) {
+        return std::iter::once(words).chain(activation(reasons)).collect();
+    }
     let missing = best.missing();
     let host = &best.agent.hostname;
     let mut ways = vec![format!("{} more on {host}", in_words(&missing))];
@@ -276,6 +297,23 @@ fn room_words(world: &World, reasons: &mut Reasons<'_>, run: &Run, shards: &Shar
     ways.extend(end_of_an_idle_executor(world, &best, &missing));
     ways.extend(activation(reasons));
     ways
+}
+
+/// What lets a run start of which some shards have room, and all start at once; or one for which all
+/// hosts together are too small.
+fn room_for_all(Together { wanted, fit, most }: Together, shards: &Shards) -> Option<String> {
+    let need = in_words(&shards.job.resources);
+    match most.filter(|most| *most < u64::from(wanted)) {
+        Some(most) => Some(format!(
+            "more or larger hosts: all of them have room for {most} of the {wanted} shards even when \
+             they are empty; or `launch: as_fits`"
+        )),
+        None if fit > 0 => {
+            let more = u64::from(wanted).saturating_sub(fit);
+            Some(format!("room for {more} more of its shards at the same time, of {need} each"))
+        }
+        None => None,
+    }
 }
 
 /// What lets hosts take tasks again that are drained, if there are some.

@@ -13,12 +13,30 @@ use crate::{
     effect::Effect,
     event::{Accepted, CommandReply, Rejected},
     executors, fires,
-    records::{JobRecord, ResumedRecord, SettlingRecord},
-    task::Phase,
+    records::{CountersRecord, JobRecord, ResumedRecord, SettlingRecord},
+    task::{Phase, Task},
     tasks, trace,
-    world::Timer,
+    world::{Timer, World},
     zombies,
 };
+
+impl World {
+    /// Whether a task is known from a backup. It may have run and ended since that was made, and its
+    /// end been acknowledged to the scheduler of before.
+    pub(crate) fn is_of_backup(&self, task: &Task) -> bool {
+        let up_to = self.counters.get(&()).and_then(|counters| counters.restored_up_to);
+        self.held().is_some() || up_to.is_some_and(|up_to| task.epoch <= up_to)
+    }
+
+    /// Keeps in mind which tasks are those of the backup, also for hosts that come back much later.
+    fn mark_backup(&mut self) {
+        if self.tasks.len() > 0 {
+            let counters = self.counters.get(&()).copied().unwrap_or_default();
+            let restored_up_to = Some(self.epoch);
+            self.counters.insert((), CountersRecord { restored_up_to, ..counters });
+        }
+    }
+}
 
 /// Whether an effect must not leave while the store is held.
 pub(crate) fn keeps_back(effect: &Effect) -> bool {
@@ -43,6 +61,7 @@ pub(crate) fn resume(cx: &mut Cx<'_>, replay: bool) -> CommandReply {
         let detail = "nothing is held: this store was not restored, or it was resumed already";
         return Err(Rejected::Conflict { detail: detail.to_owned() });
     }
+    cx.world.mark_backup();
     if !replay {
         cx.world.resumed.insert((), ResumedRecord { skip_until: cx.now.wall });
     }

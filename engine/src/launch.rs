@@ -61,6 +61,7 @@ pub(crate) fn launch(
         steady_at: None,
         launching_until,
         overdue_at: None,
+        doubt: None,
         kills: 0,
         told_at: None,
         told_again_at: None,
@@ -137,7 +138,7 @@ fn executor_for(
     }
     let id = ExecutorId::from_uuid(cx.world.ids.uuid(cx.now.wall));
     cx.world.agents.entry(agent.clone()).or_default().executors.insert(id);
-    let info: Arc<[u8]> = (cx.config.describe_executor)(id, &shards.app).into();
+    let info: Arc<[u8]> = cx.config.describe(id, &shards.app).into();
     let record = ExecutorRecord {
         app: shards.app.name.clone(),
         app_uid: shards.app_uid,

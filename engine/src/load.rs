@@ -12,7 +12,7 @@ use crate::{
     effect::Step,
     engine::{Engine, EngineConfig, RestoreError},
     records::{
-        self, AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord,
+        self, AppRecord, CountersRecord, CursorRecord, DisownedRecord, ExecutorRecord, HeldRecord,
         IdempotencyRecord, JobRecord, LostRecord, NoticeRecord, ResumedRecord, RunRecord,
         SettlingRecord, TaskRecord, ToldRecord, ZonesRecord,
     },
@@ -38,6 +38,7 @@ pub struct Loader {
     pub(crate) resumed: Rows<(), ResumedRecord>,
     pub(crate) settling: Rows<(), SettlingRecord>,
     pub(crate) zones: Rows<(), ZonesRecord>,
+    pub(crate) disowned: Rows<(), DisownedRecord>,
     pub(crate) notices: Rows<NoticeId, NoticeRecord>,
     pub(crate) told: Rows<JobUid, ToldRecord>,
     pub(crate) lost: Rows<AgentId, LostRecord>,
@@ -79,6 +80,7 @@ impl Loader {
                 key if key == records::RESUMED.as_bytes() => row.read(single, &mut self.resumed),
                 key if key == records::SETTLING.as_bytes() => row.read(single, &mut self.settling),
                 key if key == records::ZONES.as_bytes() => row.read(single, &mut self.zones),
+                key if key == records::DISOWNED.as_bytes() => row.read(single, &mut self.disowned),
                 _ => return Ok(false),
             },
         }?;

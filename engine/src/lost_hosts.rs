@@ -1,8 +1,8 @@
-//! Executor hosts that are lost and come back, as far as that is told.
+//! Executor hosts that are lost and come back.
 //!
 //! Silence of [`limits::HOST_LOST_AFTER`] is a lost host: neither a restart of its agent nor one of
-//! its network takes so long. What was told is stored, so that it is told once, over restarts too,
-//! and its return afterwards.
+//! its network takes so long. Nobody waits any more then for what is under way there. What was told
+//! of it is stored, so that it is told once, over restarts too, and its return afterwards.
 
 use std::collections::BTreeSet;
 
@@ -12,6 +12,7 @@ use crate::{
     cx::Cx,
     notices::{self, About},
     records::LostRecord,
+    rolls,
     world::{Timer, World},
 };
 
@@ -21,11 +22,9 @@ pub(crate) type Silent = BTreeSet<(Mono, AgentId)>;
 
 /// Nothing is heard of a host since then.
 pub(crate) fn silent(cx: &mut Cx<'_>, agent: &AgentId, since: Mono) {
-    if is_told(cx) && !cx.world.lost.contains(agent) {
-        let at = since + limits::HOST_LOST_AFTER;
-        cx.world.silent_hosts.insert((at, agent.clone()));
-        cx.world.wake_at(at, Timer::LostHosts);
-    }
+    let at = since + limits::HOST_LOST_AFTER;
+    cx.world.silent_hosts.insert((at, agent.clone()));
+    cx.world.wake_at(at, Timer::LostHosts);
 }
 
 fn is_told(cx: &Cx<'_>) -> bool {
@@ -33,8 +32,8 @@ fn is_told(cx: &Cx<'_>) -> bool {
     kinds.iter().any(|kind| cx.config.installation.on.contains(kind))
 }
 
-/// Tells of the hosts that have been silent for long enough by now. Where they are too many for one
-/// commit, as when a network breaks, the others are the matter of the next one.
+/// Gives up the hosts that have been silent for long enough by now, and tells of them. Where they are
+/// too many for one commit, as when a network breaks, the others are the matter of the next one.
 pub(crate) fn look(cx: &mut Cx<'_>) {
     while let Some((at, agent)) = cx.world.silent_hosts.first().cloned()
         && at <= cx.now.mono
@@ -45,17 +44,28 @@ pub(crate) fn look(cx: &mut Cx<'_>) {
         }
         cx.world.silent_hosts.pop_first();
         if is_missed(cx.world, &agent, at) {
-            lost(cx, &agent);
+            give_up(cx, &agent);
         }
     }
 }
 
 /// Whether a host is missed: silent since so long before an instant. One that was heard meanwhile is
-/// not, nor one that an operator has declared gone or emptied, who then may take it down.
+/// not, nor one that an operator has declared gone.
 fn is_missed(world: &World, agent: &AgentId, at: Mono) -> bool {
-    let known = world.agents.get(agent).filter(|agent| !agent.gone && agent.drain.is_none());
+    let known = world.agents.get(agent).filter(|agent| !agent.gone);
     let since = known.and_then(|agent| agent.silent_since);
     since.is_some_and(|since| since + limits::HOST_LOST_AFTER <= at)
+}
+
+fn give_up(cx: &mut Cx<'_>, id: &AgentId) {
+    let Some(agent) = cx.world.agents.get_mut(id) else { return };
+    agent.given_up = true;
+    // Whoever empties a host may take it down, so that is no news.
+    let is_news = agent.drain.is_none();
+    rolls::look_at_host(cx, id);
+    if is_news && is_told(cx) {
+        lost(cx, id);
+    }
 }
 
 fn lost(cx: &mut Cx<'_>, agent: &AgentId) {

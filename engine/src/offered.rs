@@ -18,8 +18,10 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Offered {
     pub(crate) rooms: Rooms,
-    /// The agent of each room.
+    /// The agent of each room; of one that has none any more, its last one.
     agents: Vec<AgentId>,
+    /// The rooms of agents that are forgotten, for others to have.
+    vacant: Vec<u32>,
     /// What waiting runs ask of hosts.
     pub(crate) demands: Demands,
     attributes: Names,
@@ -52,6 +54,19 @@ impl Offered {
     /// The agent of a room.
     pub(crate) fn agent(&self, room: u32) -> &AgentId {
         &self.agents[room as usize]
+    }
+
+    /// Gives an agent a room, perhaps that of one which is forgotten; its number.
+    fn let_room(&mut self, agent: &AgentId, room: Room) -> u32 {
+        let Some(number) = self.vacant.pop() else {
+            self.agents.push(agent.clone());
+            return self.rooms.add(room);
+        };
+        self.agents[number as usize] = agent.clone();
+        self.rooms.set_attributes(number, room.attributes, room.allowed_by);
+        self.rooms.set_warm(number, room.warm);
+        self.rooms.set_free(number, room.free);
+        number
     }
 
     /// The number of an attribute; zero if no host ever had it.
@@ -144,6 +159,8 @@ impl World {
         self.offers.insert(offer.id.clone(), held);
         self.describe_agent(&offer.agent, offer.hostname, offer.attributes);
         let agent = self.agents.entry(offer.agent.clone()).or_default();
+        agent.offered = true;
+        agent.given_back = None;
         agent.offers.insert(offer.id, offer.resources);
         let offers = agent.offers.len();
         self.offers_changed(&offer.agent);
@@ -194,12 +211,24 @@ impl World {
         offers
     }
 
+    /// Forgets an agent on which nothing of ours is, and which offers nothing.
+    pub(crate) fn forget_agent(&mut self, id: &AgentId) {
+        let room = self.agents.remove(id).and_then(|agent| agent.room);
+        self.offered.vacant.extend(room);
+    }
+
     /// Forgets all offers of all agents.
     pub(crate) fn forget_offers(&mut self) {
         let offers = std::mem::take(&mut self.offers);
         for offer in offers.into_values() {
             self.take_offers(&offer.agent);
         }
+        self.forget_given_back();
+    }
+
+    /// Forgets what was offered by hosts that offer nothing now: nobody would say that it is so still.
+    pub(crate) fn forget_given_back(&mut self) {
+        self.agents.values_mut().for_each(|agent| agent.given_back = None);
     }
 
     /// Makes the room of an agent what its offers say.
@@ -213,8 +242,7 @@ impl World {
                 let attributes = self.offered.attributes_of(agent);
                 let warm = self.kinds_of(id).collect();
                 let room = Room { free, attributes, allowed_by, held: false, warm };
-                let room = self.offered.rooms.add(room);
-                self.offered.agents.push(id.clone());
+                let room = self.offered.let_room(id, room);
                 if let Some(agent) = self.agents.get_mut(id) {
                     agent.room = Some(room);
                 }

@@ -3,7 +3,7 @@
 //! A notice is stored in the commit of what it tells, and forgotten in the commit that follows its
 //! delivery, so that it is delivered at least once. Each webhook has a line of its own, takes one
 //! notice at a time, and is left alone for longer and longer while it takes none. What was tried,
-//! how often and with which result is memory only: a scheduler that starts tries all at once.
+//! how often and with which result is memory only: a scheduler that starts tries all webhooks at once.
 
 mod lines;
 

@@ -17,7 +17,7 @@ use crate::{
     queue::{Limited, Need, Place},
     records::Tries,
     run::Run,
-    sweeps,
+    sweeps, weight,
     world::World,
 };
 
@@ -35,7 +35,7 @@ pub(crate) fn round(cx: &mut Cx<'_>) {
 fn place_some(cx: &mut Cx<'_>) -> Option<Place> {
     cx.world.queue.wake(&cx.world.offered.rooms);
     let mut batches = Batches::new();
-    let (mut launched, mut latest) = (0, None);
+    let (mut spent, mut latest) = (Spent::default(), None);
     for _ in 0..limits::CLASSES_PER_ROUND {
         let Some((run, need, since)) = cx.world.queue.first() else { break };
         // Nothing starts too late; what has expired is ended before anything else is placed.
@@ -59,9 +59,10 @@ fn place_some(cx: &mut Cx<'_>) -> Option<Place> {
             }
             continue;
         }
-        let trial = try_run(cx, &mut batches, draft, since, launched);
-        launched += trial.launched;
-        if trial.launched > 0 {
+        let trial = try_run(cx, &mut batches, draft, since, spent);
+        let launched = trial.spent.tasks - spent.tasks;
+        spent = trial.spent;
+        if launched > 0 {
             latest = latest.max(cx.world.runs.get(&run).map(|run| cx.world.place_of(run)));
         }
         cx.world.requeue(run);
@@ -96,20 +97,38 @@ fn follow_app(cx: &mut Cx<'_>, run: RunId) -> bool {
     cx.world.queue.first().is_none_or(|(first, ..)| first != run)
 }
 
+/// What a step has launched.
+#[derive(Debug, Clone, Copy, Default)]
+struct Spent {
+    tasks: usize,
+    /// About how much is said of them.
+    bytes: usize,
+}
+
+impl Spent {
+    /// How many more tasks may be launched, of each of which so much is said.
+    fn left(self, each: usize) -> usize {
+        let bytes = limits::LAUNCH_BYTES_PER_STEP.saturating_sub(self.bytes);
+        let at_least = usize::from(self.tasks == 0);
+        limits::LAUNCHES_PER_STEP.saturating_sub(self.tasks).min(bytes / each).max(at_least)
+    }
+}
+
 /// What became of the shards of a run that were tried.
 struct Trial {
-    launched: usize,
+    /// What the step has launched by now.
+    spent: Spent,
     /// Why some are left.
     left: Option<Unplaced>,
 }
 
-/// Launches what fits of a run, in a step that has launched so many tasks already.
+/// Launches what fits of a run, in a step that has launched so much already.
 fn try_run(
     cx: &mut Cx<'_>,
     batches: &mut Batches,
     draft: Draft,
     since: Option<Version>,
-    before: usize,
+    spent: Spent,
 ) -> Trial {
     let Draft { shards, shape, all_at_once, spread, groups } = draft;
     let held = cx.world.blocker.holding().and_then(|_| cx.world.runs.get(&shards.run));
@@ -118,13 +137,13 @@ fn try_run(
     // A line that sleeps was not tried where rooms are held.
     let since = since.filter(|_| !through);
     let mut class = Class { shape, all_at_once, spread, through, since, ..Class::default() };
-    let mut trial = Trial { launched: 0, left: None };
+    let mut trial = Trial { spent, left: None };
+    let each = weight::of_task(&shards.job, &shards.app);
     for (avoid, items) in groups {
         (class.count, class.avoid) = (items.len(), avoid);
-        let so_far = before + trial.launched;
         // All at once goes beyond the bound of a step if it must: it is one step by definition.
-        let whole = if all_at_once && so_far == 0 { items.len() } else { 0 };
-        let limit = limits::LAUNCHES_PER_STEP.saturating_sub(so_far).max(whole);
+        let whole = if all_at_once && trial.spent.tasks == 0 { items.len() } else { 0 };
+        let limit = trial.spent.left(each).max(whole);
         let limit = limit.min(cx.world.tasks_left_of(&shards.app, shards.app_uid));
         let placed = cx.world.offered.rooms.place(&class, limit);
         let rooms = placed.rooms.iter().zip(placed.chosen);
@@ -136,7 +155,8 @@ fn try_run(
                 *spread.there.entry(value).or_default() += 1;
             }
         }
-        trial.launched += placed.rooms.len();
+        trial.spent.tasks += placed.rooms.len();
+        trial.spent.bytes += placed.rooms.len() * each;
         trial.left = placed.unplaced;
         if trial.left.is_some() {
             break;
@@ -254,8 +274,9 @@ impl World {
         self.learn_constraints(id);
         let Some(run) = self.runs.get(&id) else { return };
         let (place, need) = (self.place_of(run), need_of(self, run));
-        self.queue.enter(place, need);
-        self.sharing.wants(id);
+        if self.queue.enter(place, need) {
+            self.sharing.wants(id);
+        }
     }
 
     /// Puts a run into the line of what it needs now, out of the one that it stands in.

@@ -11,7 +11,7 @@ use muster_api::{
 use crate::{
     census,
     cx::Cx,
-    drains, explain, outbox,
+    drains, explain, hosts, outbox,
     query::{Answer, LiveFire, Query, TaskPlace},
     records::JobRecord,
     render::bare_shard,
@@ -48,9 +48,14 @@ pub(crate) fn answer(cx: &Cx<'_>, query: Query) -> Answer {
         Query::ExplainJob { job } => {
             Answer::ExplainJob(explain::job(world, cx.now, &job).map(Box::new))
         }
-        Query::Offers { .. } => Answer::Offers(Vec::new()),
-        // The driver asks the master; the engine knows no agents but through their offers.
-        Query::Agents => Answer::Agents(Vec::new()),
+        // Where the master is our own it is asked in our place, and knows all of it.
+        Query::Offers { skip, limit } => Answer::Offers(hosts::offers(world, cx.now, skip, limit)),
+        Query::Agents => Answer::Agents(hosts::agents(world, cx.now)),
+        // Frameworks beside us are what only our own master knows.
+        Query::Frameworks => Answer::Frameworks(Vec::new()),
+        Query::Roles => Answer::Roles(Vec::new()),
+        Query::Credentials => Answer::Credentials(Vec::new()),
+        Query::Cluster { .. } => Answer::Cluster(Box::default()),
         Query::LeftOn { agent } => Answer::LeftOn(drains::left(world, cx.now, &agent)),
         Query::Notices { skip, limit } => {
             Answer::Notices(outbox::views(world, cx.now, skip, limit))

@@ -6,7 +6,10 @@ use muster_api::{
     AgentId, ExecutorId, JobName, RunId, TaskId, Timestamp,
     explain::{JobExplanation, RunExplanation},
     notices::NoticeView,
-    views::{AgentView, HeldView, LeftView, OfferView, QueueView, RunView, ShardState, ShardView},
+    views::{
+        AgentView, ClusterView, CredentialView, FrameworkView, HeldView, LeftView, OfferView,
+        QueueView, RoleView, RunView, ShardState, ShardView,
+    },
 };
 
 use crate::{census::Census, items::Items};
@@ -85,6 +88,17 @@ pub enum Query {
         /// How many at most.
         limit: usize,
     },
+    /// The frameworks (answered by the master).
+    Frameworks,
+    /// The roles, and what each is worth (answered by the master).
+    Roles,
+    /// Who may call the master as a framework (answered by the master).
+    Credentials,
+    /// All that the master has (answered by it).
+    Cluster {
+        /// How many tasks at most, and how many offers.
+        rows: usize,
+    },
     /// The notices that wait to be delivered, the oldest first.
     Notices {
         /// How many to pass over.
@@ -126,6 +140,14 @@ pub enum Answer {
     LeftOn(Vec<LeftView>),
     /// To [`Query::Agents`].
     Agents(Vec<AgentView>),
+    /// To [`Query::Frameworks`].
+    Frameworks(Vec<FrameworkView>),
+    /// To [`Query::Roles`].
+    Roles(Vec<RoleView>),
+    /// To [`Query::Credentials`].
+    Credentials(Vec<CredentialView>),
+    /// To [`Query::Cluster`].
+    Cluster(Box<ClusterView>),
     /// To [`Query::Notices`].
     Notices(Vec<NoticeView>),
     /// To [`Query::Held`]; nothing when it is not held.

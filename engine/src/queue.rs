@@ -101,25 +101,26 @@ impl Queue {
         !self.awake.is_empty() || !self.asleep.is_empty() || !self.stranded.is_empty()
     }
 
-    /// Puts a run into the line of what it needs. It sleeps with that line: a further run cannot
-    /// fit where those before it did not.
-    pub(crate) fn enter(&mut self, place: Place, need: Option<Need>) {
+    /// Puts a run into the line of what it needs; whether that is to be tried. It sleeps with that
+    /// line: a further run cannot fit where those before it did not.
+    pub(crate) fn enter(&mut self, place: Place, need: Option<Need>) -> bool {
         self.runs.insert(place.3, need.clone());
         let Some(need) = need else {
             self.stranded.insert(place);
-            return;
+            return false;
         };
         let line = self.lines.entry(need.clone()).or_default();
         let former = line.places.first().cloned();
         let first = former.as_ref().is_none_or(|former| place < *former);
         line.places.insert(place.clone());
+        let asleep = line.asleep;
         if !first {
-            return;
+            return !asleep;
         }
-        let index = match line.asleep {
+        let index = match asleep {
             false => &mut self.awake,
             true if self.asleep.contains(&need) => &mut self.dozing,
-            true => return,
+            true => return false,
         };
         former.map(|former| index.remove(&former));
         let preferred = self.preferred.as_ref().is_some_and(|preferred| place <= *preferred);
@@ -127,7 +128,9 @@ impl Queue {
         if preferred && self.asleep.contains(&need) {
             // It may find room where those that sleep with it may not look.
             self.wake_line(&need, None);
+            return true;
         }
+        !asleep
     }
 
     /// Takes a run out.

@@ -3,8 +3,9 @@
 //! A round asks about every task that is not over, a bounded number a step, and then has the master
 //! name all that it knows: what is over for us and lives is ended then. A task of which nothing
 //! was said since it was asked about is asked about again, less and less often: its agent may be on
-//! its way back. A round begins with each subscription, every 15 minutes, and on request. Nothing of
-//! it is stored, and where nothing is wrong it changes nothing.
+//! its way back. A round begins with each subscription, every 15 minutes, and on request. Those every
+//! 15 minutes have another master make offers too, which name the executors that live. Nothing of it
+//! is stored, and where nothing is wrong it changes nothing.
 
 use std::{collections::BTreeSet, ops::Bound, time::Duration};
 
@@ -14,6 +15,7 @@ use crate::{
     cx::Cx,
     effect::Effect,
     event::{Accepted, CommandReply},
+    sharing,
     world::Timer,
 };
 
@@ -54,9 +56,22 @@ enum Whom {
 }
 
 impl Reconciliation {
+    /// Whether there is a master that hears us.
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.subscribed
+    }
+
     /// Something was said of a task.
     pub(crate) fn heard(&mut self, task: &TaskId) {
         self.open.remove(task);
+    }
+
+    /// Whether the master has still to say what it knows of a task, since it was asked last.
+    pub(crate) fn is_open(&self, task: &TaskId) -> bool {
+        let is_ahead = |pass: Pass| {
+            pass.whom == Whom::All && pass.after.as_ref().is_none_or(|after| after < task)
+        };
+        self.open.contains(task) || self.pass.is_some_and(is_ahead)
     }
 
     fn begin(&mut self, now: Mono) {
@@ -116,10 +131,11 @@ pub(crate) fn go_on(cx: &mut Cx<'_>) {
     }
     if state.pass.is_none() && state.round_at <= now {
         state.begin(now);
+        sharing::look_around(cx);
     } else if state.pass.is_none() && state.again_at.is_some_and(|at| at <= now) {
         state.pass = Some(Pass { whom: Whom::Unanswered, after: None });
     }
-    if let Some(pass) = state.pass {
+    if let Some(pass) = cx.world.reconcile.pass {
         ask(cx, pass);
     }
     let state = &mut cx.world.reconcile;

@@ -7,19 +7,22 @@
 use std::sync::Arc;
 
 use muster_api::{
-    AgentId, AppName, AppUid, ExecutorId, JobName, JobUid, RunId, TaskId, Timestamp,
-    spec::{AppSpec, JobSpec, ScheduleSpec},
+    AgentId, AppName, AppUid, ExecutorId, JobName, JobUid, RunId, Timestamp,
+    spec::{AppSpec, JobSpec},
     step::Write,
-    views::{FireOutcome, RerunRequest, RunView, ShardState, TriggerRequest},
+    views::{RerunRequest, RunView, TriggerRequest},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 mod history_keys;
 mod notices;
+mod past;
 mod runs;
+mod text_bytes;
 
 pub use history_keys::*;
 pub use notices::*;
+pub use past::*;
 pub use runs::*;
 
 /// A stored record that cannot be read.
@@ -87,6 +90,8 @@ pub const RESUMED: &str = "m/resumed";
 pub const SETTLING: &str = "m/settling";
 /// Key of the time zone data that the next instants are reckoned with.
 pub const ZONES: &str = "m/zones";
+/// Key of what is known of a framework that its master has removed.
+pub const DISOWNED: &str = "m/disowned";
 
 /// Key of an app.
 pub fn app_key(name: &AppName) -> Vec<u8> {
@@ -305,6 +310,9 @@ pub struct RerunRecord {
 pub struct CountersRecord {
     /// No epoch at or above this was given out.
     pub epoch_bound: u64,
+    /// The newest epoch by the last resume: tasks up to it are of the backup that was restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_up_to: Option<u64>,
 }
 
 /// The mark of a restored store: until it is resumed nothing fires, is launched or is killed.
@@ -334,92 +342,16 @@ pub struct SettlingRecord {
     pub since: Timestamp,
 }
 
+/// That a master has removed our framework: what it says of tasks from before means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DisownedRecord {
+    /// The newest epoch by then.
+    pub up_to: u64,
+}
+
 /// The time zone data that the next instants of cursors are reckoned with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ZonesRecord {
     /// Its version.
     pub version: String,
-}
-
-/// A task that is over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PastTaskRecord {
-    /// Its id.
-    pub task: TaskId,
-    /// Its shard.
-    pub item: u32,
-    /// The parameter of its shard.
-    #[serde(default)]
-    pub parameter: String,
-    /// Its attempt.
-    pub attempt: u32,
-    /// Its epoch.
-    pub epoch: u64,
-    /// Where.
-    pub agent: AgentId,
-    /// The host name of that agent.
-    pub hostname: String,
-    /// In which executor.
-    pub executor: ExecutorId,
-    /// How its shard stands after it.
-    pub state: ShardState,
-    /// Why, where that needs words.
-    pub reason: Option<String>,
-    /// When it was launched.
-    pub launched_at: Timestamp,
-    /// When its code began to run.
-    pub started_at: Option<Timestamp>,
-    /// When it was over.
-    pub ended_at: Timestamp,
-    /// The exit code of its process.
-    pub exit_code: Option<i32>,
-    /// What its code returned.
-    pub result: Option<String>,
-    /// Its last output, when it did not succeed.
-    pub output: Option<String>,
-    /// The task that it replaced.
-    pub replaces: Option<TaskId>,
-}
-
-/// Planned instants that did not become runs of their own.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FireRangeRecord {
-    /// The first of them.
-    pub first: Timestamp,
-    /// None of them is later.
-    pub last: Timestamp,
-    /// What became of them.
-    pub outcome: FireOutcome,
-    /// Why.
-    pub reason: String,
-    /// The run that stands for them.
-    pub run: Option<RunId>,
-    /// When that was decided.
-    pub at: Timestamp,
-    /// The schedule that they are the instants of.
-    pub schedule: ScheduleSpec,
-    /// What its period is counted from.
-    pub anchor: Timestamp,
-}
-
-/// Bytes as text, two digits a byte: stored JSON stays readable by any tool.
-mod text_bytes {
-    use std::{fmt::Write as _, sync::Arc};
-
-    use serde::{Deserialize, Deserializer, Serializer, de::Error as _};
-
-    pub(super) fn serialize<S: Serializer>(bytes: &Arc<[u8]>, to: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::with_capacity(bytes.len() * 2);
-        for byte in bytes.iter() {
-            write!(text, "{byte:02x}").expect("a String grows as needed");
-        }
-        to.serialize_str(&text)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Arc<[u8]>, D::Error> {
-        let text = String::deserialize(from)?;
-        let digit = |at: usize| text.get(at..at + 2).and_then(|t| u8::from_str_radix(t, 16).ok());
-        let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(digit).collect();
-        bytes.map(Arc::from).ok_or_else(|| D::Error::custom("odd digits"))
-    }
 }

@@ -25,7 +25,7 @@ use crate::{
     runs, sweeps,
     tables::Table,
     task::{KillCause, Phase, Task},
-    tasks,
+    tasks, unreachable,
     world::{Executor, Timer, World},
 };
 
@@ -54,6 +54,8 @@ pub(crate) fn world(seed: u64, stored: Loader, now: Now) -> Result<World, Restor
         resumed: Table::restored(packed(stored.resumed)),
         settling_mark: Table::restored(packed(stored.settling)),
         zones: Table::restored(packed(stored.zones)),
+        disowned: Table::restored(packed(stored.disowned)),
+        unreachable_wait: None,
         outbox: Outbox::restored(seed, &notices),
         notices,
         told: Table::restored(packed(stored.told)),
@@ -250,6 +252,7 @@ pub(crate) fn recover(cx: &mut Cx<'_>) {
         }
         executors::shutdown_again(cx, id);
     }
+    unreachable::recover(cx);
     let begun = |run: &Run| run.has_started() && !run.is_stopping();
     let begun: Vec<RunId> =
         cx.world.runs.iter().filter(|(_, run)| begun(run)).map(|(id, _)| *id).collect();

@@ -6,7 +6,8 @@
 //! shard. All of it is derived from what is stored, so that a restart in between changes nothing:
 //! which documents a task was launched with, and whether a shard waits after a replacement.
 //!
-//! A host that is silent, perhaps for ever, keeps nobody waiting: its tasks follow when it is back.
+//! A host that is silent, perhaps for ever, keeps nobody waiting for long: once it is given up as lost
+//! the others go on, and its tasks follow when it is back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +18,7 @@ use crate::{
     run::{Followed, Run},
     task::{Phase, Task},
     tasks,
-    world::{Agent, World},
+    world::World,
 };
 
 /// Has a run looked at, for one of its tasks may have to be replaced.
@@ -38,7 +39,7 @@ pub(crate) fn look_at_app(cx: &mut Cx<'_>, app: &muster_api::AppName) {
     }
 }
 
-/// Has the runs looked at that have resident tasks on a host: it is silent now, or is heard again.
+/// Has the runs looked at that have resident tasks on a host: it is given up, or is heard again.
 pub(crate) fn look_at_host(cx: &mut Cx<'_>, agent: &AgentId) {
     let tasks = cx.world.agents.get(agent).into_iter().flat_map(|agent| &agent.tasks);
     let tasks = tasks.filter_map(|id| cx.world.tasks.get(id));
@@ -110,14 +111,9 @@ fn is_heard(world: &World, task: &TaskId) -> bool {
     agent.is_some_and(|agent| agent.silent_since.is_none())
 }
 
-/// Whether a host is known to be silent. After a restart all are not heard for a moment, and what is
-/// under way there is still waited for.
-pub(crate) fn is_silent(agent: &Agent) -> bool {
-    agent.silent_since.is_some() && agent.silence_told
-}
-
 /// Whether a shard is down for a replacement, or may be: nothing else is taken down then. What is
-/// under way on a host that is silent may never be over, so it does not count.
+/// under way on a host that was given up may never be over, so it does not count. A connection that
+/// breaks, or a restart of either side, is no reason to take another one down.
 pub(crate) fn is_amid_a_replacement(world: &World, run: &Run) -> bool {
     let counts = run.counts();
     if counts.killing + counts.launching == 0 {
@@ -127,7 +123,7 @@ pub(crate) fn is_amid_a_replacement(world: &World, run: &Run) -> bool {
     let mut agents = under_way
         .filter_map(|(_, live)| world.tasks.get(&live.task))
         .filter_map(|task| world.agents.get(&task.agent));
-    agents.any(|agent| !is_silent(agent)) || run.waits_replaced()
+    agents.any(|agent| !agent.given_up) || run.waits_replaced()
 }
 
 /// What the tasks of a run are to be launched with.

@@ -48,6 +48,16 @@ pub(crate) struct Limit {
 }
 
 impl World {
+    /// How many tasks of all apps may run, where that is limited.
+    pub(crate) fn limit_of_all(&self) -> Option<u32> {
+        self.running.most.map(NonZeroU32::get)
+    }
+
+    /// How many tasks of an app may run, where that is limited, as its newest document says.
+    pub(crate) fn limit_of_app(&self, app: &AppSpec) -> Option<u32> {
+        self.apps.get(&app.name).map(|app| app.spec.max_tasks).filter(|most| *most != 0)
+    }
+
     /// How many more tasks may start, of any app.
     pub(crate) fn tasks_left(&self) -> usize {
         let most = self.running.most.map_or(usize::MAX, |most| most.get() as usize);

@@ -82,7 +82,10 @@ pub(crate) fn follow_job(cx: &mut Cx<'_>, job: &JobRecord) {
         };
         let mut record = run.record().clone();
         record.app = job.spec.app.clone();
+        // Since when it waits for room is no matter of its document.
+        let turn_at = run.turn_at;
         *run = Run::new(record, &items);
+        run.turn_at = turn_at;
         if items.is_empty() {
             stop(cx, id, "the job has none of the items asked for any more");
         } else {

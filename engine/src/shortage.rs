@@ -19,9 +19,15 @@ pub(crate) struct Shortage {
 }
 
 impl Shortage {
-    /// What is short on a host of `need`, which is `amounts` in placement's numbers.
+    /// What is short on a host of `need`, which is `amounts` in placement's numbers. One that offers
+    /// nothing because it was given back is short of what it was then.
     pub(crate) fn of(world: &World, need: &Resources, amounts: &Amounts, agent: &Agent) -> Self {
-        let free: &[u64] = agent.room.map_or(&[], |room| &world.offered.rooms.get(room).free);
+        let last = agent.offered_last().map(|last| world.offered.known_amounts(last).0);
+        let free: &[u64] = match (&last, agent.room) {
+            (Some(last), _) => last,
+            (None, Some(room)) => &world.offered.rooms.get(room).free,
+            (None, None) => &[],
+        };
         let short = amounts.iter().enumerate().filter_map(|(dimension, amount)| {
             let free = free.get(dimension).copied().unwrap_or(0);
             amount.checked_sub(free).filter(|short| *short > 0)

@@ -6,6 +6,7 @@ use crate::{
     event::Signal,
     placement::Chosen,
     records::{EndedFor, TaskRecord, Tries},
+    unreachable::Doubt,
 };
 
 /// A task that is not over.
@@ -36,6 +37,8 @@ pub(crate) struct Task {
     pub(crate) steady_at: Option<Mono>,
     /// Memory only: when the engine ends it if its executor has not.
     pub(crate) overdue_at: Option<Mono>,
+    /// Memory only: that nobody can say whether it lives, where a wait decides that.
+    pub(crate) doubt: Option<Doubt>,
     /// Memory only: how often it was told to end, which paces the next time.
     pub(crate) kills: u32,
     /// Memory only: since when it is told to end on a host that is heard.
@@ -93,6 +96,8 @@ pub(crate) enum Ending {
     TimedOut,
     /// Its executor could not be started.
     CannotStart,
+    /// It never started, for its executor was not to be had there.
+    NoContainer,
     /// It ended because a user wanted it so.
     Cancelled,
     /// It was ended so that its shard starts anew.
@@ -121,9 +126,9 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
     use Phase as P;
     use Signal as S;
     match (phase, signal) {
-        (P::Launching, S::Starting | S::PerhapsAlive) => Goes(P::Launching),
+        (P::Launching, S::Starting | S::PerhapsAlive | S::Unreachable) => Goes(P::Launching),
         (P::Launching | P::Running, S::Running) => Goes(P::Running),
-        (P::Running, S::Starting | S::PerhapsAlive) => Goes(P::Running),
+        (P::Running, S::Starting | S::PerhapsAlive | S::Unreachable) => Goes(P::Running),
         // A task that is being killed and that we did not tell to end was told so before a
         // restart, or by somebody else: what that means is seen when it has ended.
         (P::Launching | P::Running, S::Killing) => Goes(P::Killing(K::Asked)),
@@ -137,7 +142,9 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         ) => Goes(P::Killing(cause)),
         // It did start after all, and the kill is on its way: that counts as a death.
         (P::Killing(K::Launching), S::Running) => Goes(P::Running),
-        (P::Killing(cause), S::Starting | S::Killing | S::PerhapsAlive) => Goes(P::Killing(cause)),
+        (P::Killing(cause), S::Starting | S::Killing | S::PerhapsAlive | S::Unreachable) => {
+            Goes(P::Killing(cause))
+        }
 
         // A success that comes before the kill counts.
         (P::Launching | P::Running | P::Killing(_), S::Finished) => Over(E::Succeeded),
@@ -149,19 +156,22 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
         (P::Launching | P::Running, S::CodeFailed) => Over(E::CodeFailed),
         (P::Launching | P::Running, S::CannotStart) => Over(E::CannotStart),
         (P::Launching, S::NeverStarted) => Over(E::NeverStarted),
+        (P::Launching, S::NoContainer) => Over(E::NoContainer),
         // Its code was seen to run, so whatever is said now, it may have had effects.
-        (P::Running, S::NeverStarted) => Over(E::Died),
+        (P::Running, S::NeverStarted | S::NoContainer) => Over(E::Died),
         (P::Launching | P::Running, S::Killed | S::Died) => Over(E::Died),
         (P::Launching | P::Running, S::DiedWithExecutor) => Over(E::DiedWithExecutor),
         (P::Launching | P::Running, S::Neighbour) => Over(E::Neighbour),
         (P::Launching | P::Running, S::Fenced) => Over(E::Fenced),
 
         (P::Killing(K::Asked), S::CodeFailed | S::CannotStart | S::NeverStarted | S::Killed)
+        | (P::Killing(K::Asked), S::NoContainer)
         | (P::Killing(K::Asked), S::Died | S::DiedWithExecutor | S::Neighbour | S::Fenced) => {
             Over(E::Cancelled)
         }
         // It may have run or not, and whoever ended it wants nothing more of it.
         (P::Killing(K::Operator), S::CodeFailed | S::CannotStart | S::NeverStarted | S::Killed)
+        | (P::Killing(K::Operator), S::NoContainer)
         | (P::Killing(K::Operator), S::Died | S::DiedWithExecutor | S::Neighbour | S::Fenced) => {
             Over(E::KilledOnRequest)
         }
@@ -170,6 +180,9 @@ pub(crate) fn next(phase: Phase, signal: Signal) -> Next {
             Over(E::Restarted)
         }
         (P::Killing(K::Restart), S::NeverStarted) => Over(E::NeverStarted),
+        (P::Killing(K::Restart | K::Timeout | K::Launching), S::NoContainer) => {
+            Over(E::NoContainer)
+        }
         (P::Killing(K::Timeout), S::CodeFailed | S::Killed | S::Fenced)
         | (P::Killing(K::Timeout), S::Died | S::DiedWithExecutor | S::Neighbour) => {
             Over(E::TimedOut)
@@ -213,6 +226,7 @@ impl Task {
             steady_at: None,
             launching_until: now + limits::LAUNCHING_MAX,
             overdue_at: None,
+            doubt: None,
             kills: 0,
             told_at: None,
             told_again_at: None,
@@ -271,105 +285,4 @@ impl Task {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The phase that a task goes on in, or how it ended.
-    fn short(phase: Phase, signal: Signal) -> &'static str {
-        use KillCause as K;
-        match next(phase, signal) {
-            Next::Goes(Phase::Launching) => "launching",
-            Next::Goes(Phase::Running) => "running",
-            Next::Goes(Phase::Killing(K::Timeout)) if phase != Phase::Killing(K::Timeout) => {
-                "timing-out"
-            }
-            Next::Goes(Phase::Killing(K::Asked)) if phase == Phase::Killing(K::Launching) => {
-                "asked"
-            }
-            Next::Goes(Phase::Killing(_)) => "killing",
-            Next::Over(Ending::Succeeded) => "SUCCEEDED",
-            Next::Over(Ending::CodeFailed) => "FAILED",
-            Next::Over(Ending::TimedOut) => "TIMED_OUT",
-            Next::Over(Ending::CannotStart) => "CANNOT_START",
-            Next::Over(Ending::Cancelled) => "CANCELLED",
-            Next::Over(Ending::Restarted) => "RESTARTED",
-            Next::Over(Ending::KilledOnRequest) => "KILLED_ON_REQUEST",
-            Next::Over(Ending::NeverStarted) => "NEVER_STARTED",
-            Next::Over(Ending::Died) => "DIED",
-            Next::Over(Ending::DiedWithExecutor) => "DIED_WITH_EXECUTOR",
-            Next::Over(Ending::Neighbour) => "NEIGHBOUR",
-            Next::Over(Ending::Fenced) => "FENCED",
-            Next::Over(Ending::Invalid) => "INVALID",
-        }
-    }
-
-    /// Every pair of phase and signal, by a shorthand.
-    #[test]
-    fn every_pair_of_phase_and_signal() {
-        use KillCause as K;
-        use Signal as S;
-        let signals = [
-            S::Starting,
-            S::Running,
-            S::Killing,
-            S::Finished,
-            S::CodeFailed,
-            S::TimedOut,
-            S::CannotStart,
-            S::Killed,
-            S::NeverStarted,
-            S::Died,
-            S::Fenced,
-            S::PerhapsAlive,
-            S::Invalid,
-            S::Stuck { timed_out: false },
-            S::Stuck { timed_out: true },
-            S::DiedWithExecutor,
-            S::Neighbour,
-        ];
-        let row = |phase| signals.map(|signal| short(phase, signal)).join(" ");
-        assert_eq!(
-            row(Phase::Launching),
-            "launching running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START DIED \
-             NEVER_STARTED DIED FENCED launching INVALID \
-             killing timing-out DIED_WITH_EXECUTOR NEIGHBOUR"
-        );
-        assert_eq!(
-            row(Phase::Running),
-            "running running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START DIED \
-             DIED DIED FENCED running INVALID \
-             killing timing-out DIED_WITH_EXECUTOR NEIGHBOUR"
-        );
-        assert_eq!(
-            row(Phase::Killing(K::Asked)),
-            "killing killing killing SUCCEEDED CANCELLED TIMED_OUT CANCELLED CANCELLED \
-             CANCELLED CANCELLED CANCELLED killing INVALID \
-             killing killing CANCELLED CANCELLED"
-        );
-        assert_eq!(
-            row(Phase::Killing(K::Timeout)),
-            "killing killing killing SUCCEEDED TIMED_OUT TIMED_OUT CANNOT_START TIMED_OUT \
-             NEVER_STARTED TIMED_OUT TIMED_OUT killing INVALID \
-             killing killing TIMED_OUT TIMED_OUT"
-        );
-        assert_eq!(
-            row(Phase::Killing(K::Launching)),
-            "killing running killing SUCCEEDED FAILED TIMED_OUT CANNOT_START NEVER_STARTED \
-             NEVER_STARTED DIED FENCED killing INVALID \
-             asked timing-out DIED_WITH_EXECUTOR NEIGHBOUR"
-        );
-        assert_eq!(
-            row(Phase::Killing(K::Restart)),
-            "killing killing killing SUCCEEDED RESTARTED TIMED_OUT RESTARTED RESTARTED \
-             NEVER_STARTED RESTARTED RESTARTED killing INVALID \
-             killing killing RESTARTED RESTARTED"
-        );
-        assert_eq!(
-            row(Phase::Killing(K::Operator)),
-            "killing killing killing SUCCEEDED KILLED_ON_REQUEST KILLED_ON_REQUEST \
-             KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST KILLED_ON_REQUEST \
-             KILLED_ON_REQUEST killing INVALID killing killing KILLED_ON_REQUEST \
-             KILLED_ON_REQUEST"
-        );
-    }
-}
+mod tests;

@@ -13,6 +13,7 @@ use crate::{
     run::Shard,
     task::{Ending, KillCause, Next, Phase, Task, next},
     trace::{self, Said},
+    unreachable,
     world::Timer,
     zombies,
 };
@@ -24,18 +25,39 @@ pub(crate) fn update(cx: &mut Cx<'_>, update: &TaskUpdate) {
         cx.effect(Effect::Acknowledge { task: update.task, agent, uuid });
     }
     cx.world.reconcile.heard(&update.task);
-    let Some(task) = cx.world.tasks.get(&update.task) else { return zombies::heard(cx, update) };
+    let Some(task) = cx.world.tasks.get(&update.task) else {
+        if let Some(agent) = update.agent.as_ref().filter(|_| update.signal.is_of_its_agent()) {
+            unreachable::agent_there(cx, agent);
+        }
+        return zombies::heard(cx, update);
+    };
     if update.agent.as_ref().is_some_and(|agent| *agent != task.agent) {
         return;
     }
     let (executor, mut signal) = (task.executor, update.signal);
+    if cx.world.is_disowned(task) {
+        // It ends without a word, and may not have yet.
+        signal = Signal::Unreachable;
+    }
+    if let Some(agent) = update.agent.as_ref().filter(|_| signal.is_of_its_agent()) {
+        unreachable::agent_there(cx, agent);
+    }
     match signal {
-        Signal::Starting
-        | Signal::Running
-        | Signal::Killing
-        | Signal::Stuck { .. }
-        | Signal::Finished => executors::seen_alive(cx, executor),
-        Signal::DiedWithExecutor | Signal::Neighbour => executors::gone(cx, executor),
+        Signal::Unreachable => {
+            unreachable::doubt(cx, update.task);
+            if let Some(agent) = update.agent.as_ref().filter(|_| update.signal == signal) {
+                unreachable::agent_away(cx, agent);
+            }
+        }
+        Signal::PerhapsAlive => unreachable::known(cx, update.task),
+        Signal::Starting | Signal::Running | Signal::Killing | Signal::Stuck { .. } => {
+            unreachable::known(cx, update.task);
+            executors::seen_alive(cx, executor);
+        }
+        Signal::Finished => executors::seen_alive(cx, executor),
+        Signal::DiedWithExecutor | Signal::Neighbour | Signal::NoContainer => {
+            executors::gone(cx, executor);
+        }
         // It was killed before anything was heard of it, and its code has run all the same.
         Signal::Killed if update.report.started_at.is_some() => signal = Signal::Died,
         // It was to be launched in an executor that had just ended, with room for the task alone.
@@ -111,7 +133,10 @@ fn goes(cx: &mut Cx<'_>, update: &TaskUpdate, phase: Phase) {
     if phase == Phase::Running {
         // Reconciliation tells that it runs, and not since when; its executor does.
         let reported = update.at.filter(|_| update.uuid.is_some());
-        task.started_at = task.started_at.or(update.report.started_at).or(reported);
+        let started_at = task.started_at.or(update.report.started_at).or(reported);
+        // Whatever the clock of its host shows.
+        let (from, to) = (task.launched_at, cx.now.wall);
+        task.started_at = started_at.map(|at| at.max(from).min(to));
     }
     if began {
         // One that ran before this process did was steady by then, as far as the wall clock knows.
@@ -251,7 +276,8 @@ pub(crate) fn host_is_silent(cx: &mut Cx<'_>, id: TaskId) {
 /// Whether orders reach an agent.
 fn is_heard(cx: &Cx<'_>, agent: &AgentId) -> bool {
     let there = cx.world.agents.get(agent);
-    cx.world.held().is_none() && there.is_some_and(|agent| agent.silent_since.is_none())
+    let heard = there.is_some_and(|agent| agent.silent_since.is_none());
+    heard && cx.world.orders_leave()
 }
 
 /// A task that never left for its executor is ended and counts as never started. Silence ends

@@ -82,7 +82,8 @@ pub(crate) fn over(
     of_its_run(cx, &mut event, task.run);
     of_task(&mut event, id, task);
     event.message = some(how).filter(|_| ending != Ending::Succeeded);
-    event.started_at = report.started_at.or(task.started_at);
+    let started_at = report.started_at.or(task.started_at);
+    event.started_at = started_at.map(|at| at.max(task.launched_at).min(event.at));
     event.exit_code = report.exit_code;
     cx.trace(event);
 }
@@ -111,7 +112,7 @@ fn ended_as(ending: Ending) -> &'static str {
         Ending::Succeeded => "finished",
         Ending::CodeFailed => "failed",
         Ending::TimedOut => "timed_out",
-        Ending::CannotStart => "cannot_start",
+        Ending::CannotStart | Ending::NoContainer => "cannot_start",
         Ending::Cancelled | Ending::KilledOnRequest | Ending::Restarted => "killed",
         Ending::NeverStarted => "never_started",
         Ending::Died | Ending::DiedWithExecutor | Ending::Neighbour => "died",
@@ -217,8 +218,12 @@ fn here(cx: &Cx<'_>, kind: EventKind, state: &'static str) -> TraceEvent {
 /// An event of a task that somebody told of: nothing of it is earlier than its launch, nor later
 /// than now, whatever the clocks of hosts show.
 fn told(cx: &Cx<'_>, task: &Task, state: &'static str, said: Said) -> TraceEvent {
-    let at = said.at.unwrap_or(cx.now.wall).max(task.launched_at).min(cx.now.wall);
-    TraceEvent::new(at, EventKind::Task, state, said.by)
+    TraceEvent::new(time_of(cx, task, said.at), EventKind::Task, state, said.by)
+}
+
+/// When something became of a task, as somebody told it or, without that, now.
+pub(crate) fn time_of(cx: &Cx<'_>, task: &Task, told: Option<Timestamp>) -> Timestamp {
+    told.unwrap_or(cx.now.wall).max(task.launched_at).min(cx.now.wall)
 }
 
 fn of_job(event: &mut TraceEvent, job: &JobSpec) {

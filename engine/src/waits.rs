@@ -46,10 +46,21 @@ pub(crate) struct Best<'a> {
     fits: bool,
 }
 
+/// The shards of a run that start all at once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Together {
+    /// How many these are.
+    pub(crate) wanted: u32,
+    /// How many of them have room now.
+    pub(crate) fit: u64,
+    /// How many would if nothing else ran, where it is known what all hosts have.
+    pub(crate) most: Option<u64>,
+}
+
 impl Best<'_> {
     /// What is missing there.
     pub(crate) fn missing(&self) -> Resources {
-        missing(&self.need, &self.agent.free())
+        missing(&self.need, &self.agent.known_free())
     }
 }
 
@@ -86,6 +97,9 @@ impl<'a> Reasons<'a> {
             let drained = self.drained();
             let detail = match self.silent_hosts() {
                 0 if drained.is_some() => "no host takes tasks".to_owned(),
+                0 if self.world.unreachable_wait.is_some() => {
+                    "the master has offered no host yet".to_owned()
+                }
                 0 => "no executor host is there; start one with `muster agent`".to_owned(),
                 1 => "1 host is known and it is not heard".to_owned(),
                 known => format!("{known} hosts are known and none is heard"),
@@ -156,14 +170,22 @@ impl<'a> Reasons<'a> {
         let Some(best) = self.best(run, shards) else {
             return (WaitReason::NoRoom, "it needs more than any host can have".to_owned());
         };
+        let (host, id) = (&best.agent.hostname, best.id);
+        let was_then = best.agent.offered_last().is_some();
         if best.fits {
-            return (WaitReason::NotTried, "it is next".to_owned());
+            let detail = match was_then {
+                false => "it is next".to_owned(),
+                true => {
+                    format!("{host} ({id}) had room when it was offered last; it is next there")
+                }
+            };
+            return (WaitReason::NotTried, detail);
         }
         let whom = if best.at_home { "a shard" } else { "a shard and its executor" };
-        let words = shortage_words(&best.need, &best.agent.free());
-        let (host, id) = (&best.agent.hostname, best.id);
-        let held = self.held_for_itself(run);
-        let detail = format!("no host has room for {whom}: the best, {host} ({id}), {words}{held}");
+        let words = shortage_words(&best.need, &best.agent.known_free());
+        let then = if was_then { ", as it was offered last" } else { "" };
+        let words = format!("{words}{then}{}", self.held_for_itself(run));
+        let detail = format!("no host has room for {whom}: the best, {host} ({id}), {words}");
         (WaitReason::NoRoom, detail)
     }
 
@@ -213,13 +235,28 @@ impl<'a> Reasons<'a> {
 
     /// For a run that starts all at once: how many of its shards have room, if not all have.
     fn room_for_some(&self, run: &Run) -> Option<String> {
-        let need = place::need_of(self.world, run)?;
-        let wanted = need.together?;
-        let rooms = self.hosts.iter().filter_map(|(_, agent)| agent.room);
-        let fit = rooms.map(|room| self.world.offered.rooms.get(room).fits(&need.shape));
-        let fit = fit.fold(0, u64::saturating_add);
+        let Together { wanted, fit, .. } = self.together(run)?;
         (0 < fit && fit < u64::from(wanted))
             .then(|| format!("all {wanted} shards start at once, and there is room for {fit} now"))
+    }
+
+    /// Of a run that starts all at once: how many of its shards find room.
+    pub(crate) fn together(&self, run: &Run) -> Option<Together> {
+        let need = place::need_of(self.world, run)?;
+        let wanted = need.together?;
+        let offered = &self.world.offered;
+        let rooms = self.hosts.iter().filter_map(|(_, agent)| agent.room);
+        let fit = rooms.map(|room| offered.rooms.get(room).fits(&need.shape));
+        let when_empty = |(_, agent): &(&AgentId, &Agent)| {
+            let (all, _) = offered.known_amounts(agent.total.as_ref()?);
+            Some(offered.rooms.get(agent.room?).capacity(&need.shape, &all))
+        };
+        let mut most = self.hosts.iter().map(when_empty);
+        Some(Together {
+            wanted,
+            fit: fit.fold(0, u64::saturating_add),
+            most: most.try_fold(0, |sum: u64, one| Some(sum.saturating_add(one?))),
+        })
     }
 
     /// The hosts that some constraints allow, and what excludes the others.

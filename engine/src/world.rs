@@ -4,6 +4,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use muster_api::{
@@ -22,8 +23,9 @@ use crate::{
     queue::{Place, Queue},
     reconcile::Reconciliation,
     records::{
-        AppRecord, CountersRecord, CursorRecord, ExecutorRecord, HeldRecord, IdempotencyRecord,
-        JobRecord, LostRecord, ResumedRecord, SettlingRecord, ToldRecord, ZonesRecord,
+        AppRecord, CountersRecord, CursorRecord, DisownedRecord, ExecutorRecord, HeldRecord,
+        IdempotencyRecord, JobRecord, LostRecord, ResumedRecord, SettlingRecord, ToldRecord,
+        ZonesRecord,
     },
     revisions::RevisionUses,
     run::Run,
@@ -52,6 +54,7 @@ pub(crate) struct World {
     pub(crate) resumed: Table<(), ResumedRecord>,
     pub(crate) settling_mark: Table<(), SettlingRecord>,
     pub(crate) zones: Table<(), ZonesRecord>,
+    pub(crate) disowned: Table<(), DisownedRecord>,
     pub(crate) notices: Table<NoticeId, Waiting>,
     pub(crate) told: Table<JobUid, ToldRecord>,
     pub(crate) lost: Table<AgentId, LostRecord>,
@@ -110,6 +113,9 @@ pub(crate) struct World {
     pub(crate) outbox: Outbox,
     /// Hosts of which nothing is heard, by when they count as lost.
     pub(crate) silent_hosts: Silent,
+    /// How long a task counts as perhaps alive of which nobody can say whether it lives; nothing where
+    /// the master is our own, and leases say so.
+    pub(crate) unreachable_wait: Option<Duration>,
     /// The newest epoch given out.
     pub(crate) epoch: u64,
     pub(crate) ids: IdStream,
@@ -122,6 +128,10 @@ pub(crate) struct Executor {
     pub(crate) tasks: BTreeSet<TaskId>,
     /// Memory only: since when it has no task.
     pub(crate) idle_since: Option<Mono>,
+    /// Memory only: when it is looked at for having been idle for too long.
+    pub(crate) idle_look_at: Option<Mono>,
+    /// Memory only: since when it is told to end, and could hear of it.
+    pub(crate) stopping_since: Option<Mono>,
     /// Memory only: when it is told to end again.
     pub(crate) told_again_at: Option<Mono>,
     /// Memory only: the number of the newest batch of executions that it told of.
@@ -131,7 +141,15 @@ pub(crate) struct Executor {
 impl Executor {
     /// An executor without tasks.
     pub(crate) fn new(record: ExecutorRecord) -> Self {
-        Self { record, tasks: BTreeSet::new(), idle_since: None, told_again_at: None, told: 0 }
+        Self {
+            record,
+            tasks: BTreeSet::new(),
+            idle_since: None,
+            idle_look_at: None,
+            stopping_since: None,
+            told_again_at: None,
+            told: 0,
+        }
     }
 }
 
@@ -143,7 +161,11 @@ pub(crate) struct Agent {
     pub(crate) attributes: BTreeMap<String, String>,
     /// All that it has, when somebody said so.
     pub(crate) total: Option<Resources>,
+    /// Memory only: the most that was ever seen of it where nobody says what it has, which may be less.
+    pub(crate) seen: Resources,
     pub(crate) offers: BTreeMap<OfferId, Resources>,
+    /// Memory only: what it offered when all of that was given back, as long as it offers nothing.
+    pub(crate) given_back: Option<Resources>,
     pub(crate) executors: BTreeSet<ExecutorId>,
     pub(crate) tasks: BTreeSet<TaskId>,
     /// Its room in placement, if it ever made an offer.
@@ -152,8 +174,12 @@ pub(crate) struct Agent {
     pub(crate) silent_since: Option<Mono>,
     /// Whether that was told: after a restart all are silent until they come back.
     pub(crate) silence_told: bool,
+    /// Whether it has been silent for so long that nobody waits for what is under way there.
+    pub(crate) given_up: bool,
     /// Whether an operator said that it never comes back.
     pub(crate) gone: bool,
+    /// Whether it made an offer since hosts were looked at last that may be no more.
+    pub(crate) offered: bool,
     /// That an operator wants it empty, if one does.
     pub(crate) drain: Option<Drain>,
 }
@@ -164,6 +190,17 @@ impl Agent {
         self.offers.values().fold(Resources::none(), |sum, offer| {
             sum.checked_add(offer).expect("offers of one agent stay below the bound of amounts")
         })
+    }
+
+    /// What it offered last, if that was given back and it has offered nothing since. Others may have
+    /// taken it: it is for those who ask why something waits, and nothing is placed by it.
+    pub(crate) fn offered_last(&self) -> Option<&Resources> {
+        self.given_back.as_ref().filter(|_| self.offers.is_empty())
+    }
+
+    /// What is free there, as far as that is known.
+    pub(crate) fn known_free(&self) -> Resources {
+        self.offered_last().cloned().unwrap_or_else(|| self.free())
     }
 }
 
@@ -187,6 +224,8 @@ pub(crate) enum Timer {
     ShutdownAgain(ExecutorId),
     /// The lease of an executor on a silent agent may be over.
     Fence(ExecutorId),
+    /// Nobody could say for long whether a task lives.
+    Unreachable(TaskId),
     /// A run may have taken too long.
     RunTimeout(RunId),
     /// The master is to be asked something.
@@ -207,6 +246,8 @@ pub(crate) enum Timer {
     Steady(JobUid),
     /// A host may have been silent for too long.
     LostHosts,
+    /// Hosts of another master may be no more.
+    Hosts,
 }
 
 impl World {
@@ -307,8 +348,10 @@ impl World {
         const BLOCK: u64 = 10_000;
         let wall = u64::try_from(now.wall.as_millis()).unwrap_or(0);
         self.epoch = (self.epoch + 1).max(wall);
-        if self.counters.get(&()).is_none_or(|counters| counters.epoch_bound <= self.epoch) {
-            self.counters.insert((), CountersRecord { epoch_bound: self.epoch + BLOCK });
+        let counters = self.counters.get(&()).copied().unwrap_or_default();
+        if counters.epoch_bound <= self.epoch {
+            let epoch_bound = self.epoch + BLOCK;
+            self.counters.insert((), CountersRecord { epoch_bound, ..counters });
         }
         self.epoch
     }
@@ -356,6 +399,7 @@ impl World {
             + self.resumed.unwritten()
             + self.settling_mark.unwritten()
             + self.zones.unwritten()
+            + self.disowned.unwritten()
             + self.notices.unwritten()
             + self.told.unwritten()
             + self.lost.unwritten()
@@ -377,6 +421,7 @@ impl World {
         self.resumed.touch();
         self.settling_mark.touch();
         self.zones.touch();
+        self.disowned.touch();
         self.notices.touch();
         self.told.touch();
         self.lost.touch();

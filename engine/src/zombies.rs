@@ -29,10 +29,12 @@ pub(crate) fn heard(cx: &mut Cx<'_>, update: &TaskUpdate) {
         }
         // Of one that perhaps lives is heard again if it does.
         Signal::PerhapsAlive
+        | Signal::Unreachable
         | Signal::Finished
         | Signal::CodeFailed
         | Signal::TimedOut
         | Signal::CannotStart
+        | Signal::NoContainer
         | Signal::Killed
         | Signal::NeverStarted
         | Signal::Died

@@ -149,6 +149,7 @@ impl World {
             hostname: agent.to_string(),
             attributes: BTreeMap::new(),
             resources,
+            executors: Vec::new(),
         }]));
     }
 

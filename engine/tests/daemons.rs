@@ -215,6 +215,7 @@ impl World {
                 hostname: agent.to_owned(),
                 attributes: BTreeMap::new(),
                 resources: "cpus:8;mem:1024".parse().unwrap(),
+                executors: Vec::new(),
             }]));
         }
     }
@@ -480,6 +481,7 @@ fn run_all(world: &mut World, resources: &str) -> usize {
         hostname: "large".to_owned(),
         attributes: BTreeMap::new(),
         resources: resources.parse().unwrap(),
+        executors: Vec::new(),
     }]);
     let mut count = 0;
     loop {

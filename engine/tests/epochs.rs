@@ -80,6 +80,7 @@ impl World {
             hostname: "host".to_owned(),
             attributes: BTreeMap::new(),
             resources: "cpus:8;mem:1024".parse().unwrap(),
+            executors: Vec::new(),
         }]));
         let (job, request) = ("j".parse().unwrap(), TriggerRequest::default());
         for task in self.command(Command::Trigger { job, request, idempotency_key: None }) {

@@ -71,6 +71,7 @@ impl World {
             hostname: "host".to_owned(),
             attributes: BTreeMap::new(),
             resources: "cpus:8;mem:1024".parse().unwrap(),
+            executors: Vec::new(),
         }]));
         let document: Value = json!({
             "name": name, "app": app, "type": "script", "script": {"command": ":"},

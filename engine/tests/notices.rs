@@ -154,6 +154,7 @@ impl World {
             hostname: "h".to_owned(),
             attributes: BTreeMap::new(),
             resources: "cpus:1;mem:1024".parse().unwrap(),
+            executors: Vec::new(),
         }]));
         let (job, request) = (job.parse().unwrap(), Default::default());
         self.command(Command::Trigger { job, request, idempotency_key: None });
@@ -411,6 +412,7 @@ fn a_notice_is_short() {
         hostname: "h".to_owned(),
         attributes: BTreeMap::new(),
         resources: "cpus:1;mem:1024".parse().unwrap(),
+        executors: Vec::new(),
     };
     world.step(Event::Offers(vec![offer]));
     let (job, request) = ("j".parse().unwrap(), Default::default());

@@ -227,6 +227,7 @@ fn many_runs_expire_in_bounded_steps_and_none_starts_meanwhile() {
         hostname: "host".to_owned(),
         attributes: BTreeMap::new(),
         resources: "cpus:9000;mem:9000000".parse().unwrap(),
+        executors: Vec::new(),
     }]));
     assert!(!step.effects.iter().any(|effect| matches!(effect, Effect::Launch(_))));
     assert!(!world.rows::<records::RunRecord>(records::RUNS).is_empty(), "all at once");

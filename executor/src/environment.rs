@@ -24,7 +24,17 @@ pub struct Environment {
     pub token: Option<String>,
     /// How long the process may take to end once it is told to.
     pub shutdown_grace: Duration,
+    /// How long tasks go on when their agent is away; `None`: its framework keeps no checkpoints, and
+    /// tasks end with the connection. Where jobs have a lease that says so, whatever is here.
+    pub recovery: Option<Duration>,
+    /// The longest pause between two attempts to reach the agent.
+    pub backoff_max: Duration,
 }
+
+/// [`Environment::recovery`] where the agent does not say how long, as in Mesos.
+const RECOVERY: Duration = Duration::from_secs(15 * 60);
+/// [`Environment::backoff_max`] where the agent does not say, as in Mesos.
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
 /// An environment that no agent has made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +48,11 @@ pub enum InvalidEnvironment {
         /// Its name.
         name: &'static str,
     },
-    /// The grace period cannot be read.
-    #[error("`{text}` in `MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD` is no duration, such as 5secs")]
-    Grace {
+    /// A duration cannot be read.
+    #[error("`{text}` in `{name}` is no duration, such as 5secs")]
+    Duration {
+        /// The name of the variable.
+        name: &'static str,
         /// Its value.
         text: String,
     },
@@ -58,17 +70,27 @@ impl Environment {
     ) -> Result<Self, InvalidEnvironment> {
         let need =
             |name| get(name).filter(|v| !v.is_empty()).ok_or(InvalidEnvironment::Missing { name });
-        let shutdown_grace = match get("MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD") {
-            None => limits::EXECUTOR_SHUTDOWN_GRACE,
-            Some(text) => parse_duration(&text).ok_or(InvalidEnvironment::Grace { text })?,
+        let duration = |name, default| match get(name) {
+            None => Ok(default),
+            Some(text) => parse_duration(&text).ok_or(InvalidEnvironment::Duration { name, text }),
         };
+        let recovery = duration("MESOS_RECOVERY_TIMEOUT", RECOVERY)?;
+        let keeps_checkpoints = get("MESOS_CHECKPOINT").is_some_and(|value| value == "1");
+        // The sandbox as the container sees it goes before its path on the host.
+        let sandbox = need("MESOS_SANDBOX")
+            .or_else(|missing| need("MESOS_DIRECTORY").map_err(|_| missing))?;
         Ok(Self {
             agent: need("MESOS_AGENT_ENDPOINT")?,
             framework: FrameworkId::new(need("MESOS_FRAMEWORK_ID")?),
             executor: ExecutorId::new(need("MESOS_EXECUTOR_ID")?),
-            sandbox: need("MESOS_SANDBOX")?.into(),
+            sandbox: sandbox.into(),
             token: get(TOKEN_VARIABLE),
-            shutdown_grace,
+            shutdown_grace: duration(
+                "MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD",
+                limits::EXECUTOR_SHUTDOWN_GRACE,
+            )?,
+            recovery: keeps_checkpoints.then_some(recovery),
+            backoff_max: duration("MESOS_SUBSCRIPTION_BACKOFF_MAX", BACKOFF_MAX)?,
         })
     }
 }
@@ -121,6 +143,35 @@ mod tests {
             let (name, _) = some.remove(left_out);
             assert_eq!(read(&some).unwrap_err(), InvalidEnvironment::Missing { name });
         }
+    }
+
+    #[test]
+    fn the_sandbox_may_have_its_older_name() {
+        let mut variables = WHOLE.to_vec();
+        variables.push(("MESOS_DIRECTORY", "/on/the/host"));
+        assert_eq!(read(&variables).unwrap().sandbox, PathBuf::from("/s"));
+        variables.remove(3);
+        assert_eq!(read(&variables).unwrap().sandbox, PathBuf::from("/on/the/host"));
+    }
+
+    #[test]
+    fn tasks_outlive_a_connection_only_with_checkpoints() {
+        for (checkpoint, timeout, recovery) in [
+            (None, None, None),
+            (Some("0"), Some("15mins"), None),
+            (Some("1"), None, Some(900)),
+            (Some("1"), Some("3secs"), Some(3)),
+        ] {
+            let mut variables = WHOLE.to_vec();
+            variables.extend(checkpoint.map(|value| ("MESOS_CHECKPOINT", value)));
+            variables.extend(timeout.map(|value| ("MESOS_RECOVERY_TIMEOUT", value)));
+            let read = read(&variables).unwrap();
+            assert_eq!(read.recovery, recovery.map(Duration::from_secs), "{checkpoint:?}");
+        }
+        let mut variables = WHOLE.to_vec();
+        variables.push(("MESOS_SUBSCRIPTION_BACKOFF_MAX", "soon"));
+        let (name, text) = ("MESOS_SUBSCRIPTION_BACKOFF_MAX", "soon".to_owned());
+        assert_eq!(read(&variables).unwrap_err(), InvalidEnvironment::Duration { name, text });
     }
 
     #[test]

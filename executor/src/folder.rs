@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
@@ -12,6 +13,7 @@ use muster_api::{
     limits::{OUTPUT_ROTATED_BYTES, OUTPUT_TAIL_BYTES, RESULT_BYTES},
 };
 use muster_job::Output;
+use rustix::fs::OFlags;
 
 /// The folder of one task.
 #[derive(Debug, Clone)]
@@ -30,16 +32,17 @@ impl TaskFolder {
     }
 
     /// Makes room for the next execution of a resident task, while none goes on: output files that are
-    /// full become `stdout.1` and `stderr.1`, in the place of those that were, and the former result
-    /// is gone. What cannot be moved stays, and is tried again next time.
+    /// full become `stdout.1` and `stderr.1`, in the place of those that were, as does what is no file
+    /// at all, and the former result is gone. What cannot be moved stays, and is tried again next time.
     fn make_room(&self) {
         if !self.resident {
             return;
         }
         for name in OUTPUTS {
             let path = self.path.join(name);
-            let full = fs::metadata(&path).is_ok_and(|facts| facts.len() >= OUTPUT_ROTATED_BYTES);
-            if full && let Err(error) = fs::rename(&path, self.path.join(format!("{name}.1"))) {
+            let spent = fs::metadata(&path)
+                .is_ok_and(|facts| !facts.is_file() || facts.len() >= OUTPUT_ROTATED_BYTES);
+            if spent && let Err(error) = fs::rename(&path, self.path.join(format!("{name}.1"))) {
                 tracing::warn!(file = %path.display(), %error, "output cannot be moved aside");
             }
         }
@@ -52,14 +55,16 @@ impl TaskFolder {
         self.path.join("work")
     }
 
-    /// The context as JSON.
-    pub(crate) fn context(&self) -> PathBuf {
-        self.path.join("context.json")
+    /// Leaves the context as JSON.
+    pub(crate) fn write_context(&self, json: &str) -> io::Result<()> {
+        write_anew(&self.path.join("context.json"), json)
     }
 
-    /// The text of an inline script.
-    pub(crate) fn inline(&self) -> PathBuf {
-        self.path.join("script")
+    /// Leaves the text of an inline script, and says where.
+    pub(crate) fn write_inline(&self, text: &str) -> io::Result<PathBuf> {
+        let path = self.path.join("script");
+        write_anew(&path, text)?;
+        Ok(path)
     }
 
     /// Where a script leaves its result.
@@ -85,13 +90,9 @@ impl TaskFolder {
 
     /// The result that a script has left: the first bytes of its result file.
     pub(crate) fn read_result(&self) -> Option<String> {
-        let path = self.result();
-        // A script may have left anything under that name, and a pipe would block.
-        if !fs::metadata(&path).ok()?.is_file() {
-            return None;
-        }
+        let file = open_file(&self.result(), OpenOptions::new().read(true)).ok()?;
         let mut bytes = Vec::new();
-        File::open(path).ok()?.take(RESULT_BYTES as u64).read_to_end(&mut bytes).ok()?;
+        file.take(RESULT_BYTES as u64).read_to_end(&mut bytes).ok()?;
         let text = first_bytes(text_of(&bytes), RESULT_BYTES);
         (!text.is_empty()).then_some(text)
     }
@@ -107,13 +108,29 @@ impl TaskFolder {
 }
 
 fn open_to_append(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).append(true).open(path)
+    open_file(path, OpenOptions::new().create(true).append(true))
+}
+
+/// Opens a file in the folder. User code may have left anything under its name, and a pipe would block
+/// whoever opens it.
+fn open_file(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let file = options.custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path)?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is not a file")) }
+}
+
+/// Writes a file in the place of whatever user code has left there before.
+fn write_anew(path: &Path, text: &str) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    OpenOptions::new().create_new(true).write(true).open(path)?.write_all(text.as_bytes())
 }
 
 /// As much of the end of a file as is ever wanted; nothing when it cannot be read.
 fn read_end(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|mut file| {
+    let read = open_file(path, OpenOptions::new().read(true)).and_then(|mut file| {
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(OUTPUT_TAIL_BYTES as u64)))?;
         file.take(OUTPUT_TAIL_BYTES as u64).read_to_end(&mut bytes)
@@ -201,5 +218,27 @@ mod tests {
         assert_eq!(text_of(b"a\xffb"), "a\u{fffd}b");
         assert_eq!(first_bytes("aä".to_owned(), 2), "a");
         assert_eq!(last_bytes("äb".to_owned(), 2), "b");
+    }
+
+    #[test]
+    fn pipes_that_user_code_has_left_hold_nobody_up() {
+        use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+        let sandbox = tempfile::tempdir().unwrap();
+        let folder = TaskFolder::new(sandbox.path(), TaskId::from_uuid(uuid::Uuid::nil()), true);
+        folder.create().unwrap();
+        for name in ["stdout", "stderr", "result", "context.json", "script"] {
+            let pipe = folder.path.join(name);
+            mknodat(CWD, &pipe, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }
+        assert_eq!((folder.read_tail(), folder.read_result()), (None, None));
+        assert!(folder.open_stdout().is_err() && folder.open_stderr().is_err());
+        folder.write_context("{}").unwrap();
+        folder.write_inline("x").unwrap();
+        // The next execution has files again.
+        folder.create().unwrap();
+        folder.open_stdout().unwrap().write_all(b"said").unwrap();
+        folder.open_stderr().unwrap();
+        assert_eq!(folder.read_tail().as_deref(), Some("said"));
     }
 }

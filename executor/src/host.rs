@@ -3,9 +3,9 @@
 use std::{fs, future::pending, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use muster_api::{IdStream, Mono, Timestamp, clock};
+use muster_api::{Mono, Timestamp, clock};
 use muster_job::Jobs;
-use muster_proto::recordio;
+use muster_proto::executor::Call;
 use tokio::{
     runtime::Handle,
     signal::unix::{Signal, SignalKind, signal},
@@ -15,8 +15,8 @@ use tokio::{
 
 use crate::{
     Environment,
-    core::{Effect, Event, Executor, Exit, Outgoing},
-    link::{self, LinkEvent, Refused},
+    core::{Effect, Event, Executor, Exit},
+    link::{self, GivenUp, LinkEvent},
     tasks::Tasks,
     wire::Sender,
 };
@@ -42,20 +42,19 @@ const WALL_CLOCK_LOOK: Duration = Duration::from_secs(1);
 /// Hosts tasks until the agent ends it.
 pub(crate) async fn serve(
     environment: Environment,
+    core: Executor,
     jobs: Arc<Jobs>,
     handlers: Handle,
-    seed: u64,
 ) -> anyhow::Result<Ending> {
     // Scripts run in other folders and are given paths in this one.
     let sandbox =
         std::path::absolute(&environment.sandbox).context("failed to find the sandbox")?;
-    fs::create_dir_all(sandbox.join("tasks"))
+    fs::create_dir_all(&sandbox)
         .with_context(|| format!("failed to use the sandbox `{}`", sandbox.display()))?;
     let (events, task_events) = mpsc::channel(TASK_EVENTS);
-    let names = jobs.names().map(str::to_owned).collect::<Vec<_>>();
-    tracing::info!(executor = %environment.executor, handlers = ?names, "executor starts");
+    let hosts_jobs = core.hosts_jobs();
     let mut host = Host {
-        core: Executor::new(names, environment.shutdown_grace, IdStream::new(seed, 1)),
+        core,
         tasks: Tasks::new(&sandbox, jobs, handlers, events),
         sender: Sender {
             framework: environment.framework.clone(),
@@ -63,7 +62,7 @@ pub(crate) async fn serve(
         },
         writer: None,
         inputs: Inputs {
-            link: link::open(environment),
+            link: link::open(environment, hosts_jobs),
             tasks: task_events,
             terminate: signal(SignalKind::terminate()).context("failed to watch for SIGTERM")?,
         },
@@ -83,8 +82,8 @@ struct Host {
     core: Executor,
     tasks: Tasks,
     sender: Sender,
-    /// Where chunks for the agent go while there is a connection.
-    writer: Option<mpsc::Sender<Vec<u8>>>,
+    /// Where calls of the agent go while there is a connection.
+    writer: Option<mpsc::Sender<Vec<Call>>>,
     inputs: Inputs,
 }
 
@@ -99,7 +98,7 @@ struct Inputs {
 enum Input {
     Link(Vec<LinkEvent>),
     Tasks(Vec<Event>),
-    Writable(OwnedPermit<Vec<u8>>),
+    Writable(OwnedPermit<Vec<Call>>),
     Terminate,
     Wake,
 }
@@ -136,15 +135,27 @@ impl Host {
             }
             Input::Tasks(events) => Ok(events.into_iter().find_map(|event| self.step_task(event))),
             Input::Writable(permit) => Ok(self.step(Event::Writable, Some(permit))),
-            Input::Terminate => Ok(self.step(Event::Shutdown, None)),
+            Input::Terminate => Ok(self.terminate()),
             Input::Wake => Ok(self.step(Event::Wake, None)),
         }
     }
 
-    fn step_link(&mut self, event: LinkEvent) -> Result<Option<Exit>, Refused> {
+    /// SIGTERM. What had ended before, and was not looked at, ended by itself.
+    fn terminate(&mut self) -> Option<Exit> {
+        for _ in 0..TASK_EVENTS {
+            let Ok(event) = self.inputs.tasks.try_recv() else { break };
+            if let Some(exit) = self.step_task(event) {
+                return Some(exit);
+            }
+        }
+        self.step(Event::Terminated, None)
+    }
+
+    fn step_link(&mut self, event: LinkEvent) -> Result<Option<Exit>, GivenUp> {
         let event = match event {
-            LinkEvent::Up(writer) => {
-                self.writer = Some(writer);
+            LinkEvent::Up(line) => {
+                self.writer = Some(line.calls);
+                self.tasks.supervised = line.supervised;
                 Event::Connected
             }
             LinkEvent::Heard(event) => event,
@@ -152,7 +163,7 @@ impl Host {
                 self.writer = None;
                 Event::Disconnected
             }
-            LinkEvent::Refused(refused) => return Err(refused),
+            LinkEvent::GivenUp(why) => return Err(why),
         };
         Ok(self.step(event, None))
     }
@@ -164,36 +175,31 @@ impl Host {
         self.step(event, None)
     }
 
-    fn step(&mut self, event: Event, mut permit: Option<OwnedPermit<Vec<u8>>>) -> Option<Exit> {
+    fn step(&mut self, event: Event, mut permit: Option<OwnedPermit<Vec<Call>>>) -> Option<Exit> {
         let step = self.core.step(clock::now(), event);
         let mut exit = None;
         for effect in step.effects {
             match effect {
                 Effect::Start { task, payload } => self.tasks.start(task, *payload),
+                Effect::StartCommand { task, command } => {
+                    self.tasks.start_command(task, *command);
+                }
                 Effect::Cancel { task } => self.tasks.cancel(&task),
                 Effect::Force { task } => self.tasks.force(&task),
                 Effect::Send(batch) => {
                     let permit = permit.take().expect("only a permit to write asks for a batch");
-                    permit.send(self.encode(batch));
+                    permit.send(batch.into_iter().map(|one| self.sender.call(one)).collect());
                 }
                 Effect::Exit(how) => exit = Some(how),
             }
         }
         exit
     }
-
-    fn encode(&self, batch: Vec<Outgoing>) -> Vec<u8> {
-        let mut chunk = Vec::new();
-        for outgoing in batch {
-            recordio::encode_message(&self.sender.call(outgoing), &mut chunk);
-        }
-        chunk
-    }
 }
 
-/// Waits until a chunk can be handed over; for ever when there is none to hand over, or when the
+/// Waits until a batch can be handed over; for ever when there is none to hand over, or when the
 /// connection is gone, which is said elsewhere.
-async fn writable(writer: Option<mpsc::Sender<Vec<u8>>>) -> OwnedPermit<Vec<u8>> {
+async fn writable(writer: Option<mpsc::Sender<Vec<Call>>>) -> OwnedPermit<Vec<Call>> {
     match writer {
         Some(writer) => match writer.reserve_owned().await {
             Ok(permit) => permit,

@@ -16,13 +16,14 @@
 //! Script tasks run in every executor. The loop has a thread of its own, so that user code which
 //! blocks a runtime cannot keep kills, time-outs or the agent waiting.
 
+mod command;
 pub mod core;
 mod environment;
 mod exit_words;
 mod folder;
+mod group;
 mod host;
 mod link;
-mod process_table;
 mod script;
 mod tasks;
 pub mod wire;
@@ -30,12 +31,14 @@ pub mod wire;
 use std::{sync::Arc, thread};
 
 use anyhow::Context as _;
+use muster_api::IdStream;
 use muster_job::Jobs;
 use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
 
+use crate::core::Executor;
 pub use environment::{Environment, InvalidEnvironment};
 use host::Ending;
 
@@ -51,14 +54,35 @@ pub async fn run(jobs: Jobs) -> anyhow::Result<()> {
 
 /// Like [`run`], for an environment that is given.
 pub async fn run_in(environment: Environment, jobs: Jobs) -> anyhow::Result<()> {
+    let names = jobs.names().map(str::to_owned).collect::<Vec<_>>();
+    tracing::info!(executor = %environment.executor, handlers = ?names, "executor starts");
+    let core = Executor::new(names, environment.shutdown_grace, ids()?);
+    host(environment, core, jobs).await
+}
+
+/// What `muster command-executor` is: runs the command of one task of a foreign framework, and ends
+/// with it. Nothing else may run in this process, for it takes all that descends from it for the
+/// command's.
+pub async fn run_command() -> anyhow::Result<()> {
+    let environment = Environment::read().context("failed to start as an executor")?;
+    command::adopt_orphans().context("failed to become the parent of orphans")?;
+    let core = Executor::of_command(environment.shutdown_grace, ids()?);
+    host(environment, core, Jobs::new()).await
+}
+
+fn ids() -> anyhow::Result<IdStream> {
     let seed = getrandom::u64().context("failed to get entropy")?;
+    Ok(IdStream::new(seed, 1))
+}
+
+async fn host(environment: Environment, core: Executor, jobs: Jobs) -> anyhow::Result<()> {
     let handlers = Handle::current();
     let (ended, ending) = oneshot::channel();
     thread::Builder::new()
         .name("executor".to_owned())
         .spawn(move || {
             // Nobody waits any more when the program is at its end.
-            let _ = ended.send(host_on_this_thread(environment, jobs, handlers, seed));
+            let _ = ended.send(host_on_this_thread(environment, core, jobs, handlers));
         })
         .context("failed to start the thread of the executor")?;
     match ending.await.context("the thread of the executor has ended")?? {
@@ -73,16 +97,16 @@ const STARTERS: usize = 8;
 
 fn host_on_this_thread(
     environment: Environment,
+    core: Executor,
     jobs: Jobs,
     handlers: Handle,
-    seed: u64,
 ) -> anyhow::Result<Ending> {
     let runtime = Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(STARTERS)
         .build()
         .context("failed to start the runtime of the executor")?;
-    let ending = runtime.block_on(host::serve(environment, Arc::new(jobs), handlers, seed));
+    let ending = runtime.block_on(host::serve(environment, core, Arc::new(jobs), handlers));
     runtime.shutdown_background();
     ending
 }

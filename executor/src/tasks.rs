@@ -8,16 +8,18 @@ use muster_api::{
     task::{TaskPayload, TaskReport, Work},
 };
 use muster_job::{Canceller, Context, JobError, Jobs};
-use muster_proto::TaskId;
+use muster_proto::{CommandInfo, TaskId};
 use tokio::{
     runtime::Handle,
     sync::{mpsc, oneshot, watch},
 };
 
 use crate::{
+    command,
     core::{End, Event},
     folder::{LoggedLines, TaskFolder, first_bytes},
-    script::{self, Stop},
+    group::Stop,
+    script,
 };
 
 /// The tasks whose code runs.
@@ -29,13 +31,15 @@ pub(crate) struct Tasks {
     handlers: Handle,
     events: mpsc::Sender<Event>,
     running: BTreeMap<TaskId, Control>,
+    /// Whether a supervisor ends what this process leaves behind.
+    pub(crate) supervised: bool,
 }
 
 /// How the code of a task is made to end.
 #[derive(Debug)]
 enum Control {
     Handler(Canceller),
-    Script(watch::Sender<Stop>),
+    Process(watch::Sender<Stop>),
 }
 
 impl Tasks {
@@ -45,14 +49,20 @@ impl Tasks {
         handlers: Handle,
         events: mpsc::Sender<Event>,
     ) -> Self {
-        Self { sandbox: sandbox.into(), jobs, handlers, events, running: BTreeMap::new() }
+        Self {
+            sandbox: sandbox.into(),
+            jobs,
+            handlers,
+            events,
+            running: BTreeMap::new(),
+            supervised: true,
+        }
     }
 
     /// Starts the code of a task.
     pub(crate) fn start(&mut self, task: TaskId, payload: TaskPayload) {
         let resident = payload.resident.is_some();
         let folder = TaskFolder::new(&self.sandbox, payload.context.task, resident);
-        let events = self.events.clone();
         let control = match payload.work {
             Work::Simple { handler } => {
                 let output = LoggedLines::new(folder.clone());
@@ -64,37 +74,53 @@ impl Tasks {
                     context,
                     folder,
                 };
-                tokio::spawn(call.run(task.clone(), events));
+                tokio::spawn(call.run(task.clone(), self.events.clone()));
                 Control::Handler(canceller)
             }
             Work::Script(spec) => {
                 let (sender, stop) = watch::channel(Stop::No);
-                let id = task.clone();
-                tokio::spawn(async move {
-                    let started = async {
-                        tell(&events, Event::Started { task: id.clone(), at: clock::wall() }).await;
-                    };
-                    let end = script::run(folder, spec, payload.context, stop, started).await;
-                    tell(&events, Event::Ended { task: id, end }).await;
-                });
-                Control::Script(sender)
+                let started = self.started(&task);
+                let (context, supervised) = (payload.context, self.supervised);
+                let run = script::run(folder, spec, context, supervised, stop, started);
+                self.report(&task, run);
+                Control::Process(sender)
             }
         };
         self.running.insert(task, control);
+    }
+
+    /// Runs the command of a task.
+    pub(crate) fn start_command(&mut self, task: TaskId, command: CommandInfo) {
+        let (sender, stop) = watch::channel(Stop::No);
+        let sandbox = Arc::clone(&self.sandbox);
+        self.report(&task, command::run(sandbox, command, stop, self.started(&task)));
+        self.running.insert(task, Control::Process(sender));
+    }
+
+    /// Tells, when it is waited for, that the process of a task has begun.
+    fn started(&self, task: &TaskId) -> impl Future<Output = ()> + Send + 'static {
+        let (task, events) = (task.clone(), self.events.clone());
+        async move { tell(&events, Event::Started { task, at: clock::wall() }).await }
+    }
+
+    /// Waits for the end of a task's process and tells it.
+    fn report(&self, task: &TaskId, run: impl Future<Output = End> + Send + 'static) {
+        let (task, events) = (task.clone(), self.events.clone());
+        tokio::spawn(async move { tell(&events, Event::Ended { task, end: run.await }).await });
     }
 
     /// Asks the code of a task to end.
     pub(crate) fn cancel(&self, task: &TaskId) {
         match self.running.get(task) {
             Some(Control::Handler(canceller)) => canceller.cancel(),
-            Some(Control::Script(stop)) => drop(stop.send_replace(Stop::Ask)),
+            Some(Control::Process(stop)) => drop(stop.send_replace(Stop::Ask)),
             None => {}
         }
     }
 
     /// Ends the process of a task.
     pub(crate) fn force(&self, task: &TaskId) {
-        if let Some(Control::Script(stop)) = self.running.get(task) {
+        if let Some(Control::Process(stop)) = self.running.get(task) {
             stop.send_replace(Stop::Force);
         }
     }

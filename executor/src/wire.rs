@@ -1,9 +1,8 @@
 //! Between the messages of the executor API and the events and effects of the core.
 
-use std::time::Duration;
-
 use muster_proto::{
-    ExecutorId, FrameworkId, KillPolicy, Labels, StatusSource, TaskStatus,
+    CapabilityType, DurationInfo, ExecutorId, FrameworkId, FrameworkInfo, Labels, StatusSource,
+    TaskStatus,
     executor::{self, Call, CallMessage, CallType, EventType, Subscribe},
 };
 
@@ -23,13 +22,18 @@ pub enum Heard {
 /// Reads a message of the agent. One of an unknown kind is passed over.
 pub fn hear(message: executor::Event) -> Heard {
     let event = match message.r#type() {
-        EventType::Subscribed => Some(Event::Subscribed),
+        EventType::Subscribed => {
+            let framework = message.subscribed.and_then(|subscribed| subscribed.framework_info);
+            let killing_state = framework.is_some_and(|framework| wants_killing_state(&framework));
+            Some(Event::Subscribed { killing_state })
+        }
         EventType::Launch => {
             let task = message.launch.and_then(|launch| launch.task);
             task.map(|task| Event::Launch(Box::new(task)))
         }
         EventType::Kill => message.kill.and_then(|kill| {
-            let grace = kill.kill_policy.and_then(grace_of);
+            let policy = kill.kill_policy.and_then(|policy| policy.grace_period);
+            let grace = policy.map(DurationInfo::duration);
             kill.task_id.map(|task| Event::Kill { task, grace })
         }),
         EventType::Acknowledged => message.acknowledged.and_then(|acknowledged| {
@@ -51,9 +55,9 @@ pub fn hear(message: executor::Event) -> Heard {
     event.map_or(Heard::Nothing, Heard::Event)
 }
 
-fn grace_of(policy: KillPolicy) -> Option<Duration> {
-    let nanos = policy.grace_period?.nanoseconds;
-    Some(Duration::from_nanos(u64::try_from(nanos).unwrap_or(0)))
+fn wants_killing_state(framework: &FrameworkInfo) -> bool {
+    let mut capabilities = framework.capabilities.iter();
+    capabilities.any(|capability| capability.r#type() == CapabilityType::TaskKillingState)
 }
 
 /// Who speaks.

@@ -22,11 +22,21 @@
 //! highest that it has seen. Unknown fields are ignored; a message whose body is of an unknown
 //! kind is answered with [`Unsupported`].
 
-use prost::{Message, Oneof};
+mod from_agent;
+mod from_master;
 
-use crate::{
-    AgentId, AgentInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, KillPolicy, TaskId,
-    TaskInfo, TaskStatus,
+use prost::{Enumeration, Message};
+use sha2::{Digest, Sha256};
+
+use crate::ExecutorInfo;
+
+pub use from_agent::{
+    AgentBody, ExecutorExited, ExecutorHere, ExecutorMessage, FromAgent, Heartbeat, Hello, LogData,
+    Status, TaskHere,
+};
+pub use from_master::{
+    Acknowledge, Challenge, FrameworkMessage, FromMaster, HeartbeatAnswer, Kill, Launch,
+    LaunchGroup, MasterBody, MessageTaken, ReadLog, Refused, ShutdownExecutor, Welcome,
 };
 
 /// The path on the master where agents open their stream.
@@ -34,9 +44,11 @@ pub const STREAM_PATH: &str = "/muster/v1/agent";
 /// The protocol named in the `Upgrade` header of that request.
 pub const STREAM_UPGRADE: &str = "muster-agent/1";
 /// The version of this protocol that is spoken here.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// The oldest version that is still understood.
 pub const OLDEST_VERSION: u32 = 1;
+/// From this version on agents understand a [`LaunchGroup`] that carries its executor once.
+pub const GROUP_HAS_EXECUTOR: u32 = 2;
 
 /// The bytes that an agent's proof is made over.
 pub fn agent_proof_input(master_nonce: &[u8], agent_nonce: &[u8]) -> Vec<u8> {
@@ -48,366 +60,36 @@ pub fn master_proof_input(master_nonce: &[u8], agent_nonce: &[u8]) -> Vec<u8> {
     [b"muster master 1".as_slice(), agent_nonce, master_nonce].concat()
 }
 
-/// A message from an agent to its master.
-#[derive(Clone, PartialEq, Message)]
-pub struct FromAgent {
-    /// The term of the master that this is meant for; 0 in a hello to an unknown master.
-    #[prost(uint64, tag = "1")]
-    pub term: u64,
-    /// What it says; absent when the kind is not known here.
-    #[prost(oneof = "AgentBody", tags = "2, 3, 4, 5, 6, 7, 8")]
-    pub body: Option<AgentBody>,
+/// What an [`ExecutorHere`] is known by in place of its description, which may be long.
+pub fn executor_digest(info: &ExecutorInfo) -> Vec<u8> {
+    Sha256::digest(info.encode_to_vec()).to_vec()
 }
 
-/// What an agent can say.
-#[derive(Clone, PartialEq, Oneof)]
-pub enum AgentBody {
-    /// Registration.
-    #[prost(message, tag = "2")]
-    Hello(Hello),
-    /// The agent lives.
-    #[prost(message, tag = "3")]
-    Heartbeat(Heartbeat),
-    /// What became of a task.
-    #[prost(message, tag = "4")]
-    Status(Status),
-    /// An executor has ended, with all its descendants.
-    #[prost(message, tag = "5")]
-    ExecutorExited(ExecutorExited),
-    /// The answer to a [`ReadLog`].
-    #[prost(message, tag = "6")]
-    LogData(LogData),
-    /// A message was of a kind that this agent does not know.
-    #[prost(message, tag = "7")]
-    Unsupported(Unsupported),
-    /// An executor has something for its framework.
-    #[prost(message, tag = "8")]
-    ExecutorMessage(ExecutorMessage),
+/// Who wants something launched: the agent owes more to Muster's own engine than to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub enum Launcher {
+    /// A master from before this was said. The executors of the engine have a label of its own.
+    Unsaid = 0,
+    /// Muster's engine, in the process of the master.
+    Engine = 1,
+    /// A framework over HTTP, whatever the labels on its tasks.
+    Framework = 2,
 }
 
-/// Registration: who the agent is, and what lives on it.
-#[derive(Clone, PartialEq, Message)]
-pub struct Hello {
-    /// The protocol version that the agent will speak.
-    #[prost(uint32, tag = "1")]
-    pub version: u32,
-    /// 32 random bytes.
-    #[prost(bytes = "vec", tag = "2")]
-    pub nonce: Vec<u8>,
-    /// The agent's proof.
-    #[prost(bytes = "vec", tag = "3")]
-    pub proof: Vec<u8>,
-    /// Host name, resources, attributes, executor port; the id if a master gave one before.
-    #[prost(message, optional, tag = "4")]
-    pub info: Option<AgentInfo>,
-    /// Changes with every boot of the host.
-    #[prost(string, tag = "5")]
-    pub boot_id: String,
-    /// The executors that are not known to be dead.
-    #[prost(message, repeated, tag = "6")]
-    pub executors: Vec<ExecutorHere>,
-    /// The tasks that are not acknowledged to the end.
-    #[prost(message, repeated, tag = "7")]
-    pub tasks: Vec<TaskHere>,
-    /// When this was said, in milliseconds since the host booted: of two hellos of one boot the
-    /// later counts, whichever comes first. 0 from agents that do not say it.
-    #[prost(uint64, tag = "8")]
-    pub said_at: u64,
-}
-
-/// An executor that lives on an agent.
-#[derive(Clone, PartialEq, Message)]
-pub struct ExecutorHere {
-    /// Whose it is.
-    #[prost(message, optional, tag = "1")]
-    pub framework: Option<FrameworkInfo>,
-    /// What it is.
-    #[prost(message, optional, tag = "2")]
-    pub executor: Option<ExecutorInfo>,
-}
-
-/// A task that an agent knows.
-#[derive(Clone, PartialEq, Message)]
-pub struct TaskHere {
-    /// Whose it is.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// What it is. Its `executor` is set.
-    #[prost(message, optional, tag = "2")]
-    pub task: Option<TaskInfo>,
-    /// The newest state that the agent knows, whether or not it was reported.
-    #[prost(enumeration = "crate::TaskState", tag = "3")]
-    pub state: i32,
-}
-
-/// The agent lives.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub struct Heartbeat {
-    /// Counts up from 1 on each connection.
-    #[prost(uint64, tag = "1")]
-    pub number: u64,
-}
-
-/// What became of a task.
-#[derive(Clone, PartialEq, Message)]
-pub struct Status {
-    /// Whose task.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// The status, with uuid, agent, executor, source and timestamp. One is outstanding per task.
-    #[prost(message, optional, tag = "2")]
-    pub status: Option<TaskStatus>,
-    /// The newest state that the agent knows; resources are free once it is terminal.
-    #[prost(enumeration = "crate::TaskState", tag = "3")]
-    pub latest_state: i32,
-}
-
-/// An executor has ended, with all its descendants.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct ExecutorExited {
-    /// Whose it was.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// Which.
-    #[prost(message, optional, tag = "2")]
-    pub executor_id: Option<ExecutorId>,
-    /// Its raw wait status; -1 when unknown.
-    #[prost(int32, tag = "3")]
-    pub status: i32,
-}
-
-/// An executor has something for its framework. Nobody keeps it: what is not taken is sent again by
-/// the executor.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct ExecutorMessage {
-    /// Whose executor.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// Which.
-    #[prost(message, optional, tag = "2")]
-    pub executor_id: Option<ExecutorId>,
-    /// What it says.
-    #[prost(bytes = "vec", tag = "3")]
-    pub data: Vec<u8>,
-    /// Set when the executor wants to know that it was taken.
-    #[prost(uint64, optional, tag = "4")]
-    pub number: Option<u64>,
-}
-
-/// A part of a task's output.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct LogData {
-    /// The request that this answers.
-    #[prost(uint64, tag = "1")]
-    pub request: u64,
-    /// The bytes from the offset asked for.
-    #[prost(bytes = "vec", tag = "2")]
-    pub data: Vec<u8>,
-    /// Bytes that the stream has in all.
-    #[prost(uint64, tag = "3")]
-    pub size: u64,
-    /// Nothing will be added: the task is over.
-    #[prost(bool, tag = "4")]
-    pub complete: bool,
-    /// Why nothing could be read; empty when it could.
-    #[prost(string, tag = "5")]
-    pub error: String,
+/// What the master believes of the executor of a launch, whose resources it has counted accordingly.
+/// Launches may cross the end of an executor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Enumeration)]
+#[repr(i32)]
+pub enum Expected {
+    /// A master from before this was said, or there is none.
+    Unsaid = 0,
+    /// It begins with this launch.
+    New = 1,
+    /// It lives.
+    Alive = 2,
 }
 
 /// A message was of a kind that its receiver does not know.
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct Unsupported {}
-
-/// A message from a master to an agent.
-#[derive(Clone, PartialEq, Message)]
-pub struct FromMaster {
-    /// The master's term.
-    #[prost(uint64, tag = "1")]
-    pub term: u64,
-    /// What it says; absent when the kind is not known here.
-    #[prost(oneof = "MasterBody", tags = "2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12")]
-    pub body: Option<MasterBody>,
-}
-
-/// What a master can say.
-#[derive(Clone, PartialEq, Oneof)]
-#[allow(clippy::large_enum_variant, reason = "moved once, by value, on its way to the wire")]
-pub enum MasterBody {
-    /// Prove that you know the token.
-    #[prost(message, tag = "2")]
-    Challenge(Challenge),
-    /// Registered.
-    #[prost(message, tag = "3")]
-    Welcome(Welcome),
-    /// Not registered; the connection ends.
-    #[prost(message, tag = "4")]
-    Refused(Refused),
-    /// The answer to a heartbeat: it extends leases.
-    #[prost(message, tag = "5")]
-    HeartbeatAnswer(HeartbeatAnswer),
-    /// Start a task.
-    #[prost(message, tag = "6")]
-    Launch(Launch),
-    /// End a task.
-    #[prost(message, tag = "7")]
-    Kill(Kill),
-    /// End an executor.
-    #[prost(message, tag = "8")]
-    ShutdownExecutor(ShutdownExecutor),
-    /// The framework has custody of a status.
-    #[prost(message, tag = "9")]
-    Acknowledge(Acknowledge),
-    /// Send a part of a task's output.
-    #[prost(message, tag = "10")]
-    ReadLog(ReadLog),
-    /// A message was of a kind that this master does not know.
-    #[prost(message, tag = "11")]
-    Unsupported(Unsupported),
-    /// The framework has a message of an executor.
-    #[prost(message, tag = "12")]
-    MessageTaken(MessageTaken),
-}
-
-/// Prove that you know the token.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Challenge {
-    /// 32 random bytes.
-    #[prost(bytes = "vec", tag = "1")]
-    pub nonce: Vec<u8>,
-    /// The oldest version of this protocol that the master speaks.
-    #[prost(uint32, tag = "2")]
-    pub oldest_version: u32,
-    /// The newest.
-    #[prost(uint32, tag = "3")]
-    pub version: u32,
-}
-
-/// Registered.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Welcome {
-    /// The agent's id, now and later.
-    #[prost(message, optional, tag = "1")]
-    pub agent_id: Option<AgentId>,
-    /// The master's proof.
-    #[prost(bytes = "vec", tag = "2")]
-    pub proof: Vec<u8>,
-}
-
-/// Not registered.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Refused {
-    /// Why, for people.
-    #[prost(string, tag = "1")]
-    pub message: String,
-    /// Whether dialling again can help.
-    #[prost(bool, tag = "2")]
-    pub retry: bool,
-    /// Whether an operator has declared this agent gone: what it runs counts as dead and may run
-    /// elsewhere. It ends all of it, forgets its id and registers anew, as another agent.
-    #[prost(bool, tag = "3")]
-    pub gone: bool,
-    /// The master's proof, as in a [`Welcome`], if it is gone: nobody else may say that.
-    #[prost(bytes = "vec", tag = "4")]
-    pub proof: Vec<u8>,
-}
-
-/// The answer to a heartbeat.
-#[derive(Clone, Copy, PartialEq, Eq, Message)]
-pub struct HeartbeatAnswer {
-    /// Which heartbeat.
-    #[prost(uint64, tag = "1")]
-    pub number: u64,
-}
-
-/// Start a task, and its executor if it is expected new.
-#[derive(Clone, PartialEq, Message)]
-pub struct Launch {
-    /// Whose task.
-    #[prost(message, optional, tag = "1")]
-    pub framework: Option<FrameworkInfo>,
-    /// The task; its `executor` is set and filled in.
-    #[prost(message, optional, tag = "2")]
-    pub task: Option<TaskInfo>,
-    /// The number of the newest heartbeat that the master had answered when it sent this.
-    #[prost(uint64, tag = "3")]
-    pub heartbeat: u64,
-}
-
-/// End a task.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Kill {
-    /// Whose task.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// Which.
-    #[prost(message, optional, tag = "2")]
-    pub task_id: Option<TaskId>,
-    /// How; goes before the task's own policy.
-    #[prost(message, optional, tag = "3")]
-    pub kill_policy: Option<KillPolicy>,
-}
-
-/// End an executor and all under it.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct ShutdownExecutor {
-    /// Whose.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// Which.
-    #[prost(message, optional, tag = "2")]
-    pub executor_id: Option<ExecutorId>,
-}
-
-/// The framework has custody of a status.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct Acknowledge {
-    /// Whose task.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// Which.
-    #[prost(message, optional, tag = "2")]
-    pub task_id: Option<TaskId>,
-    /// The uuid of the status.
-    #[prost(bytes = "vec", tag = "3")]
-    pub uuid: Vec<u8>,
-}
-
-/// The framework has a message of an executor.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct MessageTaken {
-    /// Whose executor.
-    #[prost(message, optional, tag = "1")]
-    pub framework_id: Option<FrameworkId>,
-    /// Which.
-    #[prost(message, optional, tag = "2")]
-    pub executor_id: Option<ExecutorId>,
-    /// The number of its message.
-    #[prost(uint64, tag = "3")]
-    pub number: u64,
-}
-
-/// Send a part of a task's output.
-#[derive(Clone, PartialEq, Eq, Message)]
-pub struct ReadLog {
-    /// Comes back with the answer.
-    #[prost(uint64, tag = "1")]
-    pub request: u64,
-    /// The task.
-    #[prost(string, tag = "2")]
-    pub task_id: String,
-    /// The executor that hosted it.
-    #[prost(string, tag = "3")]
-    pub executor_id: String,
-    /// `stdout` or `stderr`.
-    #[prost(string, tag = "4")]
-    pub stream: String,
-    /// The first byte wanted.
-    #[prost(uint64, tag = "5")]
-    pub offset: u64,
-    /// How many bytes at most.
-    #[prost(uint32, tag = "6")]
-    pub limit: u32,
-    /// How long the agent may wait for more when there is nothing, in milliseconds.
-    #[prost(uint32, tag = "7")]
-    pub wait_ms: u32,
-}

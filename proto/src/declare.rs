@@ -12,15 +12,16 @@
 //! ```
 //!
 //! A line says what a line of a proto file says: label, kind, name, number, and the default if
-//! Mesos declares one. It becomes a field with the attribute that `prost` wants, and a line of the
-//! table that [`crate::json`] works by. The labels and the types that they make:
+//! Mesos declares one. It becomes a field with the attribute that `prost` wants, and a line of each
+//! of the tables that [`crate::json`] and [`crate::wire`] work by. The labels and the types that
+//! they make:
 //!
 //! | label | field | |
 //! |---|---|---|
 //! | `required` | `T` | a message is `Option<T>` all the same, so that its absence can be seen |
 //! | `optional` | `Option<T>` | |
 //! | `repeated` | `Vec<T>` | |
-//! | `map` | `BTreeMap<String, T>` | |
+//! | `map` | `BTreeMap<String, T>` | of messages or strings |
 //!
 //! The kinds are the scalars of protobuf, `enum<T>` (an `i32`, since a peer may know more values),
 //! `message<T>`, and `boxed<T>`: a message that is rare or large, or holds itself.
@@ -33,6 +34,7 @@ macro_rules! messages {
     ($($(#[$meta:meta])* pub struct $name:ident { $($body:tt)* })*) => {$(
         message_struct! { [$(#[$meta])* pub struct $name] {} $($body)* }
         message_fields! { $name { $($body)* } }
+        message_shape! { $name { $($body)* } }
     )*};
 }
 
@@ -49,6 +51,12 @@ macro_rules! message_struct {
     ) => { message_struct! { $head { $($done)*
         $(#[$doc])* #[prost(btree_map(string, message), tag = $tag)]
         pub $field: std::collections::BTreeMap<String, $of>,
+    } $($rest)* } };
+    ($head:tt {$($done:tt)*}
+        $(#[$doc:meta])* map string $field:ident = $tag:tt, $($rest:tt)*
+    ) => { message_struct! { $head { $($done)*
+        $(#[$doc])* #[prost(btree_map(string, string), tag = $tag)]
+        pub $field: std::collections::BTreeMap<String, String>,
     } $($rest)* } };
     ($head:tt {$($done:tt)*}
         $(#[$doc:meta])* $label:ident message<$of:ident> $field:ident = $tag:tt, $($rest:tt)*
@@ -149,6 +157,74 @@ macro_rules! default_text {
     ($default:literal) => {
         Some(stringify!($default))
     };
+}
+
+/// Makes the table of a message's fields for protobuf.
+macro_rules! message_shape {
+    ($name:ident {$(
+        $(#[$doc:meta])* $label:ident $kind:ident $(<$of:ident>)? $field:ident = $tag:tt
+            $([default $default:literal])?,
+    )*}) => {
+        // `presence.rs` counts the fields of a message in the bits of one integer.
+        const _: () = assert!(<$name as $crate::wire::Shaped>::LINES.len() <= 64);
+
+        impl $crate::wire::Shaped for $name {
+            const LINES: &'static [$crate::wire::Line] = &[$(
+                $crate::wire::Line::new(
+                    stringify!($field),
+                    $tag,
+                    is_required!($label),
+                    content!($label $kind $($of)?),
+                ),
+            )*];
+
+            fn forget_unknown(&mut self) {
+                $( forget_unknown!(self $field $label $kind $($of)?); )*
+            }
+        }
+    };
+}
+
+/// What a field holds on the wire.
+macro_rules! content {
+    (map message $of:ident) => {
+        $crate::wire::Content::Map { lines: || <$of as $crate::wire::Shaped>::LINES }
+    };
+    (repeated message $of:ident) => {
+        $crate::wire::Content::Messages { lines: || <$of as $crate::wire::Shaped>::LINES }
+    };
+    ($label:ident message $of:ident) => {
+        $crate::wire::Content::Message { lines: || <$of as $crate::wire::Shaped>::LINES }
+    };
+    ($label:ident boxed $of:ident) => {
+        content!($label message $of)
+    };
+    ($label:ident enum $of:ident) => {
+        $crate::wire::Content::Enumeration { is_known: $of::is_valid }
+    };
+    ($label:ident $kind:ident) => {
+        $crate::wire::Content::Scalar
+    };
+}
+
+/// Takes unknown values of enumerations out of a field.
+macro_rules! forget_unknown {
+    ($message:ident $field:ident optional enum $of:ident) => {
+        $message.$field = $message.$field.filter(|value| $of::is_valid(*value));
+    };
+    ($message:ident $field:ident repeated enum $of:ident) => {
+        $message.$field.retain(|value| $of::is_valid(*value));
+    };
+    ($message:ident $field:ident map message $of:ident) => {
+        $message.$field.values_mut().for_each($crate::wire::Shaped::forget_unknown);
+    };
+    ($message:ident $field:ident $label:ident message $of:ident) => {
+        $message.$field.iter_mut().for_each($crate::wire::Shaped::forget_unknown);
+    };
+    ($message:ident $field:ident $label:ident boxed $of:ident) => {
+        $message.$field.iter_mut().for_each(|one| $crate::wire::Shaped::forget_unknown(&mut **one));
+    };
+    ($message:ident $field:ident $label:ident $kind:ident $($of:ident)?) => {};
 }
 
 /// Declares enumerations: each value with its number and the name that JSON gives it.

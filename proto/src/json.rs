@@ -13,13 +13,14 @@
 //! them is here: `read.rs` and `write.rs` walk a message, `slot.rs` has what the labels mean and
 //! `kind.rs` what the kinds of values do.
 
-mod base64;
+pub mod base64;
 mod field;
 mod kind;
 mod read;
 mod slot;
 mod write;
 
+pub(crate) use field::without_raw_mark;
 pub use field::{Field, Fields, Names};
 pub use kind::{Base64, Boxed, Kind, Named, Nested};
 pub use read::{InvalidJson, Place, Problem, Reader, from_slice};

@@ -198,6 +198,11 @@ fn depth_and_size_are_bounded() {
         let error = json::from_slice::<ContainerId>(deep.as_bytes(), LIMIT);
         assert!(matches!(error, Err(InvalidJson::Syntax { .. } | InvalidJson::TooLong { .. })));
     }
+    for (depth, taken) in [(64, true), (65, false)] {
+        let deep = "{\"value\":\"x\",\"parent\":".repeat(depth);
+        let body = format!("{deep}{{\"value\":\"x\"}}{}", "}".repeat(depth));
+        assert_eq!(read::<ContainerId>(&body).is_ok(), taken);
+    }
     let error = json::from_slice::<Filters>(b"{}     ", 6);
     assert_eq!(error, Err(InvalidJson::TooLong { limit: 6 }));
     assert!(json::from_slice::<Filters>(b"{}    ", 6).is_ok());

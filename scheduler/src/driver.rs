@@ -4,6 +4,8 @@
 //! that is durable do the effects leave. It has a thread of its own, because a commit blocks.
 
 mod pending;
+#[cfg(test)]
+mod tests;
 mod wall;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -13,7 +15,8 @@ use muster_engine::{
     event::{CommandReply, Event as EngineEvent, RequestId},
     query::Answer,
 };
-use muster_master::{core::Event as MasterEvent, server::Connections};
+use muster_master::core::Event as MasterEvent;
+use muster_session::link::Event as LinkEvent;
 use muster_turn::{Core, Effect, Event, Turn};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -21,8 +24,10 @@ pub(crate) use self::wall::Jump;
 use self::{pending::Pending, wall::WallClock};
 use crate::{
     handle::{Request, RunsOver, Waiting},
+    mesos::LinkHandle,
     metrics::Metrics,
     notices::Deliveries,
+    port::Inland,
     store::{Commit, State, StoreError},
     trace::{Change, EventLog},
 };
@@ -38,8 +43,10 @@ pub(crate) struct Driver {
     pub(crate) core: Core,
     pub(crate) store: Box<dyn State>,
     pub(crate) requests: mpsc::Receiver<Waiting>,
-    pub(crate) agents: mpsc::Receiver<MasterEvent>,
-    pub(crate) connections: Connections,
+    /// The ways to and from the master's port.
+    pub(crate) port: Inland,
+    /// The link to a master that is not in this process, if there is one.
+    pub(crate) link: Option<Link>,
     pub(crate) runs_over: RunsOver,
     pub(crate) deliveries: Deliveries,
     pub(crate) stop: watch::Receiver<bool>,
@@ -49,12 +56,20 @@ pub(crate) struct Driver {
     pub(crate) served: Served,
 }
 
+/// The driver's ends of the link to a master that is not in this process.
+pub(crate) struct Link {
+    pub(crate) handle: LinkHandle,
+    pub(crate) events: mpsc::Receiver<LinkEvent>,
+}
+
 /// The kinds of events, in the order in which they have their turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Served {
     #[default]
     Time,
     Agent,
+    Framework,
+    Link,
     Request,
 }
 
@@ -163,19 +178,25 @@ impl Driver {
         Ok(())
     }
 
-    /// What is to be taken in without waiting: of the three kinds in turn, so that none starves.
+    /// What is to be taken in without waiting: of the five kinds in turn, so that none starves.
     fn ready(&mut self, asked: &mut Asked) -> Option<Task> {
-        for _ in 0..3 {
+        for _ in 0..5 {
             self.served = match self.served {
                 Served::Request => Served::Time,
                 Served::Time => Served::Agent,
-                Served::Agent => Served::Request,
+                Served::Agent => Served::Framework,
+                Served::Framework => Served::Link,
+                Served::Link => Served::Request,
             };
             let due = || self.due(clock::now()) == Some(Duration::ZERO);
             let task = match self.served {
                 Served::Time => due().then_some(Task::Event(Event::Tick)),
-                Served::Agent => {
-                    self.agents.try_recv().ok().map(|event| Task::Event(Event::Master(event)))
+                Served::Agent => self.port.agents.try_recv().ok().map(of_master),
+                Served::Framework => self.port.frameworks.try_recv().ok().map(of_master),
+                Served::Link => {
+                    let link = self.link.as_mut();
+                    let event = link.and_then(|link| link.events.try_recv().ok());
+                    event.map(|event| Task::Event(Event::Link(event)))
                 }
                 Served::Request => {
                     self.requests.try_recv().ok().map(|waiting| self.asked(waiting, asked))
@@ -194,7 +215,9 @@ impl Driver {
         tokio::select! {
             biased;
             _ = self.stop.changed() => None,
-            Some(event) = self.agents.recv() => Some(Task::Event(Event::Master(event))),
+            Some(event) = self.port.agents.recv() => Some(of_master(event)),
+            Some(event) = self.port.frameworks.recv() => Some(of_master(event)),
+            Some(event) = heard(&mut self.link) => Some(Task::Event(Event::Link(event))),
             Some(waiting) = self.requests.recv() => Some(self.asked(waiting, asked)),
             () = tokio::time::sleep(sleep) => Some(Task::Event(Event::Tick)),
         }
@@ -228,157 +251,26 @@ impl Driver {
             }
             Effect::RunOver(run) => self.runs_over.announce(run),
             Effect::Deliver(notice) => self.deliveries.send(notice),
-            Effect::ToAgent { connection, body } => self.connections.send(connection, body),
-            Effect::CloseAgent(connection) => self.connections.close(connection),
-            Effect::ToFramework { framework, .. } => {
-                tracing::error!(
-                    framework = framework.value,
-                    "no framework but our own can subscribe"
-                );
+            Effect::ToAgent { connection, body } => self.port.connections.send(connection, body),
+            Effect::CloseAgent(connection) => self.port.connections.close(connection),
+            Effect::ToStream { stream, event } => self.port.streams.send(stream, event),
+            Effect::EndStream(stream) => self.port.streams.end(stream),
+            Effect::Credentials(principals) => self.port.credentials.set(principals),
+            Effect::AnswerCall { request, answer } => self.port.streams.answer(request, answer),
+            Effect::Link(effect) => {
+                if let Some(link) = &self.link {
+                    link.handle.send(effect);
+                }
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use muster_api::{limits, spec::AppSpec};
-    use muster_engine::{
-        event::{Accepted, Command, Expect},
-        query::Query,
-    };
+fn of_master(event: MasterEvent) -> Task {
+    Task::Event(Event::Master(event))
+}
 
-    use super::*;
-    use crate::{
-        handle::{DriverHandle, Unavailable, channel},
-        notices,
-        store::{self, Failure, MemoryDisk, MemoryStore},
-        trace::Actor,
-    };
-
-    /// A driver on a disk, and how it ends.
-    struct Running {
-        handle: DriverHandle,
-        stop: watch::Sender<bool>,
-        _agents: mpsc::Sender<MasterEvent>,
-        end: tokio::task::JoinHandle<Result<(), StoreError>>,
-    }
-
-    fn start(disk: &MemoryDisk, seed: u64) -> Running {
-        let store = MemoryStore::open(disk);
-        let records = store::records(&store).expect("a store in memory loads");
-        let log = EventLog::open(disk).expect("a log in memory opens");
-        let (core, first) = Core::restore(seed, &records, clock::now()).expect("it was stored so");
-        let (handle, requests, runs_over) = channel();
-        let (agents_sender, agents) = mpsc::channel(8);
-        let (stop, stopping) = watch::channel(false);
-        let driver = Driver {
-            core,
-            store: Box::new(store),
-            requests,
-            agents,
-            connections: Connections::new(),
-            runs_over,
-            deliveries: notices::channel().0,
-            stop: stopping,
-            metrics: Arc::new(Metrics::new(clock::wall())),
-            log,
-            served: Served::default(),
-        };
-        let end = tokio::spawn(driver.run(first));
-        Running { handle, stop, _agents: agents_sender, end }
-    }
-
-    fn by() -> Actor {
-        Actor::admin(None)
-    }
-
-    fn put(name: &str) -> Command {
-        let document = serde_json::json!({"name": name, "resources": {"cpus": 1, "mem": 32}});
-        let spec = AppSpec::parse(document).expect("it is a good document").spec;
-        Command::PutApp { spec, expect: Expect::Nothing }
-    }
-
-    #[tokio::test]
-    async fn what_was_answered_is_stored_and_what_failed_is_not_answered() {
-        for failure in [Failure::Lost, Failure::Stored] {
-            let disk = MemoryDisk::default();
-            // The first commit is that of the start itself; its end is awaited by a question.
-            disk.fail_commit(3, failure);
-            let running = start(&disk, 1);
-            let asked = running.handle.query(Query::Queue { skip: 0, limit: 1 }).await;
-            assert!(asked.is_ok());
-            let first = running.handle.command(by(), put("first")).await.expect("it serves");
-            assert!(matches!(first, Ok(Accepted::App(..))));
-            let second = running.handle.command(by(), put("second")).await;
-            assert_eq!(second.err(), Some(Unavailable::Stopped), "no effect without a commit");
-            assert!(running.end.await.expect("it does not panic").is_err());
-
-            let again = start(&disk, 2);
-            let first = again.handle.command(by(), put("first")).await.expect("it serves again");
-            assert!(first.is_err(), "what was answered is there");
-            let second = again.handle.command(by(), put("second")).await.expect("it serves again");
-            let stored = matches!(failure, Failure::Stored);
-            assert_eq!(second.is_err(), stored, "nobody was told, so both are right");
-            again.stop.send_replace(true);
-            assert!(again.end.await.expect("it does not panic").is_ok());
-        }
-    }
-
-    #[tokio::test]
-    async fn many_requests_share_commits_and_each_has_its_answer() {
-        let disk = MemoryDisk::default();
-        let running = start(&disk, 1);
-        let mut answers = tokio::task::JoinSet::new();
-        for number in 0..300 {
-            let handle = running.handle.clone();
-            answers.spawn(async move { handle.command(by(), put(&format!("app-{number}"))).await });
-        }
-        while let Some(answer) = answers.join_next().await {
-            assert!(answer.expect("it does not panic").expect("it serves").is_ok());
-        }
-        let queue = running.handle.query(Query::Queue { skip: 0, limit: 1 }).await;
-        assert!(matches!(queue, Ok(Answer::Queue(rows)) if rows.is_empty()));
-        let commits = MemoryStore::open(&disk).last().expect("it reads").map(|last| last.sequence);
-        assert!(commits.is_some_and(|commits| commits < 100), "{commits:?} commits");
-    }
-
-    #[tokio::test]
-    async fn a_lonely_change_waits_for_one_commit_and_a_question_for_none() {
-        let disk = MemoryDisk::default();
-        let running = start(&disk, 1);
-        let commits =
-            || MemoryStore::open(&disk).last().expect("it reads").map_or(0, |s| s.sequence);
-        let queue = || running.handle.query(Query::Queue { skip: 0, limit: 1 });
-        assert!(queue().await.is_ok());
-        let before = commits();
-        for number in 1..=20 {
-            let answer = running.handle.command(by(), put(&format!("app-{number}"))).await;
-            assert!(answer.expect("it serves").is_ok());
-            assert!(queue().await.is_ok());
-            assert_eq!(commits(), before + number);
-        }
-    }
-
-    #[tokio::test]
-    async fn only_history_is_forgotten_and_whoever_asked_is_told_when_it_is() {
-        let disk = MemoryDisk::default();
-        let mut store = MemoryStore::open(&disk);
-        let key = |n: u32| format!("h/x/{n:03}").into_bytes();
-        let writes: Vec<_> = (0..limits::FORGET_KEYS as u32)
-            .map(|n| muster_api::step::Write::Put { key: key(n), value: vec![1] })
-            .collect();
-        store.commit(&Commit { term: 1, sequence: 1, writes: &writes }).expect("it commits");
-        let running = start(&disk, 1);
-        let history = store.history();
-        for batch in [vec![key(0)], (1..limits::FORGET_KEYS as u32).map(key).collect()] {
-            running.handle.forget(batch.clone()).await.expect("it serves");
-            for key in batch {
-                assert_eq!(history.get(&key).expect("it reads"), None);
-            }
-        }
-        running.stop.send_replace(true);
-        assert!(running.end.await.expect("it does not panic").is_ok());
-        assert!(running.handle.forget(vec![key(0)]).await.is_err(), "nobody is there");
-    }
+/// What comes by the link next; nothing where there is none.
+async fn heard(link: &mut Option<Link>) -> Option<LinkEvent> {
+    link.as_mut()?.events.recv().await
 }

@@ -1,12 +1,16 @@
 //! The scheduler process: driver, stores, REST.
 
+mod addresses;
 pub mod backup;
+mod cluster;
 mod driver;
 mod handle;
 mod load;
 mod logs;
+pub mod mesos;
 mod metrics;
 mod notices;
+mod port;
 pub mod ready;
 mod replace;
 pub mod rest;

@@ -1,21 +1,37 @@
 //! The output of tasks, asked of their agents by the connections that they hold.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use muster_api::AgentId;
 use muster_master::server::{Connections, ReadLogError, ReadLogRequest};
 use muster_proto::agent::{LogData, ReadLog};
 
-use crate::rest::{LogError, LogFuture, LogSource};
+use crate::{
+    rest::{LogError, LogFuture, LogSource},
+    server::Config,
+};
 
-/// Agents that are connected to the embedded master.
-pub(crate) struct AgentLogs(Connections);
-
-impl AgentLogs {
-    pub(crate) fn new(connections: Connections) -> Self {
-        Self(connections)
+/// Whoever can be asked for the output of tasks.
+pub(crate) fn source(config: &Config, connections: Connections) -> Arc<dyn LogSource> {
+    match config.mesos {
+        None => Arc::new(AgentLogs(connections)),
+        Some(_) => Arc::new(NoLogs),
     }
 }
+
+/// Agents of another master, which nobody here is connected to.
+struct NoLogs;
+
+impl LogSource for NoLogs {
+    fn read(&self, agent: AgentId, wanted: ReadLog) -> LogFuture {
+        Box::pin(async move {
+            Err(LogError::Foreign { agent, executor: wanted.executor_id, task: wanted.task_id })
+        })
+    }
+}
+
+/// Agents that are connected to the embedded master.
+struct AgentLogs(Connections);
 
 impl LogSource for AgentLogs {
     fn read(&self, agent: AgentId, wanted: ReadLog) -> LogFuture {

@@ -2,6 +2,8 @@
 //!
 //! Whoever has something to count is handed these; there is no global state.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use muster_api::{
     Timestamp,
     events::TraceEvent,
@@ -12,6 +14,7 @@ use muster_engine::{
     census::Census,
     effect::{ExecutionCounts, FireCounts, Note, NoticeCounts, Tally},
 };
+use muster_master::server::Streams;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text},
     metrics::{
@@ -23,8 +26,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::{driver::Jump, tables::table_of};
+use crate::{driver::Jump, mesos::LinkCounts, tables::table_of};
 
+mod frameworks;
+mod link;
 mod live;
 mod register;
 #[cfg(test)]
@@ -247,8 +252,13 @@ impl Metrics {
 
     /// These events are recorded with the next commit.
     pub(crate) fn happened(&self, events: &[TraceEvent]) {
+        // Of the thousands in a commit most are of one or two kinds.
+        let mut counts = BTreeMap::<&str, u64>::new();
         for event in events {
-            self.events.get_or_create(&Kind { kind: event.kind.as_str() }).inc();
+            *counts.entry(event.kind.as_str()).or_default() += 1;
+        }
+        for (kind, count) in counts {
+            self.events.get_or_create(&Kind { kind }).inc_by(count);
         }
     }
 
@@ -267,6 +277,16 @@ impl Metrics {
     pub(crate) fn clock_jumped(&self, jump: Jump) {
         let direction = if jump.is_back() { "back" } else { "forward" };
         self.clock_jumps.get_or_create(&Direction { direction }).inc();
+    }
+
+    /// Shows what frameworks do by these streams, too.
+    pub(crate) fn watch(&mut self, streams: Streams) {
+        frameworks::register(streams, &mut self.registry);
+    }
+
+    /// Shows how it stands with a master that is not in this process, too.
+    pub(crate) fn watch_link(&mut self, counts: Arc<LinkCounts>) {
+        link::register(counts, &mut self.registry);
     }
 
     /// What there is just now, as both cores answered.

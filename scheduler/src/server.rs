@@ -7,35 +7,35 @@ use std::{
     num::NonZeroU32,
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
+    pin::Pin,
     sync::Arc,
+    time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use muster_api::clock;
-use muster_master::server::{Connections, ServerConfig};
-use muster_turn::{Core, Turn};
+use muster_turn::{Core, Loader, Turn};
 use tokio::{
-    net::TcpListener,
-    sync::{mpsc, oneshot, watch},
+    sync::{oneshot, watch},
+    task::JoinHandle,
 };
 
 use crate::{
+    addresses,
     backup::Tapped,
-    driver::{Driver, Served},
+    driver::{Driver, Link, Served},
     handle, load, logs,
+    mesos::{self, Ends, LinkCounts, MesosConfig, Program, Shell},
     metrics::Metrics,
     notices::{self, Notifying},
-    ready::{self, Ready},
-    rest,
+    port::{Inland, Port},
+    ready, rest,
     retention::{HistoryLimits, Keeper},
     secrets,
     store::{DiskStore, History, State, StoreError, StoreKind},
     trace::EventLog,
     upgrade::upgrade,
 };
-
-/// Events of agents that wait for the driver; when they are this many, reading from agents stops.
-const AGENT_EVENTS: usize = 4096;
 
 /// The folder of the store, in the data folder.
 pub(crate) const STORE: &str = "store";
@@ -49,10 +49,16 @@ pub struct Config {
     pub store: Option<StoreKind>,
     /// Where REST listens.
     pub http: SocketAddr,
-    /// Where the embedded master listens.
+    /// Where the embedded master listens. It does not where there is another one.
     pub master_listen: SocketAddr,
+    /// The master, where it is not in this process.
+    pub mesos: Option<MesosConfig>,
     /// Whether agents may connect without TLS from beyond loopback.
     pub plaintext: bool,
+    /// Whether frameworks need no credentials; only where the master listens on loopback.
+    pub anonymous_frameworks: bool,
+    /// How long a framework may keep an offer that it does nothing with; none is for ever.
+    pub offer_timeout: Option<Duration>,
     /// How many tasks may run at one time, of all apps; none is no bound.
     pub max_tasks: Option<NonZeroU32>,
     /// How much history is kept.
@@ -63,66 +69,63 @@ pub struct Config {
 
 /// Runs a scheduler until `shutdown` is done. Executors go on without it.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> anyhow::Result<()> {
-    check_addresses(&config)?;
+    addresses::check(&config)?;
+    if let Some(mesos) = &config.mesos {
+        mesos::check(mesos, config.http)?;
+    }
     config.history.check()?;
     make_folder(&config.data_dir)?;
-    let (store, core, first) = open(&config)?;
+    let (store, loader) = open(&config)?;
     let admin_token = secrets::open_token(&config.data_dir, secrets::ADMIN_TOKEN)?;
     let join_token = secrets::open_token(&config.data_dir, secrets::JOIN_TOKEN)?;
-    let (http, master, ready) = listen(&config).await?;
+    let (http, master, ready) = addresses::listen(&config).await?;
+    let program = program(&config)?;
+    let (core, first) = restore(&config, loader, ready.http, program.as_ref())?;
 
     let (stop, stopping) = watch::channel(false);
     let term = core.term();
-    let (events, agents) = mpsc::channel(AGENT_EVENTS);
-    let connections = Connections::default();
-    let (driver_handle, requests, runs_over) = handle::channel();
-    let log_source = Arc::new(logs::AgentLogs::new(connections.clone()));
-    let metrics = Arc::new(Metrics::new(clock::wall()));
-    let (history, driver) = (store.history(), driver_handle.clone());
-    let keeper = keeper(&config, history, driver, &metrics, stopping.clone());
-    let (deliveries, sender) = sender(&config, driver_handle.clone(), stopping.clone())?;
+    let (port, inland) = Port::new(&first);
+    let (handle, requests, runs_over) = handle::channel();
+    let (link, shell) = link(&config, &stopping)?;
+    let metrics = metrics(&inland, shell.counts.clone());
+    let keeper = keeper(&config, store.history(), handle.clone(), &metrics, stopping.clone());
+    let (deliveries, sender) = sender(&config, handle.clone(), stopping.clone())?;
     let log = EventLog::open(&*store.history())?;
     let rest = rest::Rest::new(
-        driver_handle,
+        handle.clone(),
         store.history(),
         store.backups(),
-        log_source,
+        logs::source(&config, inland.connections.clone()),
         log.listen(),
         Arc::clone(&metrics),
         admin_token,
     );
-    let mut driver = DriverThread::start(
-        Driver {
-            core,
-            store: Box::new(store),
-            requests,
-            agents,
-            connections: connections.clone(),
-            runs_over,
-            deliveries,
-            stop: stopping.clone(),
-            metrics,
-            log,
-            served: Served::default(),
-        },
-        first,
-    )?;
-    let master_task = tokio::spawn(muster_master::server::serve(
-        master,
-        ServerConfig { join_token: join_token.as_str().to_owned(), term },
-        events,
-        connections,
-        stopped(stopping.clone()),
-    ));
-    let rest_task = tokio::spawn(rest::serve(http, rest::router(rest), stopped(stopping)));
-    let keeper_task = tokio::spawn(keeper.run());
-    let sender_task = tokio::spawn(sender.run());
+    let driver = Driver {
+        core,
+        store: Box::new(store),
+        requests,
+        link,
+        port: inland,
+        runs_over,
+        deliveries,
+        stop: stopping.clone(),
+        metrics,
+        log,
+        served: Served::default(),
+    };
+    let mut driver = DriverThread::start(driver, first)?;
+    let until = stopped(stopping.clone());
+    let master_task = port.serve(master, &config, &join_token, term, handle, until);
+    let routes = rest::router(rest).merge(program.map(Program::routes).unwrap_or_default());
+    let rest_task = tokio::spawn(rest::serve(http, routes, stopped(stopping)));
+    let (keeper_task, sender_task) = (tokio::spawn(keeper.run()), tokio::spawn(sender.run()));
 
     ready::announce(&config.data_dir, &ready)?;
     tracing::info!(http = %ready.http, master = ?ready.master, "ready");
     let ended_early = tokio::select! {
         () = shutdown => None,
         result = driver.ended() => Some(result),
+        why = shell.must_stop => Some(Err(anyhow!(why))),
     };
     tracing::info!("stopping");
     ready::retract(&config.data_dir)?;
@@ -132,8 +135,18 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()> + Send) -> a
         None => driver.ended().await,
     };
     // They end by themselves once they are told to; what they were doing is not ours to judge.
-    let _ = tokio::join!(rest_task, master_task, keeper_task, sender_task);
+    let _ = tokio::join!(rest_task, master_task, keeper_task, sender_task, shell.task);
     result
+}
+
+/// What is counted, also at the master's port and by the link to another master.
+fn metrics(inland: &Inland, link: Option<Arc<LinkCounts>>) -> Arc<Metrics> {
+    let mut metrics = Metrics::new(clock::wall());
+    metrics.watch(inland.streams.clone());
+    if let Some(counts) = link {
+        metrics.watch_link(counts);
+    }
+    Arc::new(metrics)
 }
 
 /// What forgets old history.
@@ -167,33 +180,80 @@ fn make_folder(path: &Path) -> anyhow::Result<()> {
     made.with_context(|| format!("cannot make the data folder `{}`", path.display()))
 }
 
-/// Opens the store, brings it to the layout of this version, and restores the cores from it.
-fn open(config: &Config) -> anyhow::Result<(Tapped, Core, Turn)> {
+/// Opens the store, brings it to the layout of this version, and loads it.
+fn open(config: &Config) -> anyhow::Result<(Tapped, Loader)> {
     let mut store = DiskStore::open(&config.data_dir.join(STORE), config.store)?;
     // Now that the folder is locked nobody else can have announced itself there.
     ready::retract(&config.data_dir)?;
     upgrade(&mut store)?;
     let mut loader = load::load(&store)?;
     loader.notify(config.notices.installation.clone());
+    let kind = store.kind().name();
+    Ok((Tapped::new(Box::new(store), kind)?, loader))
+}
+
+/// Restores the cores from what was loaded. `http` is where this scheduler is reached.
+fn restore(
+    config: &Config,
+    mut loader: Loader,
+    http: SocketAddr,
+    program: Option<&Program>,
+) -> anyhow::Result<(Core, Turn)> {
+    if let Some(mesos) = &config.mesos {
+        loader.foreign(mesos.foreign(http, program));
+        tracing::warn!(masters = %mesos.masters, "{}", mesos::PROMISES);
+        if let Some(advice) = mesos::advise(mesos, http) {
+            tracing::warn!("{advice}");
+        }
+    }
     let records = loader.taken();
     let (mut core, first) = loader.finish(seed()?, clock::now())?;
     core.limit_tasks(config.max_tasks);
+    core.offer_timeout(config.offer_timeout);
     tracing::info!(records, term = core.term(), "state restored");
     if let Some(since) = core.held() {
         tracing::warn!(%since, "this restored store is held: nothing fires, is launched or is \
             killed until `muster resume`");
     }
-    let kind = store.kind().name();
-    Ok((Tapped::new(Box::new(store), kind)?, core, first))
+    Ok((core, first))
 }
 
-/// Binds both addresses, and what is to be said of them.
-async fn listen(config: &Config) -> anyhow::Result<(TcpListener, TcpListener, Ready)> {
-    let http = bind(config.http, "REST").await?;
-    let master = bind(config.master_listen, "the master").await?;
-    let pid = std::process::id();
-    let ready = Ready { pid, http: http.local_addr()?, master: Some(master.local_addr()?) };
-    Ok((http, master, ready))
+/// Our program, where agents of others are to fetch it from here.
+fn program(config: &Config) -> anyhow::Result<Option<Program>> {
+    let wanted = config.mesos.as_ref().is_some_and(|mesos| mesos.executor_uri.is_none());
+    if wanted { Program::open().map(Some) } else { Ok(None) }
+}
+
+/// What goes on beside the driver for the link to another master.
+struct LinkTask {
+    task: JoinHandle<()>,
+    /// Says why this scheduler must not go on; silent otherwise.
+    must_stop: Pin<Box<dyn Future<Output = String> + Send>>,
+    /// What is done there, if there is one.
+    counts: Option<Arc<LinkCounts>>,
+}
+
+/// Starts the shell of the link to another master, if there is one.
+fn link(
+    config: &Config,
+    stopping: &watch::Receiver<bool>,
+) -> anyhow::Result<(Option<Link>, LinkTask)> {
+    let Some(mesos) = &config.mesos else {
+        let must_stop = Box::pin(std::future::pending());
+        let task = tokio::spawn(async {});
+        return Ok((None, LinkTask { task, must_stop, counts: None }));
+    };
+    let (shell, Ends { handle, events, stopped, counts }) = Shell::new(mesos, stopping.clone())?;
+    let must_stop = Box::pin(async {
+        match stopped.await {
+            Ok(why) => why,
+            // It ends with the process, and has nothing to say then.
+            Err(_) => std::future::pending().await,
+        }
+    });
+    let task = tokio::spawn(shell.run());
+    let counts = Some(counts);
+    Ok((Some(Link { handle, events }), LinkTask { task, must_stop, counts }))
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {
@@ -231,25 +291,6 @@ impl DriverThread {
             Err(_) => bail!("the driver ended without a word; what is stored is safe, start again"),
         }
     }
-}
-
-/// Nothing listens beyond loopback without TLS unless that is asked for.
-fn check_addresses(config: &Config) -> anyhow::Result<()> {
-    for (what, address) in [("--http", config.http), ("--master-listen", config.master_listen)] {
-        if !address.ip().is_loopback() && !config.plaintext {
-            bail!(
-                "{what} {address} is reachable from other machines, and there is no TLS yet: \
-                 use an address of 127.0.0.1, or say --plaintext if the network is yours alone"
-            );
-        }
-    }
-    Ok(())
-}
-
-async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address} for {what}: is another scheduler running there?")
-    })
 }
 
 fn seed() -> anyhow::Result<u64> {

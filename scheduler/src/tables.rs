@@ -3,7 +3,7 @@
 use muster_engine::records;
 
 /// Each key prefix, and what its records are. What begins with none of them is [`OTHER`].
-const TABLES: [(&str, &str); 28] = [
+const TABLES: [(&str, &str); 31] = [
     (records::APPS, "apps"),
     (records::REVISIONS, "app_revisions"),
     (records::JOBS, "jobs"),
@@ -21,8 +21,11 @@ const TABLES: [(&str, &str); 28] = [
     (records::RESUMED, "resumed"),
     (records::SETTLING, "settling"),
     (records::ZONES, "zones"),
+    (records::DISOWNED, "disowned"),
     ("A/", "agents"),
     ("F/", "frameworks"),
+    ("W/", "weights"),
+    ("C/", "credentials"),
     ("S/", "session"),
     ("T", "term"),
     (records::PAST_RUNS, "past_runs"),

@@ -365,6 +365,7 @@ fn nothing_is_written_over() {
     fs::write(&from, small()).unwrap();
     fs::create_dir(&data).unwrap();
     fs::write(data.join("join.token"), "").unwrap();
+    fs::write(data.join("notice.secret"), "").unwrap();
     let done = restore(&from, &data, Some(StoreKind::Redb), now(), &mut |_| {}).unwrap();
     assert_eq!((done.kind, done.header.store.as_str()), (StoreKind::Redb, "memory"));
 }

@@ -14,6 +14,13 @@ use prost::Message;
 /// on others `muster` must be in the path.
 pub const BUILTIN_COMMAND: &str = "exec \"${MUSTER_PROGRAM:-muster}\" executor";
 
+/// The same where agents are not ours: they fetch the program to this name in the folder of the
+/// executor. One that is ours says where its own is all the same.
+pub const FETCHED_COMMAND: &str = "exec \"${MUSTER_PROGRAM:-./muster}\" executor";
+
+/// The name of our program in the folder of an executor that fetches it.
+const PROGRAM: &str = "muster";
+
 /// The label that holds the checksum of the artifact at `index`, which Mesos has no field for.
 pub fn label_sha256(index: usize) -> String {
     format!("muster.sha256.{index}")
@@ -22,6 +29,26 @@ pub fn label_sha256(index: usize) -> String {
 /// The description of an executor of `app`, as bytes of an `ExecutorInfo`. Nothing in it varies
 /// from launch to launch.
 pub fn describe_executor(id: ExecutorId, app: &AppSpec) -> Vec<u8> {
+    describe(id, app, BUILTIN_COMMAND).encode_to_vec()
+}
+
+/// The same for the agents of others, which fetch our program from `program` first. It is there for
+/// every app: the command of one may run it too.
+pub fn describe_fetched_executor(id: ExecutorId, app: &AppSpec, program: &str) -> Vec<u8> {
+    let mut info = describe(id, app, FETCHED_COMMAND);
+    if let Some(command) = &mut info.command {
+        command.uris.push(Uri {
+            value: program.to_owned(),
+            executable: Some(true),
+            extract: Some(false),
+            cache: Some(true),
+            output_file: Some(PROGRAM.to_owned()),
+        });
+    }
+    info.encode_to_vec()
+}
+
+fn describe(id: ExecutorId, app: &AppSpec, builtin: &str) -> ExecutorInfo {
     let mut labels = vec![
         (LABEL_LEASE.to_owned(), app.lease.to_string()),
         ("muster.app".to_owned(), app.name.to_string()),
@@ -40,13 +67,13 @@ pub fn describe_executor(id: ExecutorId, app: &AppSpec) -> Vec<u8> {
             ..Variable::default()
         })
         .collect();
-    let info = ExecutorInfo {
+    ExecutorInfo {
         executor_id: Some(muster_proto::ExecutorId::new(id.to_string())),
         resources: resources(&app.resources),
         command: Some(CommandInfo {
             uris: app.artifacts.iter().map(uri).collect(),
             environment: Some(Environment { variables }),
-            value: Some(app.command.clone().unwrap_or_else(|| BUILTIN_COMMAND.to_owned())),
+            value: Some(app.command.clone().unwrap_or_else(|| builtin.to_owned())),
             shell: Some(true),
             ..CommandInfo::default()
         }),
@@ -54,8 +81,7 @@ pub fn describe_executor(id: ExecutorId, app: &AppSpec) -> Vec<u8> {
         labels: Some(Labels::of(labels)),
         r#type: Some(ExecutorType::Custom as i32),
         ..ExecutorInfo::default()
-    };
-    info.encode_to_vec()
+    }
 }
 
 fn uri(artifact: &Artifact) -> Uri {
@@ -98,5 +124,29 @@ mod tests {
         assert_eq!(labels.get(LABEL_LEASE), Some("1m"));
         assert_eq!(labels.get(&label_sha256(0)), Some("ab".repeat(32).as_str()));
         assert_eq!(info.command.unwrap().value.as_deref(), Some("./start"));
+    }
+
+    #[test]
+    fn agents_of_others_fetch_the_program_whatever_the_app_runs() {
+        let app = |command: Option<&str>| {
+            let mut app = serde_json::json!({"name": "a", "resources": {"cpus": 1, "mem": 32}});
+            if let Some(command) = command {
+                app["command"] = command.into();
+                app["artifacts"] = serde_json::json!([{"uri": "file:///a.tar"}]);
+            }
+            AppSpec::parse(app).unwrap().spec
+        };
+        let id = ExecutorId::from_uuid(uuid::Uuid::nil());
+        for (own, runs, uris) in [(None, FETCHED_COMMAND, 1), (Some("./start"), "./start", 2)] {
+            let bytes = describe_fetched_executor(id, &app(own), "http://here/muster");
+            assert_eq!(bytes, describe_fetched_executor(id, &app(own), "http://here/muster"));
+            let command = ExecutorInfo::decode(bytes.as_slice()).unwrap().command.unwrap();
+            assert_eq!(command.value.as_deref(), Some(runs));
+            assert_eq!(command.uris.len(), uris);
+            let program = command.uris.last().unwrap();
+            assert_eq!(program.value, "http://here/muster");
+            assert_eq!((program.executable, program.extract), (Some(true), Some(false)));
+            assert_eq!(program.output_file.as_deref(), Some("muster"));
+        }
     }
 }

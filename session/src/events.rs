@@ -11,7 +11,7 @@ use muster_api::{
 use muster_engine::event::{Event, Offer, TaskUpdate};
 use muster_proto as mesos;
 
-use crate::verdict;
+use crate::{MasterKind, verdict};
 
 /// Something in a message that cannot be understood; the message is passed over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +24,8 @@ fn invalid(what: &'static str) -> InvalidMessage {
     InvalidMessage { what }
 }
 
-/// An offer. Resources other than scalars are not for us.
+/// An offer. Only scalars are for us, and of those what anybody may have for good: what is reserved,
+/// may be taken back, or is a disk of a special kind cannot be asked for as we ask for it.
 pub(crate) fn offer(offer: &mesos::Offer) -> Result<Offer, InvalidMessage> {
     let id = offer.id.as_ref().and_then(|id| id.value.parse::<OfferId>().ok());
     let agent = offer.agent_id.as_ref().and_then(|id| id.value.parse::<AgentId>().ok());
@@ -33,27 +34,41 @@ pub(crate) fn offer(offer: &mesos::Offer) -> Result<Offer, InvalidMessage> {
         agent: agent.ok_or_else(|| invalid("the agent of an offer"))?,
         hostname: offer.hostname.clone(),
         attributes: attributes(&offer.attributes),
-        resources: resources(&offer.resources)?,
+        resources: resources(&offer.resources),
+        executors: offer.executor_ids.iter().filter_map(|id| id.value.parse().ok()).collect(),
     })
+}
+
+fn is_plain(resource: &mesos::Resource) -> bool {
+    resource.role.as_deref().is_none_or(|role| role == "*")
+        && resource.reservation.is_none()
+        && resource.reservations.is_empty()
+        && resource.revocable.is_none()
+        && resource.shared.is_none()
+        && resource.disk.is_none()
+        && resource.provider_id.is_none()
 }
 
 fn attributes(all: &[mesos::Attribute]) -> BTreeMap<String, String> {
     all.iter().map(|attribute| (attribute.name.clone(), attribute.value_text())).collect()
 }
 
-fn resources(all: &[mesos::Resource]) -> Result<Resources, InvalidMessage> {
-    let mut sum = Resources::none();
-    for resource in all {
-        let Some(scalar) = &resource.scalar else { continue };
-        let amount = Amount::from_f64(scalar.value).map_err(|_| invalid("a resource"))?;
-        let one: Resources = [(resource.name.clone(), amount)].into_iter().collect();
-        sum = sum.checked_add(&one).ok_or_else(|| invalid("a resource"))?;
-    }
-    Ok(sum)
+/// What of an offer is for us. An amount beyond ours is left out, and the rest of the offer is of use:
+/// an offer that nobody knows of would never be given back.
+fn resources(all: &[mesos::Resource]) -> Resources {
+    let plain = all.iter().filter(|resource| is_plain(resource));
+    plain.fold(Resources::none(), |sum, resource| {
+        let amount = resource.scalar.as_ref().and_then(|one| Amount::from_f64(one.value).ok());
+        let one = amount.map(|amount| Resources::from_iter([(resource.name.clone(), amount)]));
+        one.and_then(|one| sum.checked_add(&one)).unwrap_or(sum)
+    })
 }
 
 /// A status of one of our tasks.
-pub(crate) fn update(status: &mesos::TaskStatus) -> Result<Event, InvalidMessage> {
+pub(crate) fn update(
+    status: &mesos::TaskStatus,
+    master: MasterKind,
+) -> Result<Event, InvalidMessage> {
     let task = status.task_id.as_ref().and_then(|id| id.value.parse::<TaskId>().ok());
     let agent = status.agent_id.as_ref().and_then(|id| id.value.parse::<AgentId>().ok());
     let uuid = match &status.uuid {
@@ -68,7 +83,7 @@ pub(crate) fn update(status: &mesos::TaskStatus) -> Result<Event, InvalidMessage
     Ok(Event::Task(TaskUpdate {
         task: task.ok_or_else(|| invalid("the task of a status"))?,
         agent,
-        signal: verdict::signal(status).ok_or_else(|| invalid("the state of a status"))?,
+        signal: verdict::signal(status, master).ok_or_else(|| invalid("the state of a status"))?,
         source: match status.source() {
             mesos::StatusSource::Executor => EventSource::Executor,
             mesos::StatusSource::Agent => EventSource::Agent,
@@ -144,6 +159,18 @@ mod tests {
         executions(&message).expect("it is as long as it may be");
         message.data.push(b' ');
         assert!(executions(&message).is_err());
+    }
+
+    #[test]
+    fn an_amount_that_is_beyond_ours_is_left_out_of_an_offer_and_the_rest_is_not() {
+        let given = [("cpus", 2.5), ("bandwidth", 1e10), ("less", -1.0), ("none", f64::NAN)];
+        let message = mesos::Offer {
+            id: Some(mesos::OfferId::new("o1")),
+            agent_id: Some(mesos::AgentId::new("agent-1")),
+            resources: given.map(|(name, amount)| mesos::Resource::scalar(name, amount)).into(),
+            ..mesos::Offer::default()
+        };
+        assert_eq!(offer(&message).unwrap().resources, "cpus:2.5".parse().unwrap());
     }
 
     #[test]

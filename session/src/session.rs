@@ -7,7 +7,7 @@ use muster_proto::{
     scheduler::{self, Call, CallType, EventType, Subscribe},
 };
 
-use crate::{calls, events};
+use crate::{MasterKind, calls, events};
 
 /// Key of the framework's id in the store; its value is the id.
 const KEY: &[u8] = b"S/framework";
@@ -31,14 +31,32 @@ pub struct Translated {
 #[error("the stored id of our framework is no text")]
 pub struct InvalidSession;
 
+/// As whom we subscribe. On our own master all of it is empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// The user that executors run as, where their agent can choose.
+    pub user: String,
+    /// Who we prove to be.
+    pub principal: Option<String>,
+    /// The role that offers are for; that of all when there is none.
+    pub role: Option<String>,
+    /// The host of this scheduler, for people.
+    pub hostname: Option<String>,
+    /// Where people look at it.
+    pub webui_url: Option<String>,
+}
+
 /// Our framework's side of a subscription.
 #[derive(Debug)]
 pub struct Session {
     framework: Option<FrameworkId>,
+    identity: Identity,
+    /// Who has the hosts, which decides what some statuses mean.
+    master: MasterKind,
 }
 
 impl Session {
-    /// The session as it was stored.
+    /// The session as it was stored, with the master of this process until somebody says otherwise.
     pub fn restore(records: &Records) -> Result<Self, InvalidSession> {
         let framework = match records.get(KEY) {
             None => None,
@@ -47,22 +65,45 @@ impl Session {
                 Some(FrameworkId::new(text))
             }
         };
-        Ok(Self { framework })
+        Ok(Self { framework, identity: Identity::default(), master: MasterKind::Own })
+    }
+
+    /// Subscribes as somebody from now on, with a master that is not in this process.
+    pub fn identify(&mut self, identity: Identity) {
+        self.identity = identity;
+        self.master = MasterKind::Foreign;
+    }
+
+    /// The id of our framework, if a master has given it one.
+    pub fn framework(&self) -> Option<&FrameworkId> {
+        self.framework.as_ref()
+    }
+
+    /// Forgets the id of our framework, which its master has removed.
+    pub fn forget(&mut self) -> Option<Write> {
+        self.framework.take().map(|_| Write::Delete { key: KEY.to_vec() })
     }
 
     /// The call that begins a subscription.
     pub fn subscribe(&self) -> Call {
         let capability = |kind: CapabilityType| Capability { r#type: Some(kind as i32) };
+        let who = self.identity.clone();
+        let mut capabilities = vec![
+            capability(CapabilityType::PartitionAware),
+            capability(CapabilityType::TaskKillingState),
+        ];
+        capabilities.extend(who.role.is_some().then(|| capability(CapabilityType::MultiRole)));
         let info = FrameworkInfo {
-            user: String::new(),
+            user: who.user,
             name: "muster".to_owned(),
             id: self.framework.clone(),
             failover_timeout: Some(FAILOVER_TIMEOUT),
             checkpoint: Some(true),
-            capabilities: vec![
-                capability(CapabilityType::PartitionAware),
-                capability(CapabilityType::TaskKillingState),
-            ],
+            capabilities,
+            roles: who.role.into_iter().collect(),
+            principal: who.principal,
+            hostname: who.hostname,
+            webui_url: who.webui_url,
             ..FrameworkInfo::default()
         };
         let subscribe = Subscribe { framework_info: Some(info), ..Subscribe::default() };
@@ -112,17 +153,25 @@ impl Session {
                 }
             }
             EventType::Update => match event.update.as_ref().and_then(|u| u.status.as_ref()) {
-                Some(status) => match events::update(status) {
+                Some(status) => match events::update(status, self.master) {
                     Ok(update) => out.events.push(update),
                     Err(error) => out.passed_over.push(format!("a status: {error}")),
                 },
                 None => out.passed_over.push("an update without status".to_owned()),
             },
             EventType::Failure => {
-                let executor = event.failure.as_ref().and_then(|body| body.executor_id.as_ref());
-                // The loss of a whole agent is told otherwise; ids that are not ours are not ours.
-                if let Some(id) = executor.and_then(|id| id.value.parse().ok()) {
-                    out.events.push(Event::ExecutorExited(id));
+                let failure = event.failure.clone().unwrap_or_default();
+                match (failure.executor_id, failure.agent_id) {
+                    // Ids that are not of our making are not ours.
+                    (Some(executor), _) => {
+                        let id = executor.value.parse().ok();
+                        out.events.extend(id.map(Event::ExecutorExited));
+                    }
+                    (None, Some(agent)) => {
+                        let id = agent.value.parse().ok();
+                        out.events.extend(id.map(Event::AgentLost));
+                    }
+                    (None, None) => out.passed_over.push("a failure of nothing".to_owned()),
                 }
             }
             EventType::Error => out.events.push(Event::Unsubscribed),

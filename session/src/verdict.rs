@@ -1,6 +1,9 @@
 //! Which Mesos status means what to a task: the table of SEMANTICS section 5, read from its left
 //! column. What the engine makes of it also depends on what the task was doing; that part of the
 //! table is `next` in the engine's `task.rs`.
+//!
+//! Hosts of another master fetch our own program, from us or from where we say. So what could not be
+//! fetched there may be no fault of the app, and it uses up no attempt.
 
 use muster_api::task::{
     ENDED_BY_ORDER, ENDED_FOR_NEIGHBOUR, LABEL_ENDED, LABEL_FENCED, LABEL_STUCK, LABEL_TIMEOUT,
@@ -9,8 +12,11 @@ use muster_api::task::{
 use muster_engine::event::Signal;
 use muster_proto::{Reason, StatusSource, TaskState, TaskStatus};
 
-/// What a status says of its task; nothing when its state is of no known kind.
-pub fn signal(status: &TaskStatus) -> Option<Signal> {
+use crate::MasterKind;
+
+/// What a status by such a master, or by an agent of it, says of its task; nothing when its state is
+/// of no known kind.
+pub fn signal(status: &TaskStatus, master: MasterKind) -> Option<Signal> {
     let state = TaskState::try_from(status.state).ok()?;
     let reason = status.reason.and_then(|reason| Reason::try_from(reason).ok());
     let by_executor = status.source == Some(StatusSource::Executor as i32);
@@ -35,24 +41,36 @@ pub fn signal(status: &TaskStatus) -> Option<Signal> {
         TaskState::Failed => match label(LABEL_ENDED) {
             Some(ENDED_FOR_NEIGHBOUR) => Signal::Neighbour,
             Some(ENDED_BY_ORDER) => Signal::Died,
-            _ => failed(reason, by_executor),
+            _ => failed(reason, by_executor, master),
         },
         TaskState::Error if reason == Some(Reason::TaskInvalid) && !by_executor => Signal::Invalid,
         TaskState::Error if by_executor => Signal::CodeFailed,
         TaskState::Error if reason == Some(Reason::AgentRestarted) => Signal::NeverStarted,
+        TaskState::Lost if reason == Some(Reason::Reconciliation) => Signal::Unreachable,
+        // We are aware of partitions, so that what never left for its agent is DROPPED. This one was
+        // there: an agent that unregisters says so before its executors have ended.
+        TaskState::Lost
+            if matches!(reason, Some(Reason::AgentRemoved | Reason::AgentDisconnected)) =>
+        {
+            Signal::Unreachable
+        }
         TaskState::Error | TaskState::Lost => lost(reason),
         TaskState::Dropped => Signal::NeverStarted,
         TaskState::Gone if label(LABEL_FENCED).is_some() => Signal::Fenced,
         TaskState::Gone => died(reason),
         TaskState::GoneByOperator => Signal::Died,
         // The master has it, and its executor has said nothing yet: it may live or not.
-        TaskState::Staging | TaskState::Unreachable | TaskState::Unknown => Signal::PerhapsAlive,
+        TaskState::Staging => Signal::PerhapsAlive,
+        TaskState::Unreachable | TaskState::Unknown => Signal::Unreachable,
     })
 }
 
-fn failed(reason: Option<Reason>, by_executor: bool) -> Signal {
+fn failed(reason: Option<Reason>, by_executor: bool, master: MasterKind) -> Signal {
     match reason {
         // Mesos says of a failed fetch that the container could not be launched.
+        Some(Reason::ContainerLaunchFailed) if master == MasterKind::Foreign && !by_executor => {
+            Signal::NoContainer
+        }
         Some(Reason::ContainerLaunchFailed | Reason::ExecutorRegistrationTimeout) => {
             Signal::CannotStart
         }
@@ -74,7 +92,6 @@ fn lost(reason: Option<Reason>) -> Signal {
             | Reason::AgentRemovedByOperator
             | Reason::AgentReregistered,
         ) => Signal::NeverStarted,
-        Some(Reason::Reconciliation) => Signal::PerhapsAlive,
         _ => died(reason),
     }
 }
@@ -100,12 +117,22 @@ mod tests {
     use super::*;
 
     fn of(state: TaskState, reason: Option<Reason>, source: StatusSource) -> Option<Signal> {
-        signal(&TaskStatus {
+        by(MasterKind::Own, state, reason, source)
+    }
+
+    fn by(
+        master: MasterKind,
+        state: TaskState,
+        reason: Option<Reason>,
+        source: StatusSource,
+    ) -> Option<Signal> {
+        let status = TaskStatus {
             state: state as i32,
             reason: reason.map(|reason| reason as i32),
             source: Some(source as i32),
             ..TaskStatus::default()
-        })
+        };
+        signal(&status, master)
     }
 
     /// The rows of the table, in words.
@@ -128,8 +155,8 @@ mod tests {
             (S::Error, None, Executor, Signal::CodeFailed),
             (S::GoneByOperator, Some(R::AgentRemovedByOperator), Master, Signal::Died),
             (S::Staging, None, Master, Signal::PerhapsAlive),
-            (S::Unreachable, Some(R::AgentRemoved), Master, Signal::PerhapsAlive),
-            (S::Unknown, Some(R::Reconciliation), Master, Signal::PerhapsAlive),
+            (S::Unreachable, Some(R::AgentRemoved), Master, Signal::Unreachable),
+            (S::Unknown, Some(R::Reconciliation), Master, Signal::Unreachable),
             (S::Running, Some(R::Reconciliation), Master, Signal::Running),
             (S::Running, Some(R::AgentReregistered), Master, Signal::Running),
             (S::Finished, Some(R::Reconciliation), Master, Signal::PerhapsAlive),
@@ -159,6 +186,7 @@ mod tests {
                 Some(Signal::Died) => "died",
                 Some(Signal::DiedWithExecutor) => "with-executor",
                 Some(Signal::PerhapsAlive) => "perhaps",
+                Some(Signal::Unreachable) => "unreachable",
                 Some(Signal::Invalid) => "invalid",
                 other => panic!("{state:?} for {reason:?} is {other:?}"),
             })
@@ -178,9 +206,9 @@ mod tests {
             (6, never),                      // INVALID_OFFERS
             (7, usual),                      // MASTER_DISCONNECTED
             (8, executor),                   // CONTAINER_LIMITATION_MEMORY
-            (9, "perhaps perhaps perhaps perhaps died"), // RECONCILIATION
-            (10, never),                     // AGENT_DISCONNECTED
-            (11, never),                     // AGENT_REMOVED
+            (9, "perhaps perhaps unreachable perhaps died"), // RECONCILIATION
+            (10, "died code unreachable never-started died"), // AGENT_DISCONNECTED
+            (11, "died code unreachable never-started died"), // AGENT_REMOVED
             (12, "died code died never-started died"), // AGENT_RESTARTED
             (13, never),                     // AGENT_UNKNOWN
             (14, "died code died invalid died"), // TASK_INVALID
@@ -211,12 +239,34 @@ mod tests {
         assert!(Reason::try_from(35).is_err(), "a new reason has its row");
     }
 
+    /// A host of another master that could not fetch our program says nothing of the app.
+    #[test]
+    fn one_row_is_another_where_the_master_is() {
+        use StatusSource::{Agent, Executor, Master};
+        for state in (0..32).filter_map(|number| TaskState::try_from(number).ok()) {
+            for number in 0..35 {
+                let reason = Reason::try_from(number).ok();
+                for source in [Agent, Executor, Master] {
+                    let own = by(MasterKind::Own, state, reason, source);
+                    let foreign = by(MasterKind::Foreign, state, reason, source);
+                    let is_that = state == TaskState::Failed
+                        && reason == Some(Reason::ContainerLaunchFailed)
+                        && source != Executor;
+                    let expected = if is_that { Some(Signal::NoContainer) } else { own };
+                    assert_eq!(foreign, expected, "{state:?} {reason:?} {source:?}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn labels_tell_what_states_cannot() {
         let labelled = |state: TaskState, label: &str, value: &str| {
             let labels = Some(Labels::of([(label, value)]));
             let reason = Some(Reason::ExecutorTerminated as i32);
-            signal(&TaskStatus { state: state as i32, reason, labels, ..TaskStatus::default() })
+            let status =
+                TaskStatus { state: state as i32, reason, labels, ..TaskStatus::default() };
+            signal(&status, MasterKind::Own)
         };
         for (state, label, value, expected) in [
             (TaskState::Failed, LABEL_TIMEOUT, "true", Signal::TimedOut),
@@ -231,6 +281,6 @@ mod tests {
             assert_eq!(labelled(state, label, value), Some(expected), "{state:?} {label}={value}");
         }
         let unknown = TaskStatus { state: 99, ..TaskStatus::default() };
-        assert_eq!(signal(&unknown), None);
+        assert_eq!(signal(&unknown, MasterKind::Own), None);
     }
 }

@@ -1,17 +1,15 @@
 //! An executor host: the agent's process, its journal, and the executors under it.
 
+mod calls;
 mod effects;
 mod link;
 mod process;
 
 use std::collections::BTreeMap;
 
-use muster_agent::core::{Agent, Config, Entry, Event, Identity, Session};
+use muster_agent::core::{Agent, Config, Entry, Event, Identity};
 use muster_api::{Amount, Resources};
-use muster_proto::{
-    ExecutorId,
-    executor::{self, CallType},
-};
+use muster_proto::ExecutorId;
 
 use self::process::Process;
 use crate::{
@@ -19,7 +17,7 @@ use crate::{
     executor_node::ExecutorNode,
     frozen::Who,
     happening::Happening,
-    network::{Packet, Side, WireId},
+    network::Side,
     oracles::Violation,
     setting::{HostFacts, LICENCES},
     stage::{Alarm, Stage},
@@ -76,8 +74,12 @@ impl AgentNode {
             hostname: format!("host{host}"),
             resources,
             attributes: attributes.clone(),
+            ip: std::net::Ipv4Addr::LOCALHOST.into(),
             port: 5051,
             boot_id: format!("boot-{host}-0"),
+            executor_registration: muster_api::limits::EXECUTOR_REGISTRATION,
+            executor_reregistration: muster_api::limits::FOREIGN_REREGISTRATION,
+            authenticate_executors: false,
         };
         Self {
             host,
@@ -246,62 +248,6 @@ impl AgentNode {
         let meant = self.executors.iter().filter(|(_, node)| is_meant(node));
         let ids: Vec<_> = meant.map(|(id, _)| id.clone()).collect();
         stage.one_of(&ids)
-    }
-
-    /// A packet of an executor comes out of a wire.
-    pub(crate) fn hear_executor(
-        &mut self,
-        stage: &mut Stage,
-        wire: WireId,
-        executor: &ExecutorId,
-        packet: Packet,
-    ) {
-        let Some(process) = &mut self.process else { return };
-        match (packet, process.session_of(wire)) {
-            (Packet::Calls(calls), _) => {
-                for call in calls {
-                    self.hear_call(stage, wire, executor, call);
-                }
-            }
-            (_, Some(session)) => {
-                process.sessions.remove(&session);
-                stage.hang_up(wire, Side::Listener);
-                self.step(stage, Event::Left { session });
-            }
-            (_, None) => stage.hang_up(wire, Side::Listener),
-        }
-    }
-
-    fn hear_call(
-        &mut self,
-        stage: &mut Stage,
-        wire: WireId,
-        executor: &ExecutorId,
-        call: executor::Call,
-    ) {
-        let Some(process) = &mut self.process else { return };
-        match (call.r#type(), process.session_of(wire)) {
-            (CallType::Subscribe, None) => {
-                process.sessions_opened += 1;
-                let session = Session(process.sessions_opened);
-                process.sessions.insert(session, wire);
-                process.heard_of.insert(executor.clone());
-                let subscribe = call.subscribe.unwrap_or_default();
-                let executor = executor.clone();
-                self.step(stage, Event::Subscribed { session, executor, subscribe });
-            }
-            (CallType::Message, Some(session)) => {
-                if let Some(message) = call.message {
-                    self.step(stage, Event::Said { session, message });
-                }
-            }
-            (CallType::Update, Some(session)) => {
-                if let Some(status) = call.update.and_then(|update| update.status) {
-                    self.step(stage, Event::Updated { session, status: Box::new(status) });
-                }
-            }
-            _ => {}
-        }
     }
 
     /// The time has come that the core asked to be woken at.

@@ -49,11 +49,22 @@ pub enum Bug {
     InstantsCarriedOver,
     /// An executor takes executions of resident tasks for ended that have just begun.
     ExecutionsOverlap,
+    /// What is sent to another master and was not answered before the connection broke is sent again
+    /// if it is a launch.
+    LaunchResent,
+    /// The scheduler calls tasks dead after a second of which another master cannot say whether they
+    /// live.
+    UnreachableWaitShort,
+    /// The id of our framework on another master is not stored.
+    FrameworkIdLost,
+    /// Of a launch that another master may have or not, as its answer is lost, it is said that it was
+    /// never sent.
+    UnclearIsNever,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 24] = [
         Self::EffectBeforeCommit,
         Self::AckBeforeWrite,
         Self::FailoverBeforeFencing,
@@ -74,6 +85,10 @@ impl Bug {
         Self::AskedIsEnded,
         Self::InstantsCarriedOver,
         Self::ExecutionsOverlap,
+        Self::LaunchResent,
+        Self::UnreachableWaitShort,
+        Self::FrameworkIdLost,
+        Self::UnclearIsNever,
     ];
 
     fn name(self) -> &'static str {
@@ -98,6 +113,10 @@ impl Bug {
             Self::AskedIsEnded => "asked-is-ended",
             Self::InstantsCarriedOver => "instants-carried-over",
             Self::ExecutionsOverlap => "executions-overlap",
+            Self::LaunchResent => "launch-resent",
+            Self::UnreachableWaitShort => "unreachable-wait-short",
+            Self::FrameworkIdLost => "framework-id-lost",
+            Self::UnclearIsNever => "unclear-is-never",
         }
     }
 }

@@ -4,7 +4,7 @@ mod guard;
 mod process;
 
 use muster_agent::{
-    core::Event as AgentEvent,
+    core::{Container, Event as AgentEvent, ExecutorKey, Origin},
     supervise::{Effect as SupervisorEffect, Event, Exit, Supervisor, Why},
 };
 use muster_api::Mono;
@@ -31,9 +31,12 @@ const KILLED: i32 = 9;
 #[derive(Debug)]
 pub(crate) struct ExecutorNode {
     host: usize,
+    /// The name of its container: for one of our own agent's engine that is the executor's own.
     id: ExecutorId,
     info: ExecutorInfo,
     framework: FrameworkId,
+    /// Where it comes from; all but our own speak plain Mesos with their agent.
+    origin: Origin,
     /// The file that a supervisor starts from: the first end of the lease.
     spec: Option<Option<Mono>>,
     /// The end of its lease, as its supervisor knows it or would know it if it were not frozen.
@@ -57,14 +60,14 @@ pub(crate) struct ExecutorNode {
 }
 
 impl ExecutorNode {
-    pub(crate) fn new(host: usize, info: ExecutorInfo) -> Self {
-        let id = info.executor_id.clone().unwrap_or_default();
+    pub(crate) fn new(host: usize, id: ExecutorId, info: ExecutorInfo) -> Self {
         let code = UserCode::new(host, id.clone());
         Self {
             host,
             id,
             info,
             framework: FrameworkId::default(),
+            origin: Origin::Ours,
             spec: None,
             lease_ends: None,
             exit: None,
@@ -83,7 +86,18 @@ impl ExecutorNode {
 
     /// An executor of which nothing was made.
     pub(crate) fn never_made(host: usize, id: ExecutorId) -> Self {
-        Self::new(host, ExecutorInfo { executor_id: Some(id), ..ExecutorInfo::default() })
+        Self::new(host, id, ExecutorInfo::default())
+    }
+
+    /// Who it is, if it makes its calls as with any agent of Mesos.
+    pub(crate) fn plain_key(&self) -> Option<ExecutorKey> {
+        let framework = self.framework.clone();
+        (self.origin != Origin::Ours).then(|| ExecutorKey { framework, executor: self.name() })
+    }
+
+    /// As its framework calls it.
+    fn name(&self) -> ExecutorId {
+        self.info.executor_id.clone().unwrap_or_default()
     }
 
     /// Whether nothing of it lives.
@@ -105,11 +119,12 @@ impl ExecutorNode {
     pub(crate) fn plan(
         &mut self,
         stage: &mut Stage,
-        framework: FrameworkId,
+        (framework, origin): (FrameworkId, Origin),
         deadline: Option<Mono>,
         agent: u64,
     ) {
         self.framework = framework;
+        self.origin = origin;
         self.spec = Some(deadline);
         self.lease_ends = deadline;
         self.follower = Some(agent);
@@ -169,11 +184,11 @@ impl ExecutorNode {
         stage.log(format_args!("host{}: executor {} begins", self.host, self.id));
         let deadline = deadline.filter(|_| stage.bug != Some(Bug::LeasesIgnored));
         self.supervisor = Some(Supervisor::new(deadline));
-        self.process = Some(Process::new(stage));
+        self.process = Some(Process::new(stage, self.origin));
         stage.truth.executor_begins(self.host, &self.id, &self.info);
         stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
         self.dial_later(stage, 10, 300);
-        let event = AgentEvent::Started { executor: self.id.clone() };
+        let event = AgentEvent::Started { container: Container::from(&self.id), pid: 1 };
         self.tell_agent(stage, event);
         for event in std::mem::take(&mut self.unheard) {
             self.tell_supervisor(stage, clock, event);
@@ -191,7 +206,10 @@ impl ExecutorNode {
         } else if self.orphaned {
             self.end_leftovers_soon(stage, agent);
         } else if let Some(exit) = self.exit.clone() {
-            self.tell_agent(stage, AgentEvent::Exited { executor: self.id.clone(), exit });
+            self.tell_agent(
+                stage,
+                AgentEvent::Exited { container: Container::from(&self.id), exit },
+            );
         } else {
             let why = if self.spec.is_some() { Why::Lost } else { Why::NeverStarted };
             self.report(stage, Exit::unknown(why));
@@ -201,7 +219,10 @@ impl ExecutorNode {
     /// The supervisor answers an agent that has found it.
     pub(crate) fn greet(&mut self, stage: &mut Stage) {
         if self.supervisor.is_some() {
-            self.tell_agent(stage, AgentEvent::Started { executor: self.id.clone() });
+            self.tell_agent(
+                stage,
+                AgentEvent::Started { container: Container::from(&self.id), pid: 1 },
+            );
         }
     }
 
@@ -216,7 +237,7 @@ impl ExecutorNode {
     fn report(&mut self, stage: &mut Stage, exit: Exit) {
         stage.log(format_args!("host{}: executor {} {}", self.host, self.id, exit.describe()));
         self.exit = Some(exit.clone());
-        self.tell_agent(stage, AgentEvent::Exited { executor: self.id.clone(), exit });
+        self.tell_agent(stage, AgentEvent::Exited { container: Container::from(&self.id), exit });
     }
 
     /// The agent tells the supervisor something.
@@ -245,7 +266,7 @@ impl ExecutorNode {
                 None => {}
                 Some(SupervisorEffect::Terminate) => {
                     let (host, executor) = (self.host, self.id.clone());
-                    let event = Box::new(executor::Event::Shutdown);
+                    let event = Box::new(executor::Event::Terminated);
                     stage.at_once(Happening::ExecutorHears { host, executor, event });
                 }
                 Some(SupervisorEffect::KillAll) => self.kill_all(stage, clock),

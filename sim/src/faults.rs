@@ -1,6 +1,7 @@
 //! The faults: what can go wrong, how often, and for how long.
 
 mod kind;
+mod upstream;
 
 use std::collections::BTreeMap;
 
@@ -10,6 +11,7 @@ use crate::{
     disk::Disk,
     frozen::Who,
     happening::Happening,
+    master_node::MasterNode,
     network::{BOTH, Between, Side, WireId},
     scheduler_node::{AtCommit, SchedulerNode},
     stage::Stage,
@@ -32,15 +34,20 @@ pub(crate) struct Faults {
 /// What faults can strike.
 pub(crate) struct Targets<'a> {
     pub(crate) scheduler: &'a mut SchedulerNode,
+    pub(crate) master: &'a mut Option<MasterNode>,
     pub(crate) agents: &'a mut [AgentNode],
     pub(crate) users: &'a mut Users,
 }
 
 impl Faults {
-    /// Draws the kinds that this world has: with few of them each gets its chance.
-    pub(crate) fn new(stage: &mut Stage, calm_at: u64) -> Self {
+    /// Draws the kinds that this world has: with few of them each gets its chance. Said is
+    /// whether the scheduler has a master that is not its own, and whether a framework is beside it.
+    pub(crate) fn new(stage: &mut Stage, calm_at: u64, (foreign, shared): (bool, bool)) -> Self {
         let share = stage.between(15, 70);
-        let kinds = Fault::ALL.iter().copied().filter(|_| stage.percent(share)).collect();
+        let all = Fault::ALL.iter().copied();
+        let all = all.filter(|fault| foreign || !fault.is_of_master());
+        let all = all.filter(|fault| foreign || shared || !fault.is_of_calls());
+        let kinds = all.filter(|_| stage.percent(share)).collect();
         let every = stage.between(2_000, 60_000);
         Self { kinds, every, calm_at, struck: BTreeMap::new() }
     }
@@ -57,7 +64,7 @@ impl Faults {
     pub(crate) fn strike(&mut self, stage: &mut Stage, targets: Targets<'_>) {
         self.plan(stage);
         let Some(fault) = stage.one_of(&self.kinds) else { return };
-        let Targets { scheduler, agents, users } = targets;
+        let Targets { scheduler, master, agents, users } = targets;
         let host = usize::try_from(stage.between(0, agents.len() as u64 - 1)).unwrap_or(0);
         let agent = &mut agents[host];
         let (whom, struck) = match fault {
@@ -74,6 +81,14 @@ impl Faults {
             | Fault::SchedulerFrozen
             | Fault::SchedulerClockSet => {
                 ("scheduler".to_owned(), self.strike_scheduler(stage, scheduler, fault))
+            }
+            of_calls if fault.is_of_calls() => {
+                ("calls".to_owned(), self.strike_calls(stage, of_calls))
+            }
+            of_master if fault.is_of_master() => {
+                let struck =
+                    master.as_mut().is_some_and(|it| self.strike_master(stage, it, of_master));
+                ("master".to_owned(), struck)
             }
             of_a_host => (format!("host{host}"), self.strike_host(stage, agent, host, of_a_host)),
         };
@@ -148,8 +163,8 @@ impl Faults {
                 true
             }
             Fault::LinkBroken => break_wire(stage, is_link),
-            Fault::LinkStalled => self.stall(stage),
-            Fault::StreamBroken => break_wire(stage, |between| !is_link(between)),
+            Fault::LinkStalled => self.stall(stage, is_link),
+            Fault::StreamBroken => break_wire(stage, is_local),
             _ => kill_host(stage, agent, host, AgentNode::crash),
         }
     }
@@ -184,8 +199,8 @@ impl Faults {
         true
     }
 
-    fn stall(&self, stage: &mut Stage) -> bool {
-        let Some(wire) = some_wire(stage, is_link) else { return false };
+    fn stall(&self, stage: &mut Stage, is_meant: fn(&Between) -> bool) -> bool {
+        let Some(wire) = some_wire(stage, is_meant) else { return false };
         let way = if stage.percent(50) { Side::Dialler } else { Side::Listener };
         let until = self.until(stage);
         stage.stall_wire(wire, way, until);
@@ -264,6 +279,10 @@ fn kill_host(
 
 fn is_link(between: &Between) -> bool {
     matches!(between, Between::AgentAndMaster { .. })
+}
+
+fn is_local(between: &Between) -> bool {
+    matches!(between, Between::ExecutorAndAgent { .. })
 }
 
 fn some_wire(stage: &mut Stage, is_meant: impl Fn(&Between) -> bool) -> Option<WireId> {

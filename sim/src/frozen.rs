@@ -12,6 +12,8 @@ use crate::happening::Happening;
 pub(crate) enum Who {
     /// The scheduler's process.
     Scheduler,
+    /// The process of a master that is not the scheduler's own.
+    Master,
     /// A host, with everything on it.
     Host(usize),
     /// The process of an agent.
@@ -24,10 +26,10 @@ pub(crate) enum Who {
 }
 
 impl Who {
-    /// The host that it is on; the scheduler's is never frozen as a whole.
+    /// The host that it is on; those of scheduler and master are never frozen as a whole.
     fn host(&self) -> Option<usize> {
         match self {
-            Self::Scheduler => None,
+            Self::Scheduler | Self::Master => None,
             Self::Host(host)
             | Self::Agent(host)
             | Self::Supervisor(host, _)
@@ -40,6 +42,7 @@ impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scheduler => f.write_str("scheduler"),
+            Self::Master => f.write_str("master"),
             Self::Host(host) => write!(f, "host{host}"),
             Self::Agent(host) => write!(f, "host{host}: agent"),
             Self::Supervisor(host, id) => write!(f, "host{host}: the supervisor of {id}"),

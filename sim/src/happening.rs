@@ -12,11 +12,14 @@ use muster_engine::{
     records::NoticeRecord,
 };
 use muster_executor::core as executor;
+use muster_master::core::Stream;
 use muster_proto::{ExecutorId, TaskId};
+use muster_session::link::{Attempt, Event as LinkEvent};
 
 use crate::{
     frozen::Who,
     network::{Packet, Side, WireId},
+    scheduler_node::Errand,
 };
 
 /// Everything that can happen in the world.
@@ -29,12 +32,24 @@ pub(crate) enum Happening {
     Thaws { who: Who, freeze: u64 },
     /// The process of the scheduler starts.
     SchedulerStarts,
-    /// The scheduler finds that an agent has dialled it.
-    SchedulerAccepts { wire: WireId },
+    /// Whoever has the hosts finds that an agent has dialled it.
+    MasterAccepts { wire: WireId },
     /// The scheduler's disk is done with a commit.
     SchedulerCommits { process: u64 },
     /// The time has come that the scheduler asked to be woken at.
     SchedulerWakes,
+    /// The scheduler dials a master that is not its own.
+    SchedulerDials { process: u64, attempt: Attempt, errand: Errand },
+    /// Something reaches the scheduler's link to that master.
+    SchedulerHears { process: u64, event: Box<LinkEvent> },
+    /// The process of that master starts.
+    MasterStarts,
+    /// Its disk is done with a commit.
+    MasterCommits { process: u64 },
+    /// The time has come that it asked to be woken at.
+    MasterWakes,
+    /// The time has come for a heartbeat on one of its streams.
+    StreamBeats { process: u64, stream: Stream },
     /// The process of an agent starts.
     AgentStarts { host: usize },
     /// An agent dials its master.
@@ -85,6 +100,10 @@ pub(crate) enum Happening {
     UserHears { request: RequestId, reply: CommandReply },
     /// A user sends again what was not answered.
     UserAsksAgain { request: RequestId },
+    /// A framework beside the scheduler does something.
+    GuestActs,
+    /// It dials the master.
+    GuestDials { attempt: u64 },
     /// Some fault happens.
     FaultStrikes,
     /// Faults are over, and users want nothing new.

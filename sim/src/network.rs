@@ -5,14 +5,15 @@
 //! TCP promises. Between connections everything may be: what was sent on a wire that stalls arrives
 //! when a newer wire has carried much, and what was lost with a wire is said again on the next one.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use muster_agent::core::Connection;
 use muster_proto::{
     ExecutorId,
     agent::{AgentBody, Hello, MasterBody},
-    executor,
+    executor, scheduler,
 };
+use muster_session::link::Answer;
 
 use crate::{happening::Happening, stage::Stage};
 
@@ -20,8 +21,8 @@ use crate::{happening::Happening, stage::Stage};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct WireId(u64);
 
-impl std::fmt::Display for WireId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for WireId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "w{}", self.0)
     }
 }
@@ -29,7 +30,7 @@ impl std::fmt::Display for WireId {
 /// The ends of a wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Side {
-    /// Who opened it: an agent to its master, an executor to its agent.
+    /// Who opened it: an agent or a framework to its master, an executor to its agent.
     Dialler,
     /// Who was dialled.
     Listener,
@@ -57,6 +58,8 @@ pub(crate) enum Between {
         /// The agent's number of it.
         connection: Connection,
     },
+    /// A framework and its master: one request after another, or the stream that answers one.
+    FrameworkAndMaster(Caller),
     /// An executor and its agent.
     ExecutorAndAgent {
         /// The host of both.
@@ -64,6 +67,24 @@ pub(crate) enum Between {
         /// The executor.
         executor: ExecutorId,
     },
+}
+
+/// Who is a framework.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// The scheduler, of a master that is not its own.
+    Scheduler,
+    /// A framework beside the scheduler.
+    Guest,
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheduler => f.write_str("scheduler"),
+            Self::Guest => f.write_str("guest"),
+        }
+    }
 }
 
 /// What travels.
@@ -95,6 +116,22 @@ pub(crate) enum Packet {
     Calls(Vec<executor::Call>),
     /// An agent tells an executor something.
     Event(executor::Event),
+    /// A framework makes a call.
+    Call {
+        /// The stream that it names.
+        stream_id: Option<String>,
+        /// What.
+        call: scheduler::Call,
+    },
+    /// A master answers a call.
+    Answer(Answer),
+    /// A master answers SUBSCRIBE with a stream.
+    Opened {
+        /// Its name.
+        stream_id: String,
+    },
+    /// A master says something on a stream.
+    Said(Box<scheduler::Event>),
     /// The other side has ended the connection, or it broke.
     Closed,
 }
@@ -112,9 +149,19 @@ struct Wire {
     stalled_until: [u64; 2],
 }
 
+/// What happens to the next launch that a framework sends by a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LaunchTrouble {
+    /// The connection breaks before it arrives.
+    Lost,
+    /// The connection breaks before the answer to it arrives.
+    Unanswered,
+}
+
 /// All wires.
 #[derive(Debug, Default)]
 pub(crate) struct Network {
+    pub(crate) launch_trouble: Option<LaunchTrouble>,
     wires: BTreeMap<WireId, Wire>,
     opened: u64,
 }

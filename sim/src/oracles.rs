@@ -8,6 +8,7 @@ mod daemons;
 mod deadlines;
 mod fires;
 mod gone;
+mod guests;
 mod hosts;
 mod limits;
 mod misfires;
@@ -17,6 +18,7 @@ mod promises;
 mod residents;
 mod restart;
 mod truth;
+mod upstream;
 mod waits;
 
 use std::fmt;
@@ -35,6 +37,7 @@ pub(crate) use self::{
     deadlines::{no_run_starts_too_late, what_is_overdue_ends},
     fires::Fires,
     gone::{nothing_is_left_of_the_gone, nothing_of_the_gone_comes_back},
+    guests::{frameworks_hear_only_of_their_own, states_come_in_order, what_is_told_to_be_over_is},
     hosts::{constraints_hold, drained_hosts_are_left, drained_hosts_get_nothing, forget_drains},
     limits::limits_are_never_exceeded,
     misfires::{no_more_wait_than_allowed, outcomes_follow_the_policy},
@@ -46,6 +49,7 @@ pub(crate) use self::{
     residents::{each_instant_of_a_resident_is_settled, resident_begins},
     restart::restart_equals_running,
     truth::Truth,
+    upstream::{no_offer_is_kept, what_is_told_to_a_master_is_stored},
     waits::every_wait_has_a_reason,
 };
 

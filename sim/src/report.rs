@@ -6,6 +6,7 @@ use muster_api::step::Write;
 use muster_proto::{
     TaskState,
     agent::{AgentBody, MasterBody},
+    scheduler,
 };
 
 use crate::{
@@ -47,7 +48,7 @@ impl Log {
     }
 
     /// A commit: its keys are shown, and every byte of it counts.
-    pub(crate) fn commit(&mut self, time: u64, writes: &[Write]) {
+    pub(crate) fn commit(&mut self, time: u64, whose: &str, writes: &[Write]) {
         for write in writes {
             if let Write::Put { value, .. } = write {
                 self.digest(value);
@@ -58,7 +59,7 @@ impl Log {
             format!("{sign}{}", String::from_utf8_lossy(write.key()))
         };
         let keys: Vec<_> = writes.iter().map(show).collect();
-        self.line(time, format_args!("commit {}", keys.join(" ")));
+        self.line(time, format_args!("{whose}commit {}", keys.join(" ")));
     }
 
     /// The digest, and the lines if they were kept.
@@ -83,6 +84,12 @@ impl fmt::Display for Shown<'_> {
             }
             (Between::AgentAndMaster { host, .. }, Side::Dialler) => {
                 write!(f, "master -> host{host} ({}): ", self.wire)?;
+            }
+            (Between::FrameworkAndMaster(caller), Side::Listener) => {
+                write!(f, "{caller} -> master ({}): ", self.wire)?;
+            }
+            (Between::FrameworkAndMaster(caller), Side::Dialler) => {
+                write!(f, "master -> {caller} ({}): ", self.wire)?;
             }
             (Between::ExecutorAndAgent { host, executor }, Side::Listener) => {
                 write!(f, "host{host}: executor {executor} -> agent: ")?;
@@ -120,9 +127,45 @@ impl fmt::Display for Shown<'_> {
                 let task = launch.and_then(|task| task.task_id.clone()).or(kill);
                 write!(f, "{:?} {}", event.r#type(), task.unwrap_or_default())
             }
+            Packet::Call { call, .. } => show_call(f, call),
+            Packet::Answer(answer) => write!(f, "answer {} {}", answer.status, answer.body),
+            Packet::Opened { stream_id } => write!(f, "{stream_id} begins"),
+            Packet::Said(event) => show_event(f, event),
             Packet::Closed => f.write_str("closed"),
         }
     }
+}
+
+fn show_call(f: &mut fmt::Formatter<'_>, call: &scheduler::Call) -> fmt::Result {
+    write!(f, "{:?}", call.r#type())?;
+    let operations = call.accept.iter().flat_map(|accept| &accept.operations);
+    let launches = operations.flat_map(|operation| &operation.launch);
+    let tasks = launches.flat_map(|launch| &launch.task_infos).filter_map(|it| it.task_id.as_ref());
+    let asked = call.reconcile.iter().flat_map(|reconcile| &reconcile.tasks);
+    let tasks = tasks.chain(asked.filter_map(|task| task.task_id.as_ref()));
+    let one = call.kill.as_ref().and_then(|kill| kill.task_id.as_ref());
+    let acked = call.acknowledge.as_ref().and_then(|ack| ack.task_id.as_ref());
+    tasks.chain(one).chain(acked).try_for_each(|task| write!(f, " {task}"))?;
+    let end = call.shutdown.as_ref().and_then(|shutdown| shutdown.executor_id.as_ref());
+    end.map_or(Ok(()), |executor| write!(f, " {executor}"))
+}
+
+fn show_event(f: &mut fmt::Formatter<'_>, event: &scheduler::Event) -> fmt::Result {
+    write!(f, "{:?}", event.r#type())?;
+    if let Some(status) = event.update.as_ref().and_then(|update| update.status.as_ref()) {
+        let task = status.task_id.clone().unwrap_or_default();
+        let message = status.message.clone().unwrap_or_default();
+        write!(f, " {task} {:?} {message}", status.state())?;
+    }
+    let offers = event.offers.iter().flat_map(|body| &body.offers);
+    for offer in offers {
+        let (id, agent) = (offer.id.clone().unwrap_or_default(), &offer.hostname);
+        write!(f, " {id} of {agent}")?;
+    }
+    let rescinded = event.rescind.as_ref().and_then(|body| body.offer_id.as_ref());
+    rescinded.map_or(Ok(()), |offer| write!(f, " {offer}"))?;
+    let words = event.error.as_ref().map(|error| error.message.as_str());
+    words.map_or(Ok(()), |words| write!(f, " {words}"))
 }
 
 fn show_agent(f: &mut fmt::Formatter<'_>, body: &AgentBody) -> fmt::Result {
@@ -169,6 +212,10 @@ fn show_master(f: &mut fmt::Formatter<'_>, body: &MasterBody) -> fmt::Result {
         }
         MasterBody::Acknowledge(ack) => {
             write!(f, "acknowledge {}", ack.task_id.clone().unwrap_or_default())
+        }
+        MasterBody::FrameworkMessage(_) => f.write_str("a message for an executor"),
+        MasterBody::LaunchGroup(group) => {
+            write!(f, "launch of {} tasks together", group.tasks.len())
         }
         MasterBody::MessageTaken(taken) => {
             let executor = taken.executor_id.clone().unwrap_or_default();

@@ -3,36 +3,37 @@
 mod commits;
 mod effects;
 mod requests;
+mod upstream;
+mod work;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
-    num::NonZeroU32,
-};
+use std::{collections::VecDeque, num::NonZeroU32, time::Duration};
 
 use muster_api::{
-    Now, Timestamp, limits,
+    Timestamp, limits,
     step::{Records, Write},
 };
-use muster_engine::{Wakeup, event::Event as EngineEvent};
-use muster_master::core::{Connection, Event as MasterEvent};
-use muster_turn::{Core, Effect, Event, Loader, Turn};
+use muster_master::core::{Event as MasterEvent, Stream};
+use muster_session::Identity;
+use muster_turn::{Core, Effect, Event, Foreign, Loader};
 
+use self::upstream::Upstream;
 use crate::{
     bugs::Bug,
     clock::Clock,
     disk::Disk,
+    doors::{AgentDoor, FrameworkDoor},
     frozen::Who,
     happening::Happening,
     network::{Packet, Side, WireId},
     oracles,
-    setting::Setting,
+    setting::{ForeignFacts, Setting},
     stage::{Alarm, Stage},
 };
 
-/// Turns that share one commit.
-const TURNS_PER_COMMIT: usize = 64;
 /// How long the driver sleeps at most, and so does not notice that the wall clock was set.
 const LONGEST_SLEEP: u64 = 1_000;
+
+pub(crate) use self::upstream::Errand;
 
 /// What becomes of a commit when the process is killed around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) struct SchedulerNode {
     waiting_runs: usize,
     /// How many tasks may be there at once.
     tasks: Option<NonZeroU32>,
+    /// The master that has the hosts, where that is not its own.
+    foreign: Option<ForeignFacts>,
     /// What is on its disk.
     pub(crate) store: Records,
     process: Option<Process>,
@@ -69,10 +72,10 @@ struct Process {
     inbox: VecDeque<Event>,
     /// What is on its way to the disk, and may leave after it.
     committing: Option<Decided>,
-    /// Wires of agents that have not said hello.
-    unproven: BTreeSet<WireId>,
-    wires: BTreeMap<Connection, WireId>,
-    connections: u64,
+    agents: AgentDoor,
+    frameworks: FrameworkDoor,
+    /// The way to a master that is another process, while there is one.
+    upstream: Option<Upstream>,
 }
 
 /// What some turns have decided.
@@ -95,6 +98,7 @@ impl SchedulerNode {
             disk: Disk::default(),
             waiting_runs,
             tasks: setting.tasks,
+            foreign: setting.foreign.clone(),
             store: Records::new(),
             process: None,
             processes: 0,
@@ -118,6 +122,9 @@ impl SchedulerNode {
         stage.judge(oracles::nothing_accepted_is_lost(&stage.truth, &self.store));
         self.harm(stage);
         let mut loader = Loader::bounded(self.waiting_runs);
+        if let Some(foreign) = self.foreign_master(stage) {
+            loader.foreign(foreign);
+        }
         self.store.iter().for_each(|(key, value)| loader.take(key, value));
         let (mut core, first) = match loader.finish(seed, self.clock.now(stage)) {
             Ok(started) => started,
@@ -131,19 +138,34 @@ impl SchedulerNode {
         core.check();
         core.limit_tasks(self.limit(stage));
         stage.truth.scheduler_up_since = stage.time();
-        stage.log(format_args!("scheduler starts with term {}", core.term()));
+        stage.truth.doubts_begin_anew();
+        let term = core.term();
+        stage.log(format_args!("scheduler starts with term {term}"));
         self.process = Some(Process {
             core,
             listens: false,
             inbox: VecDeque::new(),
             committing: None,
-            unproven: BTreeSet::new(),
-            wires: BTreeMap::new(),
-            connections: 0,
+            agents: AgentDoor::new(term),
+            frameworks: FrameworkDoor::new(term),
+            upstream: None,
         });
         let mut decided = Decided { decided_at: self.clock.now(stage).wall, ..Decided::default() };
         decided.add(first, stage);
         self.commit(stage, decided);
+    }
+
+    /// What the core is told of a master that is not its own.
+    fn foreign_master(&self, stage: &Stage) -> Option<Foreign> {
+        let ForeignFacts { masters, unreachable_wait } = self.foreign.as_ref()?;
+        let hurried = stage.bug == Some(Bug::UnreachableWaitShort);
+        let wait = if hurried { Duration::from_secs(1) } else { *unreachable_wait };
+        Some(Foreign {
+            masters: masters.parse().expect("it is written as users write it"),
+            identity: Identity { user: "muster".to_owned(), ..Identity::default() },
+            unreachable_wait: wait,
+            program: "http://scheduler/muster".to_owned(),
+        })
     }
 
     /// How many tasks the core is told that there may be.
@@ -160,20 +182,20 @@ impl SchedulerNode {
         stage.log(format_args!("scheduler is killed"));
         self.alarm.clear(stage);
         self.doomed = None;
-        for wire in process.wires.into_values().chain(process.unproven) {
-            stage.close(wire, Side::Listener);
+        process.agents.close(stage);
+        process.frameworks.close(stage);
+        if let Some(upstream) = process.upstream {
+            upstream.close(stage);
         }
         stage.thaw(&Who::Scheduler);
     }
 
     /// Takes a new wire of an agent. With the process that was dialled the wire ends.
     pub(crate) fn accept(&mut self, stage: &mut Stage, wire: WireId) {
-        let Some(process) = self.process.as_mut().filter(|process| process.listens) else {
-            return stage.close(wire, Side::Listener);
-        };
-        process.unproven.insert(wire);
-        let term = process.core.term();
-        stage.send(wire, Side::Listener, Packet::Challenge { term });
+        match self.process.as_mut().filter(|process| process.listens) {
+            Some(process) => process.agents.accept(stage, wire),
+            None => stage.close(wire, Side::Listener),
+        }
     }
 
     /// Whether an agent can open a wire now.
@@ -192,146 +214,38 @@ impl SchedulerNode {
     }
 
     /// A packet of an agent comes out of a wire.
-    pub(crate) fn hear(&mut self, stage: &mut Stage, wire: WireId, packet: Packet) {
+    pub(crate) fn hear_agent(&mut self, stage: &mut Stage, wire: WireId, packet: Packet) {
         let Some(process) = &mut self.process else { return };
-        let known = process.wires.iter().find(|(_, known)| **known == wire).map(|(c, _)| *c);
-        let unproven = process.unproven.remove(&wire);
-        match (packet, known) {
-            (Packet::Hello(hello), None) if unproven => {
-                process.connections += 1;
-                let connection = Connection(process.connections);
-                process.wires.insert(connection, wire);
-                self.take(stage, Event::Master(MasterEvent::Hello { connection, hello }));
-            }
-            (Packet::FromAgent { term, body }, Some(connection)) => {
-                if term == process.core.term() {
-                    let event = MasterEvent::FromAgent { connection, body };
-                    self.take(stage, Event::Master(event));
-                } else {
-                    self.end(stage, connection);
-                }
-            }
-            (Packet::Closed, Some(connection)) => {
-                process.wires.remove(&connection);
-                stage.hang_up(wire, Side::Listener);
-                self.take(stage, Event::Master(MasterEvent::Disconnected { connection }));
-            }
-            (Packet::Closed, None) => stage.hang_up(wire, Side::Listener),
-            _ => stage.close(wire, Side::Listener),
-        }
+        let event = process.agents.hear(stage, wire, packet);
+        self.take_of_master(stage, event);
     }
 
-    /// Ends the wire of an agent, and tells the core of its end.
-    fn end(&mut self, stage: &mut Stage, connection: Connection) {
-        let Some(process) = &mut self.process else { return };
-        if let Some(wire) = process.wires.remove(&connection) {
-            stage.close(wire, Side::Listener);
-            self.take(stage, Event::Master(MasterEvent::Disconnected { connection }));
-        }
-    }
-
-    fn take(&mut self, stage: &mut Stage, event: Event) {
+    /// Takes a new wire of another framework.
+    pub(crate) fn accept_framework(&mut self, wire: WireId) {
         if let Some(process) = &mut self.process {
-            process.inbox.push_back(event);
-            self.work(stage);
+            process.frameworks.accept(wire);
         }
     }
 
-    /// The time has come that the core asked to be woken at.
-    pub(crate) fn wake(&mut self, stage: &mut Stage) {
-        self.take(stage, Event::Tick);
+    /// A packet of another framework comes out of a wire.
+    pub(crate) fn hear_framework(&mut self, stage: &mut Stage, wire: WireId, packet: Packet) {
+        let Some(process) = &mut self.process else { return };
+        let event = process.frameworks.hear(stage, wire, packet);
+        self.take_of_master(stage, event);
     }
 
-    /// Takes in what waits, unless a commit is under way: the driver has one thread.
-    fn work(&mut self, stage: &mut Stage) {
-        loop {
-            let now = self.clock.now(stage);
-            let Some(process) = &mut self.process else { return };
-            if process.committing.is_some() {
-                return;
-            }
-            let mut decided = Decided { decided_at: now.wall, ..Decided::default() };
-            for turns in 0..TURNS_PER_COMMIT {
-                // A question is alone in its commit, so that its answer is about what is stored.
-                let asks = process.inbox.front().is_some_and(is_question);
-                if asks && turns > 0 {
-                    break;
-                }
-                if asks {
-                    process.do_what_is_due(now, &mut decided, stage);
-                }
-                let Some(event) = process.inbox.pop_front() else { break };
-                let changes = matches!(event, Event::Engine(EngineEvent::Command { .. }));
-                // The driver asks for writes once a commit. Here each change of a document shows,
-                // and what was so before, so that it is known which schedule was planned when.
-                if changes {
-                    decided.writes.extend(process.core.take_writes(now));
-                }
-                let turn = process.core.advance(now, event);
-                decided.add(turn, stage);
-                if changes {
-                    decided.writes.extend(process.core.take_writes(now));
-                }
-                if asks {
-                    break;
-                }
-            }
-            decided.writes.extend(process.core.take_writes(now));
-            process.core.check();
-            self.commit(stage, decided);
-            let more = self.process.as_ref().is_some_and(|process| !process.inbox.is_empty());
-            if !more {
-                return self.set_alarm(stage);
-            }
+    /// The time has come for a heartbeat on a stream.
+    pub(crate) fn beat(&self, stage: &mut Stage, process: u64, stream: Stream) {
+        let lives = self.process.as_ref().filter(|_| process == self.processes);
+        if lives.is_some_and(|process| process.frameworks.beat(stage, stream)) {
+            FrameworkDoor::beat_later(stage, process, stream);
         }
     }
 
-    fn set_alarm(&mut self, stage: &mut Stage) {
-        let Some(process) = &self.process else { return };
-        if process.committing.is_some() {
-            return;
+    /// Something happens to the scheduler's own master.
+    fn take_of_master(&mut self, stage: &mut Stage, event: Option<MasterEvent>) {
+        if let Some(event) = event {
+            self.take(stage, Event::Master(event));
         }
-        let wakeup = process.core.next_wakeup();
-        let wall = wakeup.wall.map(|at| self.clock.world_time_of_wall(at));
-        let mono = wakeup.mono.map(|at| self.clock.world_time(at));
-        let at = wall.into_iter().chain(mono).min();
-        self.alarm.set(stage, at, Happening::SchedulerWakes);
-    }
-}
-
-fn is_due(core: &Core, now: Now) -> bool {
-    let Wakeup { wall, mono } = core.next_wakeup();
-    wall.is_some_and(|at| at <= now.wall) || mono.is_some_and(|at| at <= now.mono)
-}
-
-fn is_question(event: &Event) -> bool {
-    matches!(event, Event::Engine(EngineEvent::Query { .. }))
-}
-
-impl Process {
-    /// An answer is about the state before its step does anything that is due, so that is done.
-    fn do_what_is_due(&mut self, now: Now, decided: &mut Decided, stage: &mut Stage) {
-        for _ in 0..TURNS_PER_COMMIT {
-            if !is_due(&self.core, now) {
-                return;
-            }
-            decided.add(self.core.advance(now, Event::Tick), stage);
-        }
-    }
-}
-
-impl Decided {
-    fn add(&mut self, turn: Turn, stage: &mut Stage) {
-        for note in &turn.notes {
-            stage.log(format_args!("engine: {note:?}"));
-        }
-        for note in &turn.master_notes {
-            stage.log(format_args!("master: {note}"));
-        }
-        for what in &turn.passed_over {
-            stage.log(format_args!("session passes over {what}"));
-        }
-        self.writes.extend(turn.writes);
-        self.effects.extend(turn.effects);
     }
 }

@@ -105,6 +105,7 @@ impl Stage {
         let is_late = |happening: &Happening| match happening {
             Happening::SupervisorWakes { .. } => true,
             Happening::SchedulerWakes
+            | Happening::MasterWakes
             | Happening::AgentWakes { .. }
             | Happening::ExecutorWakes { .. } => timers_last,
             _ => false,

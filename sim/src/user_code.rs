@@ -25,10 +25,20 @@ pub(crate) struct UserCode {
     tasks: BTreeMap<TaskId, Code>,
 }
 
+/// What runs.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are of the first kind")]
+enum What {
+    /// The code of a shard.
+    Shard(TaskPayload),
+    /// A command of another framework.
+    Command,
+}
+
 /// The code of one task.
 #[derive(Debug)]
 struct Code {
-    payload: TaskPayload,
+    what: What,
     began: bool,
     fate: Fate,
     /// Its beginning or its end, when one is planned.
@@ -37,7 +47,14 @@ struct Code {
 
 impl Code {
     fn is_handler(&self) -> bool {
-        matches!(self.payload.work, Work::Simple { .. })
+        self.payload().is_some_and(|payload| matches!(payload.work, Work::Simple { .. }))
+    }
+
+    fn payload(&self) -> Option<&TaskPayload> {
+        match &self.what {
+            What::Shard(payload) => Some(payload),
+            What::Command => None,
+        }
     }
 }
 
@@ -53,11 +70,21 @@ impl UserCode {
     /// The process of a script is on its way.
     pub(crate) fn start(&mut self, stage: &mut Stage, task: &TaskId, payload: TaskPayload) {
         let fate = users::fate(stage, &payload);
+        self.plan(stage, task, What::Shard(payload), fate);
+    }
+
+    /// The process of a command is on its way.
+    pub(crate) fn start_command(&mut self, stage: &mut Stage, task: &TaskId) {
+        let fate = users::fate_of_command(stage);
+        self.plan(stage, task, What::Command, fate);
+    }
+
+    fn plan(&mut self, stage: &mut Stage, task: &TaskId, what: What, fate: Fate) {
         let delay = stage.between(1, SPAWN_MAX);
         let (host, executor, task) = (self.host, self.executor.clone(), task.clone());
         let begins = Happening::CodeBegins { host, executor, task: task.clone() };
         let next = Some(stage.after(delay, begins));
-        self.tasks.insert(task, Code { payload, began: false, fate, next });
+        self.tasks.insert(task, Code { what, began: false, fate, next });
     }
 
     /// The executor that was about to start it is gone.
@@ -68,8 +95,10 @@ impl UserCode {
     /// It begins to run.
     pub(crate) fn begin(&mut self, stage: &mut Stage, task: &TaskId) {
         let Some(code) = self.tasks.get_mut(task) else { return };
-        let context = &code.payload.context;
-        if stage.truth.is_forgiven(self.host, &self.executor) {
+        let What::Shard(TaskPayload { context, .. }) = &code.what else {
+            return self.begin_command(stage, task);
+        };
+        if stage.truth.is_forgiven_of(self.host, &self.executor, &context.task) {
             stage.log(format_args!(
                 "host{}: {task} begins, for which nothing is promised",
                 self.host
@@ -87,6 +116,19 @@ impl UserCode {
             "host{}: code of {task} begins: shard {item}, attempt {attempt}",
             self.host
         ));
+        self.runs(stage, task);
+    }
+
+    fn begin_command(&mut self, stage: &mut Stage, task: &TaskId) {
+        stage.log(format_args!("host{}: the command of {task} begins", self.host));
+        let verdict = stage.truth.command_begins(self.host, &self.executor, task);
+        stage.judge(verdict);
+        stage.judge(oracles::no_host_is_over_promised(&stage.truth, self.host));
+        self.runs(stage, task);
+    }
+
+    fn runs(&mut self, stage: &mut Stage, task: &TaskId) {
+        let Some(code) = self.tasks.get_mut(task) else { return };
         code.began = true;
         let (host, executor, task) = (self.host, self.executor.clone(), task.clone());
         let ends = Happening::CodeEnds { host, executor, task };
@@ -120,8 +162,9 @@ impl UserCode {
     pub(crate) fn takes_along(&self, stage: &mut Stage, task: &TaskId) {
         if let Some(code) = self.tasks.get(task)
             && matches!(code.fate, Fate::TakesItsExecutorAlong { .. })
+            && let Some(payload) = code.payload()
         {
-            stage.truth.takes_along(code.payload.context.task);
+            stage.truth.takes_along(payload.context.task);
         }
     }
 
@@ -142,12 +185,13 @@ impl UserCode {
 
     /// What the code of a task was given.
     pub(crate) fn context(&self, task: &TaskId) -> Option<&ShardContext> {
-        self.tasks.get(task).map(|code| &code.payload.context)
+        self.tasks.get(task)?.payload().map(|payload| &payload.context)
     }
 
     /// Whether the code is an execution of a task that stays.
     pub(crate) fn is_resident(&self, task: &TaskId) -> bool {
-        self.tasks.get(task).is_some_and(|code| code.payload.resident.is_some())
+        let payload = self.tasks.get(task).and_then(Code::payload);
+        payload.is_some_and(|payload| payload.resident.is_some())
     }
 
     /// Whether a task is code within the executor's process.
@@ -174,7 +218,10 @@ impl UserCode {
         if code.began {
             let how = code.fate;
             stage.log(format_args!("host{}: code of {task} is over: {how:?}", self.host));
-            stage.truth.code_ends(&code.payload.context);
+            match &code.what {
+                What::Shard(payload) => stage.truth.code_ends(&payload.context),
+                What::Command => stage.truth.command_ends(task),
+            }
         }
     }
 }

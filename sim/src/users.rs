@@ -21,7 +21,7 @@ use muster_engine::{
 use self::wish::Wish;
 pub(crate) use self::{
     documents::HANDLER,
-    fate::{Fate, fate},
+    fate::{Fate, fate, fate_of_command},
 };
 use crate::{happening::Happening, setting::Setting, stage::Stage};
 
@@ -114,7 +114,7 @@ impl Users {
             reruns: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             rerunning: stage.percent(60),
-            operating: stage.percent(40),
+            operating: stage.percent(40) && setting.foreign.is_none(),
             accepted: BTreeMap::new(),
             denied: BTreeSet::new(),
             disabling: stage.percent(60),

@@ -1,6 +1,8 @@
 //! The world of one seed: one scheduler, some hosts, users and faults, in one order of happenings.
 
 mod dispatch;
+mod frameworks;
+mod hosts;
 mod patience;
 mod rest;
 
@@ -11,7 +13,9 @@ use crate::{
     agent_node::AgentNode,
     bugs::Bug,
     faults::Faults,
+    guest_node::GuestNode,
     happening::Happening,
+    master_node::MasterNode,
     oracles::Violation,
     report::{Log, Outcome},
     scheduler_node::SchedulerNode,
@@ -89,6 +93,10 @@ enum Next {
 struct World {
     stage: Stage,
     scheduler: SchedulerNode,
+    /// Whoever has the hosts, where that is not the scheduler.
+    master: Option<MasterNode>,
+    /// A framework beside the scheduler.
+    guest: Option<GuestNode>,
     agents: Vec<AgentNode>,
     users: Users,
     faults: Faults,
@@ -101,9 +109,19 @@ struct World {
 impl World {
     fn new(seed: u64, options: Options) -> Self {
         let mut stage = Stage::new(seed, options.bug, Log::new(options.keep_lines));
-        let setting = Setting::draw(&mut stage);
+        let setting = Setting::draw(&mut stage, seed);
         let calm_at = stage.between(2 * 60_000, 20 * 60_000);
         let scheduler = SchedulerNode::new(&mut stage, &setting);
+        let master = setting.foreign.as_ref().map(|foreign| {
+            stage.truth.has_foreign_master(foreign.unreachable_wait);
+            stage.after(0, Happening::MasterStarts);
+            MasterNode::new(&mut stage)
+        });
+        let guest = setting.guest.then(|| {
+            let delay = stage.between(0, 30_000);
+            stage.after(delay, Happening::GuestActs);
+            GuestNode::new(&mut stage)
+        });
         let mut agents = Vec::new();
         for (host, facts) in setting.hosts.iter().enumerate() {
             agents.push(AgentNode::new(&mut stage, host, facts));
@@ -111,13 +129,13 @@ impl World {
             stage.after(delay, Happening::AgentStarts { host });
         }
         let users = Users::new(&mut stage, &setting);
-        let faults = Faults::new(&mut stage, calm_at);
+        let faults = Faults::new(&mut stage, calm_at, (master.is_some(), guest.is_some()));
         stage.after(0, Happening::SchedulerStarts);
         stage.after(50, Happening::UsersAct);
         stage.at(calm_at, Happening::CalmBegins);
         faults.plan(&mut stage);
         let (patience, look_at) = (Patience::default(), 0);
-        Self { stage, scheduler, agents, users, faults, calm_at, patience, look_at }
+        Self { stage, scheduler, master, guest, agents, users, faults, calm_at, patience, look_at }
     }
 
     /// Lets the next thing happen.

@@ -1,9 +1,13 @@
 //! Loading: stored records come one by one and go to the core that they belong to.
 
 use muster_api::{Now, step::Records};
-use muster_engine::{EngineConfig, Installation};
+use muster_engine::{EngineConfig, ForeignMaster, Installation};
 
-use crate::turn::{Core, RestoreError, Turn};
+use crate::{
+    Foreign,
+    event::{RestoreError, Turn},
+    turn::Core,
+};
 
 /// Takes in what is stored, record by record, so that there is never a second copy of it all.
 #[derive(Debug, Default)]
@@ -16,6 +20,8 @@ pub struct Loader {
     /// How many runs may wait, where that is not what is usual.
     pub(crate) waiting_runs: Option<usize>,
     installation: Installation,
+    /// The master, where it is not in this process.
+    foreign: Option<Foreign>,
 }
 
 impl Loader {
@@ -27,6 +33,11 @@ impl Loader {
     /// Says what is told of every job and host, and where.
     pub fn notify(&mut self, installation: Installation) {
         self.installation = installation;
+    }
+
+    /// Has the hosts of a master that is not in this process.
+    pub fn foreign(&mut self, foreign: Foreign) {
+        self.foreign = Some(foreign);
     }
 
     /// Takes in one record. What is wrong with it is said by [`Loader::finish`].
@@ -54,9 +65,14 @@ impl Loader {
         let mut config = EngineConfig::new(muster_session::describe_executor);
         config.waiting_runs = self.waiting_runs.unwrap_or(config.waiting_runs);
         config.installation = self.installation;
+        config.foreign = self.foreign.as_ref().map(|foreign| ForeignMaster {
+            unreachable_wait: foreign.unreachable_wait,
+            program: foreign.program.clone(),
+            describe_executor: muster_session::describe_fetched_executor,
+        });
         match self.failed {
             Some(error) => Err(error.into()),
-            None => Core::loaded(config, seed, self.engine, &self.others, now),
+            None => Core::loaded(config, seed, self.engine, &self.others, self.foreign, now),
         }
     }
 }

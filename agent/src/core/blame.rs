@@ -12,6 +12,7 @@ use muster_proto::Labels;
 use super::{
     Agent, TaskKey,
     executors::{Cause, Executor},
+    origin::Origin,
     statuses::{Task, Verdict},
 };
 use crate::supervise::{Exit, Why};
@@ -29,6 +30,10 @@ pub(super) enum Blame {
 impl Agent {
     /// Whose doing it was that an executor ended in this way.
     pub(super) fn blame(&self, executor: &Executor, exit: &Exit) -> Blame {
+        if executor.origin != Origin::Ours {
+            // Labels of ours mean nothing to others.
+            return Blame::Unknown;
+        }
         let gave_up = exit.why == Why::Exited && exit.status == i32::from(EXIT_STUCK) << 8;
         match (&executor.cause, exit.why) {
             // An agent before this one may have made it end, for it did not end a task.
@@ -42,6 +47,8 @@ impl Agent {
             (Some(Cause::Unresponsive | Cause::Shutdown), Why::Exited | Why::Ended | Why::Lost)
             | (None, Why::Ended) => Blame::Order,
             (None, Why::Exited) if gave_up && self.has_culprit(executor) => Blame::Stuck,
+            // SIGTERM came from somebody else on this host.
+            (None, Why::Exited | Why::Lost) if executor.terminated => Blame::Order,
             _ => Blame::Unknown,
         }
     }

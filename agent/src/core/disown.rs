@@ -9,7 +9,7 @@ use muster_api::Now;
 
 use super::{
     Agent, Connection, Effect, Identity, Kind, Note, Step, Write,
-    executors::{Cause, Phase},
+    executors::{Cause, Executor, Phase},
     journal::Disowned,
     link::Link,
 };
@@ -48,18 +48,18 @@ impl Agent {
         self.end_life();
         // Of one that is being fetched nothing runs, and its download may take long.
         let fetching = self.executors.iter().filter(|(_, e)| e.phase == Phase::Fetching);
-        let fetching: Vec<_> = fetching.map(|(id, _)| id.clone()).collect();
-        for id in fetching {
-            self.finish(now, &id, &Exit::unknown(Why::NeverStarted), step);
+        let fetching: Vec<_> = fetching.map(|(container, _)| container.clone()).collect();
+        for container in fetching {
+            self.finish(now, &container, &Exit::unknown(Why::NeverStarted), step);
         }
-        for (id, executor) in &self.executors {
+        for (container, executor) in &self.executors {
             // One that is being started is ended when its supervisor answers.
             if matches!(executor.phase, Phase::Running | Phase::Attaching) {
-                let (executor, grace) = (id.clone(), Duration::ZERO);
-                step.effects.push(Effect::End { executor, grace });
+                let (container, grace) = (container.clone(), Duration::ZERO);
+                step.effects.push(Effect::End { container, grace });
             }
         }
-        let left = self.executors.keys().cloned().collect();
+        let left = self.executors.values().map(Executor::key).collect();
         step.notes.push(Note::Disowned { message, left });
     }
 

@@ -1,39 +1,19 @@
 //! What can happen to an agent, and what it can decide.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use muster_api::{AgentId, Mono};
 use muster_proto::{
-    ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, TaskId, TaskStatus,
+    ExecutorInfo, FrameworkInfo, TaskId, TaskStatus,
     agent::{AgentBody, Hello, MasterBody, ReadLog},
     executor::{self, CallMessage},
 };
 
-use super::{Entry, Identity};
+use super::{
+    Answer, Call, Connection, Container, Entry, ExecutorKey, Identity, Origin, Request, Session,
+    TaskKey,
+};
 use crate::supervise::Exit;
-
-/// One dialled connection to a master; later ones have higher numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Connection(pub u64);
-
-/// One stream of an executor; later ones have higher numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Session(pub u64);
-
-/// A task: frameworks choose the ids, so two of them may choose the same.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TaskKey {
-    /// Whose.
-    pub framework: FrameworkId,
-    /// Which.
-    pub task: TaskId,
-}
-
-impl fmt::Display for TaskKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.task.fmt(f)
-    }
-}
 
 /// What can happen to an agent.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,6 +25,8 @@ pub enum Event {
         connection: Connection,
         /// The master's term, which is not proven yet.
         term: u64,
+        /// The version of the agent protocol that is spoken with it.
+        version: u32,
     },
     /// The master has proven itself and has registered this agent.
     Welcomed {
@@ -90,30 +72,39 @@ pub enum Event {
     /// The sandbox of an executor is filled, or cannot be.
     Fetched {
         /// The executor.
-        executor: ExecutorId,
+        container: Container,
         /// Why it cannot be.
         outcome: Result<(), String>,
     },
     /// The supervisor of an executor answers: its process has been started.
     Started {
         /// The executor.
-        executor: ExecutorId,
+        container: Container,
+        /// Its process.
+        pid: u32,
     },
     /// An executor and all its descendants are gone.
     Exited {
         /// The executor.
-        executor: ExecutorId,
+        container: Container,
         /// How it ended.
         exit: Exit,
     },
-    /// An executor, proven by its token, has opened a stream and subscribed.
+    /// An executor, proven by its token, has opened our own kind of stream and subscribed.
     Subscribed {
         /// Its new stream.
         session: Session,
         /// The executor.
-        executor: ExecutorId,
+        container: Container,
         /// What it holds that the agent may not have.
         subscribe: executor::Subscribe,
+    },
+    /// An executor makes a call of Mesos.
+    Called {
+        /// What its answer goes by.
+        request: Request,
+        /// The call.
+        call: Call,
     },
     /// A subscribed executor reports a task.
     Updated {
@@ -185,27 +176,33 @@ pub enum Effect {
     },
     /// Make the folder of a new executor and fetch its artifacts.
     Fetch {
+        /// Where.
+        container: Container,
         /// What it is.
         info: Box<ExecutorInfo>,
     },
     /// Start the supervisor of a fetched executor.
     Start {
+        /// Where.
+        container: Container,
         /// Whose it is.
         framework: Box<FrameworkInfo>,
         /// What it is.
         info: Box<ExecutorInfo>,
         /// When its lease ends; `None` is never.
         deadline: Option<Mono>,
+        /// Where it comes from, which decides what it finds in its environment.
+        origin: Origin,
     },
     /// Find the supervisor of an executor from before the agent's restart, or its exit status.
     Attach {
         /// The executor.
-        executor: ExecutorId,
+        container: Container,
     },
     /// Tell a supervisor the new end of its lease.
     SetDeadline {
         /// The executor.
-        executor: ExecutorId,
+        container: Container,
         /// The end.
         at: Mono,
         /// The instant at which the agent says so.
@@ -214,9 +211,16 @@ pub enum Effect {
     /// Have an executor ended by its supervisor.
     End {
         /// The executor.
-        executor: ExecutorId,
+        container: Container,
         /// From SIGTERM to SIGKILL.
         grace: Duration,
+    },
+    /// Answer a call.
+    Answer {
+        /// Which.
+        request: Request,
+        /// How.
+        answer: Answer,
     },
     /// Tell an executor.
     ToExecutor {
@@ -275,7 +279,7 @@ pub enum Note {
         /// What the master says.
         message: String,
         /// The executors that must have ended before.
-        left: Vec<ExecutorId>,
+        left: Vec<ExecutorKey>,
     },
     /// A message named something that is not here, or lacked what it needs.
     Ignored {
@@ -287,26 +291,31 @@ pub enum Note {
     /// An executor did not end a killed task in time and is ended.
     KillOverdue {
         /// The executor.
-        executor: ExecutorId,
+        executor: ExecutorKey,
         /// The task.
         task: TaskId,
     },
     /// An executor did not subscribe in time and is ended.
     NotSubscribed {
         /// The executor.
-        executor: ExecutorId,
+        executor: ExecutorKey,
     },
-    /// An executor said more at once than is passed on; it is dropped.
+    /// A message of an executor, or for it, is longer than is passed on; it is dropped.
     MessageTooLong {
         /// The executor.
-        executor: ExecutorId,
+        executor: ExecutorKey,
         /// Bytes of the message.
         bytes: usize,
+    },
+    /// An executor reports more tasks that nobody has launched there than are passed on.
+    TooManyStrays {
+        /// The executor.
+        executor: ExecutorKey,
     },
     /// An executor and its descendants are gone.
     ExecutorEnded {
         /// The executor.
-        executor: ExecutorId,
+        executor: ExecutorKey,
         /// How, in words.
         how: String,
     },

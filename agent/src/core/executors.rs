@@ -1,28 +1,28 @@
-//! The life of an executor on this host: fetched, started, subscribed, ended.
+//! The life of an executor on this host: fetched, started, waited for.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use muster_api::{Mono, Now, limits, task::LABEL_FENCED};
-use muster_proto::{
-    ExecutorId, ExecutorInfo, FrameworkInfo, Labels, Reason, TaskState, agent::ExecutorExited,
-};
+use muster_api::{Mono, Now, limits};
+use muster_proto::{ExecutorInfo, FrameworkInfo};
 
 use super::{
-    Agent, Connection, Effect, Ending, Exited, Kind, Note, Session, Step, TaskKey, Write,
-    launch::lease_of, statuses::Verdict,
+    Agent, Connection, Container, Effect, Ending, ExecutorKey, Kind, KnownExecutor, Note, Session,
+    Step, TaskKey, Write, early::Early, origin::Origin,
 };
 use crate::supervise::{Exit, Why};
-
-/// How long the stream of a dead executor may take to give up its last reports. Its process is
-/// gone, so what it sent is in this host's buffers.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// An executor that is not known to be dead.
 #[derive(Debug)]
 pub(super) struct Executor {
     pub(super) framework: FrameworkInfo,
     pub(super) info: ExecutorInfo,
+    pub(super) origin: Origin,
     pub(super) phase: Phase,
+    /// Its process, once that is known.
+    pub(super) pid: Option<u32>,
+    pub(super) standing: Standing,
+    /// Whether it may have been given a task.
+    pub(super) is_used: bool,
     /// The stream on which it is subscribed.
     pub(super) session: Option<Session>,
     /// The end of its lease as its supervisor was last told.
@@ -31,6 +31,10 @@ pub(super) struct Executor {
     pub(super) cause: Option<Cause>,
     /// Whether some task of it did not end when it had to, for which it ends sooner or later.
     pub(super) stuck: bool,
+    /// Whether it has said that it was sent SIGTERM, and ends for that.
+    pub(super) terminated: bool,
+    /// A subscription that came before its supervisor had said which process it is.
+    pub(super) early: Option<Early>,
     /// When an executor that was told to shut down is ended by force.
     pub(super) force_at: Option<Mono>,
     /// By when it must have subscribed.
@@ -56,6 +60,17 @@ pub(super) enum Phase {
     Gone { exit: Exit, finish_by: Mono },
 }
 
+/// Whether an executor has said who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It was started by this process of the agent, and has not subscribed.
+    New,
+    /// It is from before the agent's restart, and has not subscribed since.
+    Restored,
+    /// It has subscribed; its stream may have ended since.
+    Subscribed,
+}
+
 /// An executor without a stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Absence {
@@ -79,22 +94,51 @@ pub(super) enum Cause {
     Lapsed,
     /// It did not end a task that it was told to end.
     Unresponsive,
+    /// All of its tasks were killed before it was given one.
+    Unused,
+    /// The agent was restarted, and its framework does not want it to go on.
+    NotRecovered,
 }
 
 impl Executor {
-    pub(super) fn new(framework: FrameworkInfo, info: ExecutorInfo, phase: Phase) -> Self {
+    pub(super) fn new(framework: FrameworkInfo, info: ExecutorInfo, origin: Origin) -> Self {
         Self {
             framework,
             info,
-            phase,
+            origin,
+            phase: Phase::Fetching,
+            pid: None,
+            standing: Standing::New,
+            is_used: false,
             session: None,
             deadline: None,
             cause: None,
             stuck: false,
+            terminated: false,
+            early: None,
             force_at: None,
             absent: None,
             born: None,
             tasks: BTreeSet::new(),
+        }
+    }
+
+    /// One that the journal knows.
+    pub(super) fn known(known: KnownExecutor) -> Self {
+        let launcher = known.launcher();
+        let KnownExecutor { framework, info, stuck, is_made_here, .. } = known;
+        let (framework, info) = (framework.unwrap_or_default(), info.unwrap_or_default());
+        let origin = if is_made_here { Origin::Command } else { Origin::of(launcher, &info) };
+        let (phase, standing) = (Phase::Attaching, Standing::Restored);
+        // Nobody wrote down whether it was given any of its tasks.
+        Self { phase, standing, stuck, is_used: true, ..Self::new(framework, info, origin) }
+    }
+
+    /// What it is known by to its framework.
+    pub(super) fn key(&self) -> ExecutorKey {
+        ExecutorKey {
+            framework: self.framework.id.clone().unwrap_or_default(),
+            executor: self.info.executor_id.clone().unwrap_or_default(),
         }
     }
 
@@ -103,11 +147,20 @@ impl Executor {
         self.cause.is_some() || matches!(self.phase, Phase::Gone { .. })
     }
 
-    /// Has it wait for a subscription: for the first one, or for another one.
-    pub(super) fn await_subscription(&mut self, now: Now, again: bool) {
-        let patience =
-            if again { limits::EXECUTOR_REREGISTRATION } else { limits::EXECUTOR_REGISTRATION };
-        self.absent = Some(Absence { until: now.mono + patience, again });
+    /// Has it wait for its first subscription, so long.
+    pub(super) fn await_first_subscription(&mut self, now: Now, patience: Duration) {
+        self.absent = Some(Absence { until: now.mono + patience, again: false });
+    }
+
+    /// Has it wait for another subscription, so long.
+    pub(super) fn await_another_subscription(&mut self, now: Now, patience: Duration) {
+        self.absent = Some(Absence { until: now.mono + patience, again: true });
+    }
+
+    /// From being told to shut down to being killed.
+    pub(super) fn shutdown_grace(&self) -> Duration {
+        let grace = self.info.shutdown_grace_period.map(crate::wire::duration);
+        grace.unwrap_or(limits::EXECUTOR_SHUTDOWN_GRACE)
     }
 
     fn has_supervisor(&self) -> bool {
@@ -120,54 +173,7 @@ impl Executor {
             Phase::Gone { finish_by, .. } => Some(*finish_by),
             _ => None,
         };
-        [absent, self.force_at, finish].into_iter().flatten().min()
-    }
-
-    /// What its unfinished tasks come to, now that it is gone.
-    fn verdict(&self, exit: &Exit) -> Verdict {
-        use {Reason as R, TaskState as S};
-        match (&self.cause, exit.why) {
-            (Some(Cause::LaunchFailed(why)), _) => {
-                Verdict::new(S::Failed, R::ContainerLaunchFailed, why.clone())
-            }
-            (Some(Cause::Lapsed), _) => {
-                let words = "the lease of its executor ended before it was started";
-                Verdict::new(S::Dropped, R::AgentRestarted, words)
-            }
-            (_, Why::NeverStarted) => {
-                let words = "its executor had not been started";
-                Verdict::new(S::Dropped, R::AgentRestarted, words)
-            }
-            (_, Why::Unstartable) => {
-                Verdict::new(S::Failed, R::ContainerLaunchFailed, exit.describe())
-            }
-            (_, Why::Deadline) => {
-                let words = "the lease of its executor has ended";
-                let labels = Some(Labels::of([(LABEL_FENCED, "true")]));
-                Verdict { labels, ..Verdict::new(S::Gone, R::ExecutorTerminated, words) }
-            }
-            (Some(Cause::NotRegistered), _) => {
-                let limit = limits::EXECUTOR_REGISTRATION.as_secs();
-                let words = format!("its executor did not subscribe within {limit} s");
-                Verdict::new(S::Failed, R::ExecutorRegistrationTimeout, words)
-            }
-            (Some(Cause::NotReregistered), _) => {
-                let limit = limits::EXECUTOR_REREGISTRATION.as_secs();
-                let words = format!("its executor did not subscribe again within {limit} s");
-                Verdict::new(S::Gone, R::ExecutorReregistrationTimeout, words)
-            }
-            (Some(Cause::Unresponsive), _) => {
-                let words = "its executor did not end a killed task in time, and was ended";
-                Verdict::new(S::Failed, R::ExecutorTerminated, words)
-            }
-            (Some(Cause::Shutdown), _) => {
-                Verdict::new(S::Failed, R::ExecutorTerminated, "its executor was shut down")
-            }
-            (None, Why::Exited | Why::Ended | Why::Lost) => {
-                let words = format!("its executor {}", exit.describe());
-                Verdict::new(S::Failed, R::ExecutorTerminated, words)
-            }
-        }
+        [absent, self.force_at, finish, self.early_until()].into_iter().flatten().min()
     }
 }
 
@@ -175,15 +181,19 @@ impl Agent {
     /// Moves the end of each lease, counted from when the answered heartbeat was sent. A lease
     /// that has ended is over for good: this agent was frozen, and others count on it.
     pub(super) fn extend_leases(&mut self, now: Mono, sent: Mono, step: &mut Step) {
-        for (id, executor) in &mut self.executors {
-            let Some(lease) = lease_of(&executor.info) else { continue };
+        for (container, executor) in &mut self.executors {
+            let Some(lease) = executor.origin.lease(&executor.info) else { continue };
             let at = sent + lease;
             if executor.deadline.is_some_and(|deadline| deadline >= at || deadline <= now) {
                 continue;
             }
             executor.deadline = Some(at);
             if executor.has_supervisor() {
-                step.effects.push(Effect::SetDeadline { executor: id.clone(), at, said: now });
+                step.effects.push(Effect::SetDeadline {
+                    container: container.clone(),
+                    at,
+                    said: now,
+                });
             }
         }
     }
@@ -192,11 +202,11 @@ impl Agent {
     pub(super) fn fetched(
         &mut self,
         now: Now,
-        id: &ExecutorId,
+        container: &Container,
         outcome: Result<(), String>,
         step: &mut Step,
     ) {
-        let Some(executor) = self.executors.get_mut(id) else { return };
+        let Some(executor) = self.executors.get_mut(container) else { return };
         if executor.phase != Phase::Fetching {
             return;
         }
@@ -207,100 +217,64 @@ impl Agent {
         }
         if executor.cause.is_some() {
             let exit = Exit::unknown(Why::NeverStarted);
-            return self.finish(now, id, &exit, step);
+            return self.finish(now, container, &exit, step);
         }
         executor.phase = Phase::Starting;
         step.effects.push(Effect::Start {
+            container: container.clone(),
             framework: Box::new(executor.framework.clone()),
             info: Box::new(executor.info.clone()),
             deadline: executor.deadline,
+            origin: executor.origin,
         });
     }
 
     /// The supervisor answers.
-    pub(super) fn started(&mut self, now: Now, id: &ExecutorId, step: &mut Step) {
+    pub(super) fn started(&mut self, now: Now, container: &Container, pid: u32, step: &mut Step) {
         // What it runs may run elsewhere already, if this agent was declared gone.
-        let grace =
-            if self.is_leaving() { Duration::ZERO } else { limits::EXECUTOR_SHUTDOWN_GRACE };
-        let Some(executor) = self.executors.get_mut(id) else { return };
+        let is_leaving = self.is_leaving();
+        let patience = self.config.executor_registration;
+        let Some(executor) = self.executors.get_mut(container) else { return };
         match executor.phase {
-            Phase::Starting if executor.session.is_none() => {
-                executor.await_subscription(now, false);
+            Phase::Starting if executor.session.is_none() && executor.cause.is_none() => {
+                executor.await_first_subscription(now, patience);
             }
             Phase::Starting | Phase::Attaching => {}
             Phase::Fetching | Phase::Running | Phase::Gone { .. } => return,
         }
         executor.phase = Phase::Running;
+        executor.pid = Some(pid);
         if executor.cause.is_some() && executor.force_at.is_none() {
             executor.absent = None;
-            step.effects.push(Effect::End { executor: id.clone(), grace });
+            let at_once = is_leaving || executor.cause == Some(Cause::NotRecovered);
+            let grace = if at_once { Duration::ZERO } else { limits::EXECUTOR_SHUTDOWN_GRACE };
+            step.effects.push(Effect::End { container: container.clone(), grace });
         }
-    }
-
-    /// The executor and all its descendants are gone; its last reports are still taken.
-    pub(super) fn exited(&mut self, now: Now, id: &ExecutorId, exit: Exit, step: &mut Step) {
-        let Some(executor) = self.executors.get_mut(id) else { return };
-        if matches!(executor.phase, Phase::Gone { .. }) {
-            return;
-        }
-        if executor.session.is_some() {
-            executor.absent = None;
-            executor.force_at = None;
-            executor.phase = Phase::Gone { exit, finish_by: now.mono + LAST_WORDS };
-        } else {
-            self.finish(now, id, &exit, step);
-        }
-    }
-
-    /// Settles what an executor leaves behind.
-    pub(super) fn finish(&mut self, now: Now, id: &ExecutorId, exit: &Exit, step: &mut Step) {
-        let Some(executor) = self.executors.remove(id) else { return };
-        let mut verdict = executor.verdict(exit);
-        if verdict.state == TaskState::Failed {
-            verdict.output.clone_from(&exit.output);
-        }
-        let blame = self.blame(&executor, exit);
-        for key in &executor.tasks {
-            let verdict = self.blamed(key, &blame, &verdict);
-            self.judge(now, key, verdict, step);
-        }
-        let at = now.wall.as_millis();
-        let exited = Exited { executor_id: Some(id.clone()), at };
-        step.writes.push(Write::Entry(Kind::Exited(exited).into()));
-        self.ended.insert(id.clone(), now.wall);
-        if let Some(session) = executor.session {
-            self.sessions.remove(&session);
-            step.effects.push(Effect::CloseSession { session });
-        }
-        step.notes.push(Note::ExecutorEnded { executor: id.clone(), how: exit.describe() });
-        let exited = ExecutorExited {
-            framework_id: executor.framework.id,
-            executor_id: Some(id.clone()),
-            status: exit.status,
-        };
-        self.tell_ended(exited, step);
+        self.end_early(now, container, step);
     }
 
     /// Ends executors that are overdue, and settles those that have said their last.
     pub(super) fn tick_executors(&mut self, now: Now, step: &mut Step) {
         let due = |executor: &Executor| executor.wakeup().is_some_and(|at| at <= now.mono);
-        let all = self.executors.iter();
-        let ids: Vec<_> = all.filter(|(_, e)| due(e)).map(|(id, _)| id.clone()).collect();
-        for id in ids {
-            let Some(executor) = self.executors.get_mut(&id) else { continue };
-            if let Phase::Gone { exit, .. } = &executor.phase {
+        let all = self.executors.iter().filter(|(_, executor)| due(executor));
+        let containers: Vec<_> = all.map(|(container, _)| container.clone()).collect();
+        for container in containers {
+            let Some(executor) = self.executors.get_mut(&container) else { continue };
+            if executor.early_until().is_some_and(|until| until <= now.mono) {
+                self.end_early(now, &container, step);
+            } else if let Phase::Gone { exit, .. } = &executor.phase {
                 let exit = exit.clone();
-                self.finish(now, &id, &exit, step);
+                self.finish(now, &container, &exit, step);
             } else if let Some(absence) = executor.absent.take_if(|a| a.until <= now.mono) {
                 let again = absence.again;
                 executor.cause =
                     Some(if again { Cause::NotReregistered } else { Cause::NotRegistered });
-                step.writes.push(Write::Entry(Kind::Ending(Ending::of(&id)).into()));
-                step.notes.push(Note::NotSubscribed { executor: id.clone() });
-                let grace = limits::EXECUTOR_SHUTDOWN_GRACE;
-                step.effects.push(Effect::End { executor: id, grace });
+                step.writes.push(Write::Entry(Kind::Ending(Ending::of(&container)).into()));
+                step.notes.push(Note::NotSubscribed { executor: executor.key() });
+                let grace = executor.origin.grace_when_overdue();
+                step.effects.push(Effect::End { container, grace });
             } else if executor.force_at.take_if(|at| *at <= now.mono).is_some() {
-                step.effects.push(Effect::End { executor: id, grace: Duration::ZERO });
+                step.effects.push(Effect::End { container, grace: Duration::ZERO });
             }
         }
     }

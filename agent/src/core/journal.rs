@@ -3,10 +3,13 @@
 //! Entries are appended in the order of decisions and replayed in it. They outlive the agent's
 //! process, not the host: a changed boot id makes all of them void.
 
+use muster_api::Timestamp;
 use muster_proto::{
-    ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, TaskId, TaskInfo, TaskStatus,
+    ExecutorInfo, FrameworkId, FrameworkInfo, TaskId, TaskInfo, TaskStatus, agent::Launcher,
 };
 use prost::{Message, Oneof};
+
+use super::Container;
 
 /// One entry of the journal.
 #[derive(Clone, PartialEq, Message)]
@@ -55,6 +58,24 @@ pub struct KnownExecutor {
     /// Whether some task of it did not end when it had to.
     #[prost(bool, tag = "3")]
     pub stuck: bool,
+    /// Its container; empty when that goes by the id of the executor.
+    #[prost(string, tag = "4")]
+    pub container: String,
+    /// Whether the agent has made it, for a task that is a command.
+    #[prost(bool, tag = "5")]
+    pub is_made_here: bool,
+    /// Who has launched it, if this was written by an agent that was told.
+    #[prost(enumeration = "Launcher", tag = "6")]
+    pub launcher: i32,
+}
+
+impl KnownExecutor {
+    /// Its container.
+    pub(super) fn container(&self) -> Container {
+        let id = self.info.as_ref().and_then(|info| info.executor_id.as_ref());
+        let id = id.map(|id| id.value.as_str()).unwrap_or_default();
+        Container::new(if self.container.is_empty() { id } else { &self.container })
+    }
 }
 
 /// A task that the agent answers for.
@@ -76,6 +97,12 @@ pub struct KnownTask {
     /// [`muster_api::task::LABEL_STUCK`].
     #[prost(string, optional, tag = "5")]
     pub stuck: Option<String>,
+    /// Whether nobody has launched it: its executor has reported it all the same.
+    #[prost(bool, tag = "6")]
+    pub is_stray: bool,
+    /// Its container; empty when that goes by the id of its executor, or nothing was started.
+    #[prost(string, tag = "7")]
+    pub container: String,
 }
 
 /// Something about a task that is in the journal.
@@ -94,12 +121,13 @@ pub struct Known {
 
 /// The end of an executor that the agent decided on.
 ///
-/// Once this was the id alone: an [`ExecutorId`] has the text in the same place.
+/// Once this was the id of the executor alone: an `ExecutorId` has the text in the same place, and
+/// the containers of that time go by the ids of their executors.
 #[derive(Clone, PartialEq, Message)]
 pub struct Ending {
-    /// Which.
+    /// Its container.
     #[prost(string, tag = "1")]
-    pub executor: String,
+    pub container: String,
     /// The tasks for which it is ended, for they did not end when they had to.
     #[prost(message, repeated, tag = "2")]
     pub culprits: Vec<TaskId>,
@@ -107,8 +135,8 @@ pub struct Ending {
 
 impl Ending {
     /// Of this executor, with no task to blame.
-    pub(super) fn of(id: &ExecutorId) -> Self {
-        Self { executor: id.value.clone(), culprits: Vec::new() }
+    pub(super) fn of(container: &Container) -> Self {
+        Self { container: container.as_str().to_owned(), culprits: Vec::new() }
     }
 }
 
@@ -116,15 +144,32 @@ impl Ending {
 #[derive(Clone, Copy, PartialEq, Eq, Message)]
 pub struct Disowned {}
 
-/// The end of an executor.
+/// The end of an executor. Once this had its id as an `ExecutorId`, where now a [`Named`] has the
+/// same text in the same place.
 #[derive(Clone, PartialEq, Eq, Message)]
 pub struct Exited {
-    /// Which.
+    /// Its container.
     #[prost(message, optional, tag = "1")]
-    pub executor_id: Option<ExecutorId>,
+    pub container: Option<Named>,
     /// When, in milliseconds of wall time.
     #[prost(int64, tag = "2")]
     pub at: i64,
+}
+
+/// The name of a container.
+#[derive(Clone, PartialEq, Eq, Message)]
+pub struct Named {
+    /// The name.
+    #[prost(string, tag = "1")]
+    pub name: String,
+}
+
+impl Exited {
+    /// That of the executor in this container.
+    pub(super) fn of(container: &Container, at: Timestamp) -> Self {
+        let name = container.as_str().to_owned();
+        Self { container: Some(Named { name }), at: at.as_millis() }
+    }
 }
 
 impl From<Kind> for Entry {

@@ -1,40 +1,31 @@
-//! What the master asks for: tasks to start, tasks to kill, executors to shut down.
+//! Tasks that the master wants started, and how they reach their executors.
 
-use std::time::Duration;
-
-use muster_api::{Now, Span, limits, task};
+use muster_api::{Now, limits, task};
 use muster_proto::{
     ExecutorId, ExecutorInfo, FrameworkInfo, Reason, TaskInfo, TaskState,
-    agent::{ExecutorExited, Kill, Launch, ShutdownExecutor},
-    executor::{Event, EventType, Kill as KillEvent, Launch as LaunchEvent},
+    agent::{ExecutorExited, Expected, Launch, LaunchGroup, Launcher},
+    executor::{Event, EventType},
 };
 
 use super::{
-    Agent, Effect, Ending, Kind, KnownExecutor, KnownTask, Note, Session, Step, TaskKey, Write,
-    executors::{Cause, Executor, Phase},
-    statuses::{PendingKill, Task, Verdict},
+    Agent, Container, Effect, ExecutorKey, Kind, Note, Step, TaskKey, Write,
+    command_task::command_executor,
+    executors::{Executor, Phase},
+    origin::Origin,
+    statuses::{Task, Verdict},
 };
-use crate::wire;
 
 /// A launch with all that it must have.
 struct Accepted {
     key: TaskKey,
     framework: FrameworkInfo,
     task: TaskInfo,
+    origin: Origin,
+    /// What its master believes of its executor.
+    believed: Expected,
     executor: ExecutorInfo,
     executor_id: ExecutorId,
     heartbeat: u64,
-}
-
-/// The lease that an executor was described with; `None` is off.
-///
-/// A text that is no span counts as the shortest lease: to end work too early is safe, to let it
-/// run on after the master has called it dead is not.
-pub(super) fn lease_of(executor: &ExecutorInfo) -> Option<Duration> {
-    match executor.labels.as_ref().and_then(|labels| labels.get(task::LABEL_LEASE)) {
-        None | Some("off") => None,
-        Some(text) => Some(text.parse::<Span>().map_or(limits::LEASE_MIN, Span::duration)),
-    }
 }
 
 /// Whether a text can name a folder (the rule of Mesos for ids that frameworks choose).
@@ -45,72 +36,163 @@ fn is_valid_id(id: &str) -> bool {
         && !id.chars().any(|c| c.is_control() || c == '/' || c == '\\')
 }
 
+/// What a launch is answered that came too late for its executor, as Mesos has it.
+fn missed() -> (Reason, String) {
+    let words = "No executor is expected to launch and there is no executor running";
+    (Reason::ExecutorTerminated, words.to_owned())
+}
+
 /// An event of this type, without body.
 pub(super) fn event_of(kind: EventType) -> Event {
     Event { r#type: Some(kind as i32), ..Event::default() }
 }
 
 impl Accepted {
-    /// What its framework believes of its executor, if it says so.
-    fn expected(&self) -> Option<&str> {
-        self.task.labels.as_ref()?.get(task::LABEL_EXPECT)
+    fn of(
+        framework: FrameworkInfo,
+        task: TaskInfo,
+        launcher: Launcher,
+        believed: Expected,
+        heartbeat: u64,
+    ) -> Option<Self> {
+        let key = TaskKey { framework: framework.id.clone()?, task: task.task_id.clone()? };
+        let (executor, origin) = match &task.executor {
+            Some(executor) => (executor.clone(), Origin::of(launcher, executor)),
+            None => (command_executor(&key, &task)?, Origin::Command),
+        };
+        let executor_id = executor.executor_id.clone()?;
+        let valid = is_valid_id(&key.task.value) && is_valid_id(&executor_id.value);
+        valid.then_some(Self {
+            key,
+            framework,
+            task,
+            origin,
+            believed,
+            executor,
+            executor_id,
+            heartbeat,
+        })
     }
-}
 
-fn accept(launch: Launch) -> Option<Accepted> {
-    let (framework, task) = (launch.framework?, launch.task?);
-    let executor = task.executor.clone()?;
-    let executor_id = executor.executor_id.clone()?;
-    let key = TaskKey { framework: framework.id.clone()?, task: task.task_id.clone()? };
-    let valid = is_valid_id(&key.task.value) && is_valid_id(&executor_id.value);
-    let heartbeat = launch.heartbeat;
-    valid.then_some(Accepted { key, framework, task, executor, executor_id, heartbeat })
+    /// What our engine believes of its executor, if it says so.
+    fn expected(&self) -> Option<&str> {
+        let labels = self.task.labels.as_ref().filter(|_| self.origin == Origin::Ours)?;
+        labels.get(task::LABEL_EXPECT)
+    }
+
+    fn executor_key(&self) -> ExecutorKey {
+        let (framework, executor) = (self.key.framework.clone(), self.executor_id.clone());
+        ExecutorKey { framework, executor }
+    }
+
+    /// Whether the restart of the agent is the end of it.
+    fn is_volatile(&self) -> bool {
+        !self.origin.outlives_the_agent(&self.framework)
+    }
 }
 
 impl Agent {
     /// Starts a task, or answers DROPPED: then nothing of it was ever started.
     pub(super) fn launch(&mut self, now: Now, launch: Launch, step: &mut Step) {
-        let Some(accepted) = accept(launch) else {
-            return step.ignore("a launch without valid ids", "");
+        let (launcher, believed) = (launch.launcher(), launch.expected());
+        let Launch { framework, task, heartbeat, .. } = launch;
+        let accepted = framework.zip(task);
+        let accept = |(by, task)| Accepted::of(by, task, launcher, believed, heartbeat);
+        let accepted = accepted.and_then(accept);
+        match accepted {
+            Some(accepted) => self.launch_together(now, vec![accepted], None, step),
+            None => step.ignore("a launch without valid ids", ""),
+        }
+    }
+
+    /// Starts tasks together, or answers DROPPED for all of them.
+    pub(super) fn launch_group(&mut self, now: Now, group: LaunchGroup, step: &mut Step) {
+        let (launcher, believed) = (group.launcher(), group.expected());
+        let LaunchGroup { framework, tasks, heartbeat, executor, .. } = group;
+        let framework = framework.unwrap_or_default();
+        let accept = |mut task: TaskInfo| {
+            task.executor = task.executor.or_else(|| executor.clone());
+            Accepted::of(framework.clone(), task, launcher, believed, heartbeat)
         };
-        if let Some(known) = self.tasks.get(&accepted.key) {
+        let accepted: Option<Vec<Accepted>> = tasks.into_iter().map(accept).collect();
+        let Some(accepted) = accepted.filter(|all| {
+            // They are given to one executor at one time.
+            let first = all.first().map(Accepted::executor_key);
+            first.is_some() && all.iter().all(|one| Some(one.executor_key()) == first)
+        }) else {
+            return step.ignore("a group of tasks without valid ids", "");
+        };
+        let group = Some(self.launches);
+        self.launch_together(now, accepted, group, step);
+    }
+
+    fn launch_together(
+        &mut self,
+        now: Now,
+        accepted: Vec<Accepted>,
+        group: Option<u64>,
+        step: &mut Step,
+    ) {
+        let known = |one: &Accepted| self.tasks.get(&one.key).is_some_and(|task| !task.is_stray);
+        if accepted.iter().any(known) {
             // The master sent it again: it must hear how the first one stands, no more.
-            if known.queue().next().is_some() {
-                self.send_head(now, &accepted.key, limits::HEARTBEAT * 2, step);
+            for one in accepted {
+                self.send_head(now, &one.key, limits::HEARTBEAT * 2, step);
             }
             return;
         }
-        let (obstacle, expects) = (self.obstacle(now, &accepted), accepted.expected().is_some());
-        let (key, executor_id) = (accepted.key.clone(), accepted.executor_id.clone());
-        if obstacle.is_none() && !self.executors.contains_key(&executor_id) {
-            self.add_executor(accepted.framework, accepted.executor, step);
+        let obstacle = accepted.iter().find_map(|one| {
+            let why = self.obstacle(now, one).map(|why| (Reason::AgentRestarted, why));
+            why.or_else(|| self.has_missed_its_executor(one).then(missed))
+        });
+        let first = accepted.first().map(|one| one.key.clone());
+        for one in accepted {
+            self.take_on(now, one, group, obstacle.as_ref(), step);
         }
-        let known = KnownTask {
-            framework_id: Some(key.framework.clone()),
-            info: Some(accepted.task.clone()),
-            state: TaskState::Staging as i32,
-            ..KnownTask::default()
-        };
-        step.writes.push(Write::Entry(Kind::Task(known).into()));
+        // The others of a group go with the first.
+        if let Some(first) = first.filter(|_| obstacle.is_none()) {
+            self.deliver(&first, step);
+        }
+    }
+
+    /// Answers for a task from now on: starts it, unless something is in its way.
+    fn take_on(
+        &mut self,
+        now: Now,
+        accepted: Accepted,
+        group: Option<u64>,
+        obstacle: Option<&(Reason, String)>,
+        step: &mut Step,
+    ) {
+        let (key, executor_key) = (accepted.key.clone(), accepted.executor_key());
+        let (expects, is_volatile) = (accepted.expected().is_some(), accepted.is_volatile());
+        let container = obstacle.is_none().then(|| self.room_for(now, &accepted, step));
+        self.forget_stray(&key);
         self.launches += 1;
-        let task = Task::new(accepted.task, executor_id.clone(), self.launches);
+        let mut task = Task::new(accepted.task, executor_key.executor.clone(), self.launches);
+        task.container.clone_from(&container);
+        task.group = group;
+        task.is_volatile = is_volatile;
+        if !is_volatile {
+            step.writes.push(Write::Entry(Kind::Task(task.to_known(&key)).into()));
+        }
         self.tasks.insert(key.clone(), task);
-        if let Some(why) = obstacle {
+        if let Some((reason, why)) = obstacle.cloned() {
             step.notes.push(Note::LaunchDropped { task: key.task.clone(), why: why.clone() });
-            let verdict = Verdict::new(TaskState::Dropped, Reason::AgentRestarted, why);
+            let verdict = Verdict::new(TaskState::Dropped, reason, why);
             self.judge(now, &key, verdict, step);
-            if expects && !self.executors.contains_key(&executor_id) {
+            if expects && !self.lives.contains_key(&executor_key) {
                 // Whoever launched there believes that it lives, or would from now on.
-                let (framework_id, executor_id) = (Some(key.framework), Some(executor_id));
+                let ExecutorKey { framework, executor } = executor_key;
+                let (framework_id, executor_id) = (Some(framework), Some(executor));
                 self.tell_ended(ExecutorExited { framework_id, executor_id, status: -1 }, step);
             }
             return;
         }
-        if let Some(executor) = self.executors.get_mut(&executor_id) {
+        if let Some(executor) = container.and_then(|name| self.executors.get_mut(&name)) {
             executor.tasks.insert(key.clone());
         }
-        step.effects.push(Effect::TaskBegan { task: key.clone() });
-        self.deliver(&key, step);
+        step.effects.push(Effect::TaskBegan { task: key });
     }
 
     /// Why a launch must not be carried out.
@@ -121,7 +203,7 @@ impl Agent {
         let Some(confirmed) = up.confirmed() else {
             return Some("no heartbeat has been answered on this connection yet".to_owned());
         };
-        match lease_of(&launch.executor) {
+        match launch.origin.lease(&launch.executor) {
             Some(lease) if confirmed + lease <= now.mono => {
                 return Some("the lease that this launch counts on has ended".to_owned());
             }
@@ -130,115 +212,75 @@ impl Agent {
             }
             Some(_) | None => {}
         }
-        let expected = launch.expected();
-        let (id, ended) = (&launch.executor_id, self.ended.contains_key(&launch.executor_id));
-        match (self.executors.get(id), expected) {
-            (Some(executor), _) if executor.framework.id != launch.framework.id => {
-                Some(format!("executor {id} belongs to another framework"))
-            }
+        let (id, expected) = (&launch.executor_id, launch.expected());
+        // A command begins in an executor of its own.
+        let is_command = launch.origin == Origin::Command;
+        let life = self.lives.get(&launch.executor_key()).filter(|_| !is_command);
+        match (life.and_then(|container| self.executors.get(container)), expected) {
             (Some(executor), _) if executor.is_ending() => Some(format!("executor {id} is ending")),
             (Some(executor), Some(task::EXPECT_NEW)) if executor.born != Some(up.connection) => {
                 Some(format!("executor {id} was expected new and lives already"))
             }
+            (Some(_), _) => None,
             (None, Some(task::EXPECT_ALIVE)) => {
                 Some(format!("executor {id} was expected alive and is not here"))
             }
-            (None, Some(_)) if ended => Some(format!("executor {id} has ended")),
-            (Some(_) | None, _) => None,
+            (None, _) if launch.origin != Origin::Ours => None,
+            (None, expected) => self.obstacle_to_our_new(id, expected.is_some()),
         }
     }
 
-    fn add_executor(&mut self, framework: FrameworkInfo, info: ExecutorInfo, step: &mut Step) {
-        let Some(id) = info.executor_id.clone() else { return };
-        let known = KnownExecutor {
-            framework: Some(framework.clone()),
-            info: Some(info.clone()),
-            stuck: false,
+    /// Whether the executor that it was to join has ended meanwhile. A new one would take resources
+    /// that nobody has counted, for the launch has crossed its end.
+    fn has_missed_its_executor(&self, launch: &Accepted) -> bool {
+        launch.origin == Origin::Foreign
+            && launch.believed == Expected::Alive
+            && !self.lives.contains_key(&launch.executor_key())
+    }
+
+    /// Why an executor of ours cannot begin: its id is the name of its container.
+    fn obstacle_to_our_new(&self, id: &ExecutorId, expects: bool) -> Option<String> {
+        let container = Container::new(&id.value);
+        if self.executors.contains_key(&container) {
+            return Some(format!("executor {id} belongs to another framework"));
+        }
+        let is_used_up = expects && self.ended.contains_key(&container);
+        is_used_up.then(|| format!("executor {id} has ended"))
+    }
+
+    /// The container of the executor that is to run a task: that of one that lives, or a new one.
+    fn room_for(&mut self, now: Now, launch: &Accepted, step: &mut Step) -> Container {
+        let key = launch.executor_key();
+        match self.lives.get(&key) {
+            Some(container) if launch.origin != Origin::Command => container.clone(),
+            _ => self.add_executor(now, launch, step),
+        }
+    }
+
+    fn add_executor(&mut self, now: Now, launch: &Accepted, step: &mut Step) -> Container {
+        let (framework, info) = (launch.framework.clone(), launch.executor.clone());
+        let mut executor = Executor::new(framework, info, launch.origin);
+        let key = executor.key();
+        let container = match launch.origin {
+            Origin::Ours => Container::new(&key.executor.value),
+            Origin::Foreign | Origin::Command => {
+                Container::new(self.ids.uuid(now.wall).to_string())
+            }
         };
-        step.writes.push(Write::Entry(Kind::Executor(known).into()));
-        step.effects.push(Effect::Fetch { info: Box::new(info.clone()) });
-        self.ended.remove(&id);
-        let mut executor = Executor::new(framework, info, Phase::Fetching);
+        step.writes.push(Write::Entry(Kind::Executor(executor.to_known(&container)).into()));
+        let info = Box::new(executor.info.clone());
+        step.effects.push(Effect::Fetch { container: container.clone(), info });
+        self.ended.remove(&container);
         if let Some(up) = self.link.up() {
             executor.born = Some(up.connection);
-            let lease = lease_of(&executor.info);
+            let lease = executor.origin.lease(&executor.info);
             executor.deadline = lease.zip(up.confirmed()).map(|(lease, sent)| sent + lease);
         }
-        self.executors.insert(id, executor);
-    }
-
-    /// Hands a task to its executor if that is subscribed; else it waits for the subscription.
-    pub(super) fn deliver(&mut self, key: &TaskKey, step: &mut Step) {
-        let Some(session) = self.session_of(key) else { return };
-        let Some(task) = self.tasks.get_mut(key) else { return };
-        task.delivered = true;
-        let launch = LaunchEvent { task: Some(task.info.clone()) };
-        let event = event_of(EventType::Launch);
-        let event = Box::new(Event { launch: Some(launch), ..event });
-        step.effects.push(Effect::ToExecutor { session, event });
-    }
-
-    /// Forwards the kill that a task waits for, if its executor is subscribed.
-    pub(super) fn forward_kill(&mut self, key: &TaskKey, step: &mut Step) {
-        let Some(session) = self.session_of(key) else { return };
-        let kill = self.tasks.get_mut(key).and_then(|task| task.kill.take());
-        let Some(PendingKill { policy }) = kill else { return };
-        let kill = KillEvent { task_id: Some(key.task.clone()), kill_policy: policy };
-        let event = Box::new(Event { kill: Some(kill), ..event_of(EventType::Kill) });
-        step.effects.push(Effect::ToExecutor { session, event });
-    }
-
-    fn session_of(&self, key: &TaskKey) -> Option<Session> {
-        self.executors.get(&self.tasks.get(key)?.executor)?.session
-    }
-
-    /// Ends a task: through its executor, or at once when that never got it.
-    pub(super) fn kill(&mut self, now: Now, kill: Kill, step: &mut Step) {
-        let (Some(framework), Some(task_id)) = (kill.framework_id, kill.task_id) else {
-            return step.ignore("a kill without ids", "");
-        };
-        let key = TaskKey { framework, task: task_id };
-        let Some(task) = self.tasks.get_mut(&key) else {
-            return step.ignore("the kill of a task that is not here", key.task.value);
-        };
-        if task.state.is_terminal() {
-            return;
+        debug_assert_eq!(executor.phase, Phase::Fetching, "nothing of it is here yet");
+        if launch.origin != Origin::Command {
+            self.lives.insert(key, container.clone());
         }
-        if task.delivered {
-            task.kill = Some(PendingKill { policy: kill.kill_policy });
-            self.watch_kill(now, &key, kill.kill_policy);
-            self.forward_kill(&key, step);
-        } else {
-            let words = "killed before its executor was given it";
-            let verdict = Verdict::new(TaskState::Killed, Reason::TaskKilledDuringLaunch, words);
-            self.judge(now, &key, verdict, step);
-        }
-    }
-
-    /// Ends an executor: SHUTDOWN first, and by force when its grace is over.
-    pub(super) fn shutdown(&mut self, now: Now, shutdown: ShutdownExecutor, step: &mut Step) {
-        let id = shutdown.executor_id.unwrap_or_default();
-        let Some(executor) = self.executors.get_mut(&id) else {
-            // The master believes that it lives; whatever led to that, this ends it.
-            step.ignore("the shutdown of an executor that is not here", id.value.clone());
-            let (framework_id, executor_id) = (shutdown.framework_id, Some(id));
-            let exited = ExecutorExited { framework_id, executor_id, status: -1 };
-            return self.tell_ended(exited, step);
-        };
-        if executor.framework.id != shutdown.framework_id || executor.is_ending() {
-            return;
-        }
-        let grace = executor.info.shutdown_grace_period.map(wire::duration);
-        let grace = grace.unwrap_or(limits::EXECUTOR_SHUTDOWN_GRACE);
-        executor.cause = Some(Cause::Shutdown);
-        executor.absent = None;
-        step.writes.push(Write::Entry(Kind::Ending(Ending::of(&id)).into()));
-        if let Some(session) = executor.session {
-            executor.force_at = Some(now.mono + grace);
-            let event = Box::new(event_of(EventType::Shutdown));
-            step.effects.push(Effect::ToExecutor { session, event });
-        } else if executor.phase == Phase::Running {
-            step.effects.push(Effect::End { executor: id, grace });
-        }
+        self.executors.insert(container.clone(), executor);
+        container
     }
 }

@@ -3,9 +3,7 @@
 use std::{collections::BTreeMap, mem, time::Duration};
 
 use muster_api::{AgentId, Mono, Now, limits};
-use muster_proto::agent::{
-    AgentBody, ExecutorExited, ExecutorHere, Heartbeat, Hello, MasterBody, TaskHere, Unsupported,
-};
+use muster_proto::agent::{AgentBody, ExecutorExited, Heartbeat, Hello, MasterBody, Unsupported};
 
 use super::{Agent, Connection, Effect, Identity, Note, Step, Write};
 use crate::wire;
@@ -131,6 +129,7 @@ impl Agent {
         now: Now,
         connection: Connection,
         term: u64,
+        version: u32,
         step: &mut Step,
     ) {
         if self.is_leaving() || self.is_old(term, step) {
@@ -138,7 +137,7 @@ impl Agent {
             return;
         }
         self.link = Link::Greeting { connection, ended: Vec::new() };
-        let hello = Box::new(self.hello(now));
+        let hello = Box::new(self.hello(now, version));
         step.effects.push(Effect::Hello { connection, hello });
     }
 
@@ -219,10 +218,12 @@ impl Agent {
         match body {
             Some(MasterBody::HeartbeatAnswer(answer)) => self.answered(now, answer.number, step),
             Some(MasterBody::Launch(launch)) => self.launch(now, launch, step),
+            Some(MasterBody::LaunchGroup(group)) => self.launch_group(now, group, step),
             Some(MasterBody::Kill(kill)) => self.kill(now, kill, step),
             Some(MasterBody::ShutdownExecutor(shutdown)) => self.shutdown(now, shutdown, step),
             Some(MasterBody::Acknowledge(ack)) => self.acknowledge(now, ack, step),
             Some(MasterBody::MessageTaken(taken)) => self.message_taken(taken, step),
+            Some(MasterBody::FrameworkMessage(said)) => self.framework_says(now.mono, said, step),
             Some(MasterBody::ReadLog(request)) => {
                 step.effects.push(Effect::ReadLog { connection, term, request });
             }
@@ -265,22 +266,14 @@ impl Agent {
         term < highest
     }
 
-    fn hello(&self, now: Now) -> Hello {
-        let executors = self.executors.values().map(|executor| ExecutorHere {
-            framework: Some(executor.framework.clone()),
-            executor: Some(executor.info.clone()),
-        });
-        let tasks = self.tasks.iter().map(|(key, task)| TaskHere {
-            framework_id: Some(key.framework.clone()),
-            task: Some(task.info.clone()),
-            state: task.state as i32,
-        });
+    fn hello(&self, now: Now, version: u32) -> Hello {
         Hello {
             info: Some(wire::agent_info(&self.config, self.identity.agent.as_ref())),
             boot_id: self.config.boot_id.clone(),
-            executors: executors.collect(),
-            tasks: tasks.collect(),
+            executors: self.executors_here(version),
+            tasks: self.tasks_here(version),
             said_at: now.mono.as_millis(),
+            url: Some(wire::url(&self.config)),
             ..Hello::default()
         }
     }

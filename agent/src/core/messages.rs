@@ -1,4 +1,4 @@
-//! Messages of executors to their frameworks. They only pass through.
+//! Messages between executors and their frameworks. They only pass through.
 //!
 //! Nobody on the way keeps a message. One that comes while the master is away is dropped here, and
 //! its executor, which was not told that it was taken, sends it again. So what waits, waits in one
@@ -12,11 +12,14 @@ use std::time::Duration;
 
 use muster_api::{Mono, limits};
 use muster_proto::{
-    agent::{AgentBody, ExecutorMessage, MessageTaken},
-    executor::{self, CallMessage, Event, EventType},
+    agent::{AgentBody, ExecutorMessage, FrameworkMessage, MessageTaken},
+    executor::{self, CallMessage, Event, EventMessage, EventType},
 };
 
-use super::{Agent, Effect, Note, Session, Step, launch::event_of};
+use super::{
+    Agent, Container, Effect, ExecutorKey, Note, Session, Step, executors::Executor,
+    launch::event_of,
+};
 
 /// Between two notes that a message was too long: whoever says too much says it often.
 const TOO_LONG_AGAIN: Duration = Duration::from_secs(60);
@@ -30,32 +33,78 @@ impl Agent {
         message: CallMessage,
         step: &mut Step,
     ) {
-        let Some(id) = self.sessions.get(&session) else { return };
-        let Some(executor) = self.executors.get(id) else { return };
-        let bytes = message.data.len();
-        if bytes > limits::EXECUTOR_MESSAGE_BYTES {
-            if self.too_long_at.is_none_or(|told| now.since(told) >= TOO_LONG_AGAIN) {
-                self.too_long_at = Some(now);
-                step.notes.push(Note::MessageTooLong { executor: id.clone(), bytes });
-            }
+        let Some(container) = self.sessions.get(&session).cloned() else { return };
+        self.pass_on(now, &container, message, step);
+    }
+
+    /// Passes a message of an executor on to the master.
+    pub(super) fn pass_on(
+        &mut self,
+        now: Mono,
+        container: &Container,
+        message: CallMessage,
+        step: &mut Step,
+    ) {
+        let Some(key) = self.executors.get(container).map(Executor::key) else { return };
+        if self.is_too_long(now, &key, message.data.len(), step) {
             return;
         }
         let message = ExecutorMessage {
-            framework_id: executor.framework.id.clone(),
-            executor_id: Some(id.clone()),
+            framework_id: Some(key.framework),
+            executor_id: Some(key.executor),
             data: message.data,
             number: message.number,
         };
         self.tell_master(AgentBody::ExecutorMessage(message), step);
     }
 
+    /// A framework has something for one of its executors, which gets it if it is subscribed.
+    pub(super) fn framework_says(&mut self, now: Mono, said: FrameworkMessage, step: &mut Step) {
+        let (Some(framework), Some(executor)) = (said.framework_id, said.executor_id) else {
+            return step.ignore("a message without ids", "");
+        };
+        let key = ExecutorKey { framework, executor };
+        let Some(session) = self.session_in(&key) else {
+            return step
+                .ignore("a message for an executor that is not subscribed", key.to_string());
+        };
+        if self.is_too_long(now, &key, said.data.len(), step) {
+            return;
+        }
+        let message = Some(EventMessage { data: said.data });
+        let event = Event { message, ..event_of(EventType::Message) };
+        step.effects.push(Effect::ToExecutor { session, event: Box::new(event) });
+    }
+
     /// A framework has a message of one of its executors.
     pub(super) fn message_taken(&self, taken: MessageTaken, step: &mut Step) {
-        let id = taken.executor_id.unwrap_or_default();
-        let executor = self.executors.get(&id).filter(|e| e.framework.id == taken.framework_id);
-        let Some(session) = executor.and_then(|executor| executor.session) else { return };
+        let (Some(framework), Some(executor)) = (taken.framework_id, taken.executor_id) else {
+            return;
+        };
+        let Some(session) = self.session_in(&ExecutorKey { framework, executor }) else { return };
         let message_taken = Some(executor::MessageTaken { number: taken.number });
         let event = Event { message_taken, ..event_of(EventType::MessageTaken) };
         step.effects.push(Effect::ToExecutor { session, event: Box::new(event) });
+    }
+
+    fn session_in(&self, key: &ExecutorKey) -> Option<Session> {
+        self.executors.get(self.lives.get(key)?)?.session
+    }
+
+    fn is_too_long(
+        &mut self,
+        now: Mono,
+        executor: &ExecutorKey,
+        bytes: usize,
+        step: &mut Step,
+    ) -> bool {
+        let is_too_long = bytes > limits::EXECUTOR_MESSAGE_BYTES;
+        let is_news = self.too_long_at.is_none_or(|told| now.since(told) >= TOO_LONG_AGAIN);
+        if is_too_long && is_news {
+            self.too_long_at = Some(now);
+            let executor = executor.clone();
+            step.notes.push(Note::MessageTooLong { executor, bytes });
+        }
+        is_too_long
     }
 }

@@ -7,15 +7,17 @@
 use std::{collections::VecDeque, time::Duration};
 
 use muster_api::{
-    Mono, Now,
+    Mono, Now, limits,
     task::{LABEL_STUCK, TaskReport},
 };
 use muster_proto::{
-    ExecutorId, KillPolicy, Labels, Reason, StatusSource, TaskInfo, TaskState, TaskStatus,
+    ContainerStatus, ExecutorId, KillPolicy, Labels, Reason, StatusSource, TaskId, TaskInfo,
+    TaskState, TaskStatus,
     agent::{Acknowledge, AgentBody, Status},
 };
+use prost::Message as _;
 
-use super::{Agent, Effect, Kind, Known, Step, TaskKey, Write};
+use super::{Agent, Container, Effect, Kind, Known, Step, TaskKey, Write};
 use crate::wire;
 
 /// Between two sendings of one status: from this, doubling ...
@@ -31,6 +33,16 @@ const SEEN_MAX: usize = 128;
 pub(super) struct Task {
     pub(super) info: TaskInfo,
     pub(super) executor: ExecutorId,
+    /// Where it runs; `None` where nothing of it was started.
+    pub(super) container: Option<Container>,
+    /// What it was launched together with, by a number.
+    pub(super) group: Option<u64>,
+    /// Whether nobody has launched it here: an executor reports it all the same. It is known for as
+    /// long as something about it waits for its acknowledgement.
+    pub(super) is_stray: bool,
+    /// Whether it is forgotten when the agent is restarted, and so never written down: its framework
+    /// wants no checkpoints.
+    pub(super) is_volatile: bool,
     /// Tasks are handed to their executor in this order.
     pub(super) order: u64,
     pub(super) state: TaskState,
@@ -43,6 +55,8 @@ pub(super) struct Task {
     /// Why its executor gives itself up for it, if it does.
     pub(super) stuck: Option<String>,
     queue: VecDeque<TaskStatus>,
+    /// Bytes of what is in the queue.
+    queued_bytes: usize,
     seen: VecDeque<Vec<u8>>,
     /// When the head is sent again, and the wait after that.
     retry: Option<(Mono, Duration)>,
@@ -63,11 +77,14 @@ pub(super) struct Verdict {
     pub(super) labels: Option<Labels>,
     /// What the executor wrote last, where that may say why.
     pub(super) output: Option<String>,
+    /// Where the executor of the task lives, if it does.
+    pub(super) container: Option<ContainerStatus>,
 }
 
 impl Verdict {
     pub(super) fn new(state: TaskState, reason: Reason, message: impl Into<String>) -> Self {
-        Self { state, reason, message: message.into(), labels: None, output: None }
+        let (labels, output, container) = (None, None, None);
+        Self { state, reason, message: message.into(), labels, output, container }
     }
 }
 
@@ -76,6 +93,10 @@ impl Task {
         Self {
             info,
             executor,
+            container: None,
+            group: None,
+            is_stray: false,
+            is_volatile: false,
             order,
             state: TaskState::Staging,
             delivered: false,
@@ -83,9 +104,15 @@ impl Task {
             watched: false,
             stuck: None,
             queue: VecDeque::new(),
+            queued_bytes: 0,
             seen: VecDeque::new(),
             retry: None,
         }
+    }
+
+    /// Whether nothing more is to be said of it, now that `acknowledged` has left its queue.
+    pub(super) fn is_done_with(&self, acknowledged: &TaskStatus) -> bool {
+        acknowledged.state().is_terminal() || (self.is_stray && self.queue.is_empty())
     }
 
     /// The statuses that wait for their acknowledgement, the one in flight first.
@@ -116,18 +143,33 @@ impl Task {
         if let Some(why) = stuck {
             self.stuck = Some(why.to_owned());
         }
+        self.queued_bytes += status.encoded_len();
         self.queue.push_back(status);
         self.queue.len() == 1
     }
 
     /// Takes the head off the queue if `uuid` is its own.
     pub(super) fn pop(&mut self, uuid: &[u8]) -> Option<TaskStatus> {
-        let head = self.queue.front()?;
-        if head.uuid.as_deref() == Some(uuid) { self.queue.pop_front() } else { None }
+        let head = self.queue.pop_front_if(|head| head.uuid.as_deref() == Some(uuid))?;
+        self.queued_bytes -= head.encoded_len();
+        Some(head)
     }
 }
 
 impl Agent {
+    /// Whether another status of a task may wait, within these times the usual room. Frameworks may
+    /// be away for long while their executors report all the time; and what one of them lets wait is
+    /// to leave room for others.
+    pub(super) fn has_room_for(&self, key: &TaskKey, status: &TaskStatus, times: usize) -> bool {
+        let queued = self.tasks.get(key).map_or(0, |task| task.queue.len());
+        let from = TaskKey { framework: key.framework.clone(), task: TaskId::default() };
+        let its = self.tasks.range(from..);
+        let its = its.take_while(|(other, _)| other.framework == key.framework);
+        let bytes: usize = its.map(|(_, task)| task.queued_bytes).sum();
+        queued < limits::STATUSES_WAITING * times
+            && bytes + status.encoded_len() <= limits::STATUSES_WAITING_BYTES * times
+    }
+
     /// Queues a status that the agent itself makes.
     pub(super) fn judge(&mut self, now: Now, key: &TaskKey, verdict: Verdict, step: &mut Step) {
         let Some(task) = self.tasks.get(key) else { return };
@@ -142,6 +184,7 @@ impl Agent {
             uuid: Some(self.ids.uuid(now.wall).into_bytes().to_vec()),
             data: verdict.output.map(|output| report(output).encode()),
             labels: verdict.labels,
+            container_status: verdict.container.map(Box::new),
             ..TaskStatus::default()
         };
         self.enqueue(now, key, status, step);
@@ -164,10 +207,13 @@ impl Agent {
             task_id: Some(key.task.clone()),
             status: Some(status.clone()),
         };
-        step.writes.push(Write::Entry(Kind::Status(known).into()));
+        if !task.is_volatile {
+            step.writes.push(Write::Entry(Kind::Status(known).into()));
+        }
         let is_head = task.push(status);
-        let is_over = task.state.is_terminal();
-        if let Some(executor) = self.executors.get_mut(&task.executor) {
+        let is_over = task.state.is_terminal() && !task.is_stray;
+        let container = task.container.as_ref();
+        if let Some(executor) = container.and_then(|name| self.executors.get_mut(name)) {
             executor.stuck |= task.stuck.is_some();
             if is_over {
                 executor.tasks.remove(key);
@@ -240,11 +286,13 @@ impl Agent {
             task_id: Some(key.task.clone()),
             status: None,
         };
-        step.writes.push(Write::Entry(Kind::Acknowledged(known).into()));
+        if !task.is_volatile {
+            step.writes.push(Write::Entry(Kind::Acknowledged(known).into()));
+        }
         if let Some((at, _)) = task.retry.take() {
             self.retries.remove(&(at, key.clone()));
         }
-        if status.state().is_terminal() {
+        if task.is_done_with(&status) {
             self.tasks.remove(&key);
         } else {
             self.send_head(now, &key, RETRY_FIRST, step);

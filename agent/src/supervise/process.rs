@@ -13,6 +13,7 @@ use std::{
 };
 
 use muster_api::{Mono, clock};
+use muster_process::end_descendants;
 use rustix::{
     event::{PollFd, PollFlags, poll},
     fs::{FlockOperation, flock},
@@ -25,8 +26,7 @@ use rustix::{
 };
 
 use super::{
-    Effect, Event, Exit, FromSupervisor, Spec, Supervisor, ToSupervisor, Why,
-    descendants::end_descendants, protocol::line, spawn,
+    Effect, Event, Exit, FromSupervisor, Orders, Spec, Supervisor, Why, protocol::line, spawn,
 };
 
 /// What the supervisor is to do.
@@ -46,8 +46,8 @@ const SANDBOX: &str = "sandbox";
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Agents that may be connected at one time: one, and its predecessor that is about to end.
 const CONNECTIONS_MAX: usize = 8;
-/// Bytes of one message.
-const LINE_MAX: usize = 4096;
+/// Bytes that one read takes at most.
+const READ_BYTES: usize = 4096;
 
 /// Supervises the executor of one folder, from its start until nothing of it is left. This is the
 /// whole life of the process `muster supervise --dir DIR`.
@@ -141,7 +141,7 @@ struct Process {
 
 struct Connection {
     stream: UnixStream,
-    unread: Vec<u8>,
+    orders: Orders,
 }
 
 impl Process {
@@ -179,7 +179,7 @@ impl Process {
                 self.connections.remove(0);
             }
             let pid = self.pid.as_raw_nonzero().get().cast_unsigned();
-            let mut connection = Connection { stream, unread: Vec::new() };
+            let mut connection = Connection { stream, orders: Orders::default() };
             if connection.stream.set_nonblocking(true).is_ok() {
                 connection.tell(&FromSupervisor::Running { pid });
                 self.connections.push(connection);
@@ -189,18 +189,9 @@ impl Process {
 
     /// Handles what agents say.
     fn hear(&mut self) -> io::Result<()> {
-        let mut messages = Vec::new();
-        self.connections.retain_mut(|connection| connection.read(&mut messages));
-        for message in messages {
-            let event = match message {
-                ToSupervisor::Deadline { at_ms, said_ms } => Event::Deadline {
-                    at: Mono::from_millis(at_ms),
-                    said: Mono::from_millis(said_ms),
-                },
-                ToSupervisor::End { grace_ms } => {
-                    Event::End { grace: Duration::from_millis(grace_ms) }
-                }
-            };
+        let mut events = Vec::new();
+        self.connections.retain_mut(|connection| connection.read(&mut events));
+        for event in events {
             self.step(&event)?;
         }
         Ok(())
@@ -271,23 +262,16 @@ impl Connection {
         let _ = self.stream.write_all(&line(message));
     }
 
-    /// Takes all messages that have come; says whether the connection is still of use.
-    fn read(&mut self, messages: &mut Vec<ToSupervisor>) -> bool {
-        let mut bytes = [0; LINE_MAX];
+    /// Takes all orders that have come; says whether the connection is still of use.
+    fn read(&mut self, events: &mut Vec<Event>) -> bool {
+        let mut bytes = [0; READ_BYTES];
         loop {
             match self.stream.read(&mut bytes) {
                 Ok(0) => break false,
-                Ok(length) => self.unread.extend_from_slice(&bytes[..length]),
+                Ok(length) if self.orders.feed(&bytes[..length], events).is_err() => break false,
+                Ok(_) => {}
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => break error.kind() == io::ErrorKind::WouldBlock,
-            }
-            while let Some(end) = self.unread.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.unread.drain(..=end).collect();
-                // What a newer agent may say beyond this is not understood, and not needed.
-                messages.extend(serde_json::from_slice::<ToSupervisor>(&line));
-            }
-            if self.unread.len() > LINE_MAX {
-                break false;
             }
         }
     }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part of this")]
 
+pub mod foreign;
+
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
@@ -12,7 +14,7 @@ use std::{
 
 use hmac::{Hmac, KeyInit, Mac};
 use muster_agent::AgentConfig;
-use muster_api::{clock, task};
+use muster_api::{clock, limits, task};
 use muster_proto::{
     AgentId, CommandInfo, ExecutorId, ExecutorInfo, FrameworkId, FrameworkInfo, Labels, Resource,
     StatusSource, TaskId, TaskInfo, TaskState, TaskStatus,
@@ -24,7 +26,7 @@ use prost::Message;
 use sha2::Sha256;
 
 pub const TOKEN: &str = "join-token";
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program that stands in for `muster`.
 pub fn muster() -> PathBuf {
@@ -64,6 +66,24 @@ pub fn kill_9(pid: i32) {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }
 
+/// How an agent of tests is configured.
+pub fn config(work_dir: &Path, master: &Master) -> AgentConfig {
+    AgentConfig {
+        master: master.address(),
+        work_dir: work_dir.to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        resources: Some("cpus:4;mem:4096".parse().unwrap()),
+        attributes: [("rack".to_owned(), "r1".to_owned())].into(),
+        hostname: Some("host-a".to_owned()),
+        join_token: TOKEN.to_owned(),
+        plaintext: false,
+        muster_program: muster(),
+        executor_registration: limits::EXECUTOR_REGISTRATION,
+        executor_reregistration: limits::FOREIGN_REREGISTRATION,
+        authenticate_executors: false,
+    }
+}
+
 /// An agent in this process.
 pub struct RunningAgent {
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -72,18 +92,7 @@ pub struct RunningAgent {
 
 impl RunningAgent {
     pub fn start(work_dir: &Path, master: &Master) -> Self {
-        let config = AgentConfig {
-            master: master.address(),
-            work_dir: work_dir.to_owned(),
-            listen: "127.0.0.1:0".parse().unwrap(),
-            resources: Some("cpus:4;mem:4096".parse().unwrap()),
-            attributes: [("rack".to_owned(), "r1".to_owned())].into(),
-            hostname: Some("host-a".to_owned()),
-            join_token: TOKEN.to_owned(),
-            plaintext: false,
-            muster_program: muster(),
-        };
-        Self::start_with(config)
+        Self::start_with(config(work_dir, master))
     }
 
     pub fn start_with(config: AgentConfig) -> Self {
@@ -261,17 +270,37 @@ impl AgentConnection {
     }
 
     pub fn launch(&mut self, task: TaskInfo) {
-        let framework = Some(framework());
-        let heartbeat = self.answered;
-        self.send(MasterBody::Launch(agent::Launch { framework, task: Some(task), heartbeat }));
+        self.launch_for(framework(), task);
+    }
+
+    pub fn launch_for(&mut self, framework: FrameworkInfo, task: TaskInfo) {
+        let (framework, task, heartbeat) = (Some(framework), Some(task), self.answered);
+        self.send(MasterBody::Launch(agent::Launch {
+            framework,
+            task,
+            heartbeat,
+            ..Default::default()
+        }));
     }
 
     /// The next status, acknowledged.
     pub fn status(&mut self) -> TaskStatus {
-        let AgentBody::Status(status) = self.next() else { panic!("no status") };
-        let status = status.status.unwrap();
+        let status = self.raw_status();
         self.acknowledge(&status);
         status
+    }
+
+    /// The next status, not acknowledged.
+    pub fn raw_status(&mut self) -> TaskStatus {
+        match self.next() {
+            AgentBody::Status(status) => status.status.unwrap(),
+            other => panic!("no status: {other:?}"),
+        }
+    }
+
+    pub fn acknowledge_uuid(&mut self, task: &str, uuid: Vec<u8>) {
+        let (framework_id, task_id) = (framework().id, Some(TaskId::new(task)));
+        self.send(MasterBody::Acknowledge(agent::Acknowledge { framework_id, task_id, uuid }));
     }
 
     pub fn acknowledge(&mut self, status: &TaskStatus) {
@@ -280,6 +309,12 @@ impl AgentConnection {
             task_id: status.task_id.clone(),
             uuid: status.uuid.clone().unwrap(),
         }));
+    }
+
+    /// The end of a foreign executor, its raw wait status, and then that of its task.
+    pub fn ended(&mut self) -> (i32, TaskStatus) {
+        let raw = self.exited().status;
+        (raw, self.status())
     }
 
     pub fn exited(&mut self) -> agent::ExecutorExited {
@@ -291,6 +326,11 @@ impl AgentConnection {
 pub fn framework() -> FrameworkInfo {
     let id = Some(FrameworkId::new("framework-1"));
     FrameworkInfo { name: "test".to_owned(), id, ..FrameworkInfo::default() }
+}
+
+/// The same, and it wants its executors to outlive the agent.
+pub fn framework_with_checkpoint() -> FrameworkInfo {
+    FrameworkInfo { checkpoint: Some(true), ..framework() }
 }
 
 /// A task of an executor that runs `command`, with a lease.
@@ -310,6 +350,13 @@ pub fn task(id: &str, executor: &str, command: &str, lease: &str) -> TaskInfo {
         executor: Some(executor),
         ..TaskInfo::default()
     }
+}
+
+/// A task of a foreign framework, in an executor that runs `command`.
+pub fn foreign_task(id: &str, executor: &str, command: &str) -> TaskInfo {
+    let mut task = task(id, executor, command, "off");
+    task.executor.as_mut().unwrap().labels = None;
+    task
 }
 
 /// An executor's stream to an agent, driven by the test.

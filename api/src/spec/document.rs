@@ -95,19 +95,30 @@ pub(super) fn read_document<T>(
     document: Value,
     read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
 ) -> Result<Parsed<T>, InvalidDocument> {
+    read_fields(document, |fields| {
+        fields.optional("kind", one_of(&[(kind, ())]));
+        let spec = read(fields);
+        let version = fields.optional("version", whole(1..=u64::MAX));
+        fields.take("status");
+        Some(Parsed { spec: spec?, version: version? })
+    })
+}
+
+/// Reads a map of fields; those that `read` does not ask for are faults too.
+pub(super) fn read_fields<T>(
+    document: Value,
+    read: impl FnOnce(&mut Fields<'_>) -> Option<T>,
+) -> Result<T, InvalidDocument> {
     let map = match document {
         Value::Object(map) => map,
         other => return Err(no_map(&other)),
     };
     let mut faults = Vec::new();
     let mut fields = Fields::of(map, &mut faults);
-    fields.optional("kind", one_of(&[(kind, ())]));
-    let spec = read(&mut fields);
-    let version = fields.optional("version", whole(1..=u64::MAX));
-    fields.take("status");
+    let all = read(&mut fields);
     fields.finish();
-    match (spec, version) {
-        (Some(spec), Some(version)) if faults.is_empty() => Ok(Parsed { spec, version }),
+    match all {
+        Some(all) if faults.is_empty() => Ok(all),
         _ => Err(InvalidDocument { faults }),
     }
 }

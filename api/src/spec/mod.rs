@@ -17,6 +17,7 @@ mod read_execution;
 mod read_job;
 mod read_placement;
 mod reader;
+mod request;
 mod spread;
 #[cfg(test)]
 mod tests;
@@ -32,5 +33,6 @@ pub use job::{
 };
 pub use misfire::{Misfire, MisfirePolicy};
 pub use notify::{InvalidNoticeKind, NoticeKind, Notify};
-pub use pattern::{InvalidPattern, Pattern};
+pub use pattern::{InvalidPattern, Matcher, Pattern};
+pub use request::RequestBody;
 pub use spread::Spread;

@@ -69,6 +69,11 @@ impl NoticeKind {
         Self::ALL.split_at(OF_JOBS).0
     }
 
+    /// The kinds of which a job is told whose tasks are resident.
+    pub const fn of_daemons() -> [Self; 2] {
+        [Self::Failed, Self::Recovered]
+    }
+
     /// Its word in documents.
     pub fn as_str(self) -> &'static str {
         let of_kind = Self::ALL.iter().find(|(_, kind)| *kind == self);

@@ -33,12 +33,12 @@ pub struct InvalidPattern {
 impl Pattern {
     /// The pattern of a text, if it is one.
     pub fn new(text: &str) -> Result<Self, InvalidPattern> {
-        Matcher::of(text).map(|_| Self(text.to_owned()))
+        Matcher::new(text).map(|_| Self(text.to_owned()))
     }
 
     /// Makes it ready for use. Nothing when it is stored by a version that understood more.
-    pub(super) fn matcher(&self) -> Option<Matcher> {
-        Matcher::of(&self.0).ok()
+    pub fn matcher(&self) -> Option<Matcher> {
+        Matcher::new(&self.0).ok()
     }
 }
 
@@ -50,10 +50,11 @@ impl fmt::Display for Pattern {
 
 /// A pattern that is ready for use.
 #[derive(Debug)]
-pub(super) struct Matcher(PikeVM);
+pub struct Matcher(PikeVM);
 
 impl Matcher {
-    fn of(text: &str) -> Result<Self, InvalidPattern> {
+    /// The matcher of a text, if it is a regular expression.
+    pub fn new(text: &str) -> Result<Self, InvalidPattern> {
         let invalid = |why: String| InvalidPattern { text: text.to_owned(), why };
         if text.len() > limits::PATTERN_BYTES {
             return Err(invalid(format!("it is longer than {} bytes", limits::PATTERN_BYTES)));
@@ -73,7 +74,7 @@ impl Matcher {
     }
 
     /// Whether the whole of a value matches.
-    pub(super) fn matches(&self, value: &str) -> bool {
+    pub fn matches(&self, value: &str) -> bool {
         self.0.is_match(&mut self.0.create_cache(), Input::new(value))
     }
 }
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     fn matches(pattern: &str, value: &str) -> bool {
-        Matcher::of(pattern).unwrap().matches(value)
+        Matcher::new(pattern).unwrap().matches(value)
     }
 
     #[test]

@@ -89,4 +89,13 @@ pub(super) fn check_daemon(fields: &mut Fields<'_>, spec: &JobSpec) {
         "run_timeout",
         "a daemon job runs until it is disabled; `timeout` bounds each execution",
     );
+    let never = spec.notify.on.iter().filter(|kind| !NoticeKind::of_daemons().contains(kind));
+    let never: Vec<_> = never.map(|kind| kind.as_str()).collect();
+    let message = format!(
+        "a daemon job is never told of `{}`, for its instants are no fires and its run does not end; \
+         of one come {}",
+        never.join("`, `"),
+        NoticeKind::of_daemons().map(|kind| format!("`{}`", kind.as_str())).join(" and "),
+    );
+    wrong(!never.is_empty(), "notify.on", &message);
 }

@@ -54,6 +54,33 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A field that may be there, or be null, which is the same as absent.
+    pub(super) fn nullable<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Read<T>,
+    ) -> Option<Option<T>> {
+        match self.take(name) {
+            Some(value) if !value.is_null() => self.read(name, &value, read).map(Some),
+            _ => Some(None),
+        }
+    }
+
+    /// A list of plain values that may be there, or be null, which is the same as absent.
+    pub(super) fn nullable_values<T>(
+        &mut self,
+        name: &'static str,
+        read: impl Fn(&Value) -> Result<T, String>,
+    ) -> Option<Option<Vec<T>>> {
+        match self.map.get(name) {
+            Some(value) if !value.is_null() => self.values(name, read).map(Some),
+            _ => {
+                self.take(name);
+                Some(None)
+            }
+        }
+    }
+
     /// A field with a value for its absence.
     pub(super) fn or<T>(&mut self, name: &'static str, absent: T, read: impl Read<T>) -> Option<T> {
         self.optional(name, read).map(|value| value.unwrap_or(absent))

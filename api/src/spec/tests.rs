@@ -171,6 +171,12 @@ fn what_get_answers_may_be_put() {
     let view = JobView { kind: "job".into(), spec: spec.clone(), version: 3, status };
     let json = serde_json::to_value(&view).unwrap();
     assert_eq!(serde_json::from_value::<JobView>(json.clone()).unwrap(), view);
+    assert_eq!(JobSpec::parse(json).unwrap(), Parsed { spec: spec.clone(), version: Some(3) });
+
+    let spec = JobSpec { constraints: Vec::new(), ..spec };
+    assert_eq!(serde_json::to_value(&spec).unwrap().get("constraints"), None, "it is stored short");
+    let json = serde_json::to_value(JobView { spec: spec.clone(), ..view }).unwrap();
+    assert_eq!(json["constraints"], json!([]), "it is answered whole");
     assert_eq!(JobSpec::parse(json).unwrap(), Parsed { spec, version: Some(3) });
 }
 
@@ -312,6 +318,25 @@ fn bounds_of_a_job_are_kept() {
     }
     let no_script = json!({"name": "n", "app": "a", "type": "script", "sharding": {"count": 1}});
     assert_eq!(fields(&JobSpec::parse(no_script).unwrap_err().faults), ["script"]);
+}
+
+#[test]
+fn a_daemon_job_asks_for_what_it_can_be_told_of() {
+    let daemon = |on: Value| {
+        let more = json!({"execution": "daemon", "schedule": {"every": "10s"},
+            "notify": {"on": on, "webhook": "http://h"}});
+        job_fault(&more)
+    };
+    let (field, message) = daemon(json!(["failed", "late", "timed_out"]));
+    assert_eq!(field, "notify.on");
+    assert!(message.contains("never told of `timed_out`, `late`"), "{message}");
+    assert!(message.ends_with("of one come `failed` and `recovered`"), "{message}");
+    for kind in ["skipped", "dropped"] {
+        assert_eq!(daemon(json!([kind])).0, "notify.on", "{kind}");
+    }
+    let good = json!({"execution": "daemon", "schedule": {"every": "10s"},
+        "notify": {"on": ["failed", "recovered"], "webhook": "http://h"}});
+    assert!(JobSpec::parse(with(job(), good)).is_ok());
 }
 
 #[test]

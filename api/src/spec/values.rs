@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Display, ops::RangeInclusive, str::FromStr
 use serde_json::Value;
 
 use super::reader::show;
-use crate::Amount;
+use crate::{Amount, InvalidAmount};
 
 /// Any text.
 pub(super) fn text(value: &Value) -> Result<String, String> {
@@ -91,14 +91,19 @@ pub(super) const LEAST: [(&str, Amount); 2] =
 /// The name and amount of a resource.
 pub(super) fn resource(name: &str, value: &Value) -> Result<(String, Amount), String> {
     resource_name(name)?;
-    let Value::Number(number) = value else {
-        return Err(format!("{} is no number", show(value)));
-    };
-    let amount: Amount = number.to_string().parse().map_err(|error| format!("{error}"))?;
+    let amount = amount(value)?;
     match LEAST.iter().find(|(least_of, least)| *least_of == name && amount < *least) {
         Some((_, least)) => Err(format!("`{amount}` is too little: give at least {least}")),
         None => Ok((name.to_owned(), amount)),
     }
+}
+
+/// A number with at most three decimals.
+pub(super) fn amount(value: &Value) -> Result<Amount, String> {
+    let Value::Number(number) = value else {
+        return Err(format!("{} is no number", show(value)));
+    };
+    number.to_string().parse().map_err(|error: InvalidAmount| error.to_string())
 }
 
 fn resource_name(name: &str) -> Result<(), String> {

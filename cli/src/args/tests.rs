@@ -29,6 +29,47 @@ fn flags_of_the_client_stand_anywhere() {
     assert!(parse("muster jobs --output xml").is_err());
 }
 
+/// The names of the commands below one that do something themselves, each with the words before it.
+fn leaves(command: &clap::Command, words: &[String], all: &mut Vec<Vec<String>>) {
+    for own in command.get_subcommands().filter(|own| own.get_name() != "help") {
+        let words = [words, &[own.get_name().to_owned()]].concat();
+        leaves(own, &words, all);
+        all.push(words);
+    }
+}
+
+#[test]
+fn every_client_command_has_them_and_so_has_every_order() {
+    let clients = ClientCommand::augment_subcommands(clap::Command::default());
+    let mut commands = Vec::new();
+    leaves(&clients, &[], &mut commands);
+    for line in ["jobs", "agents", "agents activate", "frameworks remove", "credentials list"] {
+        assert!(commands.iter().any(|words| words.join(" ") == line), "{line}");
+    }
+    let mut all = Cli::command();
+    all.build();
+    for words in commands {
+        let command = words.iter().try_fold(&mut all, |at, name| at.find_subcommand_mut(name));
+        let help = command.unwrap().render_help().to_string();
+        for flag in ["--server", "--token-file", "--output"] {
+            assert!(help.contains(flag), "{words:?} {flag}: {help}");
+        }
+    }
+    for line in [
+        "muster agents drain h --server http://h:1 --output json",
+        "muster agents --server http://h:1 drain h -o json",
+        "muster roles -o table --server http://h:2 set r --weight 2 -o json --server http://h:1",
+        "muster -o table credentials -o json --server http://h:1 revoke p",
+    ] {
+        let cli = parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let Command::Client(command) = cli.command else { panic!("{line}") };
+        let flags = command.flags.or(cli.client);
+        assert_eq!(flags.server, Some("http://h:1".parse().unwrap()), "{line}");
+        assert_eq!(flags.output, Some(Format::Json), "{line}");
+    }
+    assert!(parse("muster agents help --output json").is_err());
+}
+
 #[test]
 fn servers_do_not_have_them() {
     let mut all = Cli::command();
@@ -48,6 +89,8 @@ fn servers_take_the_flags_of_the_design() {
         "muster dev --data-dir d --http 127.0.0.1:0 --master-listen 127.0.0.1:0 --agents 2 \
          --resources cpus:4;mem:4096",
         "muster scheduler --data-dir d --http 127.0.0.1:0 --master-listen 127.0.0.1:0",
+        "muster scheduler --anonymous-frameworks --offer-timeout 90s",
+        "muster dev --anonymous-frameworks=false --offer-timeout off",
         "muster agent --master h:1 --work-dir d --listen 127.0.0.1:0 --resources cpus:1;mem:64 \
          --attributes rack:r1;ssd:true --hostname n --join-token-file f --plaintext",
         "muster supervise --dir d",
@@ -57,6 +100,7 @@ fn servers_take_the_flags_of_the_design() {
         assert!(matches!(cli.command, Command::Server(_)));
     }
     assert!(parse("muster dev --agents 65").is_err());
+    assert!(parse("muster dev --offer-timeout 0s").is_err());
     assert!(parse("muster dev --resources cpus").is_err());
 }
 
@@ -80,6 +124,14 @@ fn stores_are_copied_and_looked_at() {
     for line in ["muster dev --store redb", "muster scheduler --store sled"] {
         assert!(parse(line).is_ok(), "{line}");
     }
+}
+
+#[test]
+fn frameworks_are_listed_and_removed() {
+    for line in ["muster frameworks", "muster frameworks remove 7-0001"] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+    assert!(parse("muster frameworks remove").is_err(), "which?");
 }
 
 #[test]
@@ -109,6 +161,19 @@ fn runs_are_repeated_in_whole_or_in_part() {
     assert!(parse(&format!("muster rerun {run} --failed --follow")).is_ok());
     for bad in ["muster rerun", "muster rerun j", &format!("muster rerun {run} --failed --items 1")]
     {
+        assert!(parse(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn only_who_follows_begins_behind_an_event() {
+    assert!(parse("muster events --follow --after 1767225600000-3 --kind run").is_ok());
+    for bad in [
+        "muster events --after 1767225600000-3",
+        "muster events --follow --after 3",
+        "muster events --follow --limit 5",
+        "muster events --kind other",
+    ] {
         assert!(parse(bad).is_err(), "{bad}");
     }
 }

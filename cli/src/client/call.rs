@@ -110,14 +110,25 @@ impl Call {
         self.path.push(separator);
         self.path.push_str(name);
         self.path.push('=');
-        for byte in value.to_string().bytes() {
+        self.push_escaped(&value.to_string());
+        self
+    }
+
+    /// With one more part of the path, which may hold any character.
+    pub(crate) fn part(mut self, part: &str) -> Self {
+        self.path.push('/');
+        self.push_escaped(part);
+        self
+    }
+
+    fn push_escaped(&mut self, text: &str) {
+        for byte in text.bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 self.path.push(char::from(byte));
             } else {
                 write!(self.path, "%{byte:02X}").expect("a string takes all that is written");
             }
         }
-        self
     }
 
     /// With a query parameter, if there is a value for it.

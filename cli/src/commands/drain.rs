@@ -1,6 +1,6 @@
 //! `muster agents drain` and `activate`.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use anyhow::bail;
 use muster_api::{
@@ -47,10 +47,10 @@ async fn find(session: &Session, host: &str) -> anyhow::Result<AgentView> {
     gone::find(&agents, host).cloned()
 }
 
-/// Waits until nothing runs on a host; says what is left there whenever that is another than before.
+/// Waits until nothing runs on a host; says what is left there, and then what of that has changed.
 async fn until_drained(session: &Session, first: Answer) -> anyhow::Result<Answer> {
     let id = first.read::<AgentView>()?.id;
-    let (mut answer, mut said) = (first, String::new());
+    let (mut answer, mut said) = (first, BTreeSet::new());
     let mut patience = Patience::new(session.screen);
     loop {
         let agent: AgentView = answer.read()?;
@@ -60,12 +60,13 @@ async fn until_drained(session: &Session, first: Answer) -> anyhow::Result<Answe
             _ if agent.drain.is_none() => {
                 bail!("{} was activated while it was waited for", agent.hostname)
             }
-            AgentState::Active | AgentState::Draining | AgentState::Unreachable => {}
+            AgentState::Active
+            | AgentState::Draining
+            | AgentState::Foreign
+            | AgentState::Unreachable => {}
         }
-        let words = in_words(&agent);
-        if words != said {
-            session.screen.note(&words)?;
-            said = words;
+        for line in news(&mut said, &in_words(&agent)) {
+            session.screen.note(line)?;
         }
         tokio::time::sleep(LOOK).await;
         answer = loop {
@@ -76,6 +77,12 @@ async fn until_drained(session: &Session, first: Answer) -> anyhow::Result<Answe
         };
         patience = Patience::new(session.screen);
     }
+}
+
+/// The lines of a text that are not among those that were said the last time.
+fn news(said: &mut BTreeSet<String>, text: &str) -> Vec<String> {
+    let before = std::mem::replace(said, text.lines().map(str::to_owned).collect());
+    text.lines().filter(|line| !before.contains(*line)).map(str::to_owned).collect()
 }
 
 /// How a host stands, and what is left there if it is drained.
@@ -122,6 +129,18 @@ mod tests {
             "used": {}, "attributes": {}, "tasks": 2, "executors": 1});
         agent.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         serde_json::from_value(agent).unwrap()
+    }
+
+    #[test]
+    fn who_waits_hears_only_what_has_changed() {
+        let mut said = BTreeSet::new();
+        assert_eq!(
+            news(&mut said, "h: 3 tasks\n  j 0..1\n  k 0"),
+            ["h: 3 tasks", "  j 0..1", "  k 0"]
+        );
+        assert!(news(&mut said, "h: 3 tasks\n  j 0..1\n  k 0").is_empty());
+        assert_eq!(news(&mut said, "h: 2 tasks\n  j 1\n  k 0"), ["h: 2 tasks", "  j 1"]);
+        assert_eq!(news(&mut said, "h: 3 tasks\n  j 1\n  k 0"), ["h: 3 tasks"]);
     }
 
     #[test]

@@ -172,6 +172,9 @@ fn message(event: &TraceEvent) -> String {
             }
             (Some(count), None) => format!("{count} planned {planned}"),
         });
+    } else if let Some(count) = event.count {
+        // What an executor counted instead of telling of each.
+        words.push(format!("{count} execution(s)"));
     }
     words.extend(event.message.clone());
     // Most messages of user code that failed say the code themselves.
@@ -241,5 +244,15 @@ mod tests {
         };
         assert_eq!(execution(1), "planned 2026-01-31T00:00:00Z, exited with code 1");
         assert!(execution(2).starts_with("2 planned 2026-01-31T00:00:00Z to "));
+        let sampled = view(json!({
+            "id": "5-1", "at": "2026-01-31T00:01:00Z", "kind": "execution", "state": "sampled",
+            "source": "executor", "job": "j", "item": 0, "count": 59,
+        }));
+        assert_eq!(message(&sampled.event), "59 execution(s)");
+        let later = view(json!({
+            "id": "5-2", "at": "2026-01-31T00:01:00Z", "kind": "moon", "state": "full",
+            "source": "scheduler",
+        }));
+        assert_eq!(cells(&later.event)[1], "other");
     }
 }

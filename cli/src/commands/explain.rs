@@ -56,11 +56,13 @@ fn run_tree(run: &RunExplanation, indent: &str) -> Vec<String> {
         let ways = unblock.iter().map(|way| format!("{indent}    unblocked by {}", printable(way)));
         lines.extend(ways);
     }
-    for PlacedShards { items, state, agent, hostname, because, silent, .. } in &run.placed {
-        let (state, hostname) = (word(*state), printable(hostname));
+    for placed in &run.placed {
+        let PlacedShards { items, agent, because, .. } = placed;
+        let (state, hostname) = (word(placed.state), printable(&placed.hostname));
         lines.push(format!("{indent}  shards {items} are {state} on {hostname} ({agent})"));
         lines.push(format!("{indent}    placed there because {}", printable(because)));
-        lines.extend(silent.iter().map(|words| format!("{indent}    {}", printable(words))));
+        let more = [&placed.ending, &placed.drained, &placed.silent].into_iter().flatten();
+        lines.extend(more.map(|words| format!("{indent}    {}", printable(words))));
     }
     for OverShards { items, state, reason, .. } in &run.over {
         let why = reason.as_deref().map(|why| format!(": {}", printable(why)));
@@ -85,7 +87,11 @@ mod tests {
                 "detail": "no host has room", "unblock": ["cpus:1 more on h1"]}],
             "placed": [{"shards": 1, "items": "1", "state": "running", "agent": "agent-1",
                 "hostname": "h1", "because": "its executor lived there",
-                "silent": "h1 has been silent for 9 s"}],
+                "drained": "h1 is being drained; moved at the deadline of the drain if not over",
+                "silent": "h1 has been silent for 9 s"},
+                {"shards": 1, "items": "4", "state": "killing", "agent": "agent-1", "hostname": "h1",
+                "because": "of the hosts with room it is the tightest fit",
+                "ending": "being ended to be replaced: its job has another document now"}],
             "over": [{"shards": 1, "items": "0", "state": "failed", "reason": "exit code 3"}]});
         let job = json!({"job": "j", "fires": true, "detail": "it fires next for ...",
             "next_fire": null, "runs": [run], "more_runs": 1,
@@ -102,7 +108,11 @@ mod tests {
                 "      unblocked by cpus:1 more on h1",
                 "    shards 1 are running on h1 (agent-1)",
                 "      placed there because its executor lived there",
+                "      h1 is being drained; moved at the deadline of the drain if not over",
                 "      h1 has been silent for 9 s",
+                "    shards 4 are killing on h1 (agent-1)",
+                "      placed there because of the hosts with room it is the tightest fit",
+                "      being ended to be replaced: its job has another document now",
                 "    shards 0 are over, failed: exit code 3",
                 "  and 1 more runs that wait for their turn",
                 "  the fire of 2026-01-30T02:00:00Z was skipped: older than the grace",

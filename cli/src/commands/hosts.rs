@@ -2,7 +2,7 @@
 
 use muster_api::{
     Span, limits,
-    views::{AgentView, DrainView, OfferView, QueueView},
+    views::{AgentState, AgentView, DrainView, OfferView, QueueView},
 };
 use serde_json::json;
 
@@ -43,7 +43,7 @@ fn render_agents(agents: &[AgentView]) -> String {
             agent.id.to_string(),
             agent.hostname.clone(),
             word(agent.state),
-            agent.drain.map(drain).unwrap_or_default(),
+            drain(agent),
             agent.silent_for.map(seconds).unwrap_or_default(),
             agent.tasks.to_string(),
             agent.executors.to_string(),
@@ -54,9 +54,14 @@ fn render_agents(agents: &[AgentView]) -> String {
     table.render("no agents; start one with `muster agent --master HOST:5050`")
 }
 
-/// When what is left on a host is moved.
-fn drain(drain: DrainView) -> String {
-    drain.deadline.map_or_else(|| "no deadline".to_owned(), |at| format!("until {at}"))
+/// When what is left on a host is moved, or since when it was to be empty if it is.
+fn drain(agent: &AgentView) -> String {
+    match (agent.drain, agent.state) {
+        (None, _) => String::new(),
+        (Some(drain), AgentState::Drained) => format!("since {}", drain.since),
+        (Some(DrainView { deadline: Some(at), .. }), _) => format!("until {at}"),
+        (Some(DrainView { deadline: None, .. }), _) => "no deadline".to_owned(),
+    }
 }
 
 /// A span in whole seconds.
@@ -133,7 +138,9 @@ mod tests {
         let drained = json!({"id": "agent-3", "hostname": "d", "state": "draining",
             "resources": {"cpus": 1}, "used": {}, "attributes": {}, "tasks": 1, "executors": 1,
             "drain": {"since": "2026-01-31T02:00:00Z", "deadline": "2026-01-31T02:10:00Z"}});
-        let text = render_agents(&rows(&[agent, lost, drained]).unwrap());
+        let mut empty = drained.clone();
+        (empty["id"], empty["state"]) = (json!("agent-4"), json!("drained"));
+        let text = render_agents(&rows(&[agent, lost, drained, empty]).unwrap());
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         assert_eq!(
             lines,
@@ -145,6 +152,8 @@ mod tests {
                 "agent-2  l     unreachable  no deadline                 1m35s       0      \
                  0          cpus 0/1",
                 "agent-3  d     draining     until 2026-01-31T02:10:00Z              1      \
+                 1          cpus 0/1",
+                "agent-4  d     drained      since 2026-01-31T02:00:00Z              1      \
                  1          cpus 0/1",
             ]
         );

@@ -1,11 +1,13 @@
 //! The client commands.
 
 mod apply;
+mod credentials;
 mod drain;
 mod events;
 mod explain;
 mod fires;
 mod follow;
+mod frameworks;
 mod gone;
 mod hold;
 mod hosts;
@@ -87,6 +89,9 @@ pub(crate) async fn run(command: ClientCommand, flags: ClientFlags) -> anyhow::R
         ClientCommand::Agents { order: Some(AgentsOrder::Activate { host }) } => {
             drain::activate(&session, &host).await?;
         }
+        ClientCommand::Frameworks { order } => frameworks::frameworks(&session, order).await?,
+        ClientCommand::Roles { order } => frameworks::roles(&session, order).await?,
+        ClientCommand::Credentials { order } => credentials::run(&session, order).await?,
         ClientCommand::Reconcile => gone::reconcile(&session).await?,
         ClientCommand::Explain { what } => explain::explain(&session, &what).await?,
         ClientCommand::Notices => notices::notices(&session).await?,

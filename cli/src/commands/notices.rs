@@ -28,7 +28,7 @@ fn render(notices: &[NoticeView]) -> String {
             about.unwrap_or_default(),
             view.webhook.clone(),
             view.tries.to_string(),
-            view.next_try_at.map(|at| at.to_string()).unwrap_or_default(),
+            view.next_try_at.map_or_else(|| "in its turn".to_owned(), |at| at.to_string()),
             view.last_error.clone().unwrap_or_default(),
         ]);
     }
@@ -51,7 +51,7 @@ mod tests {
             "webhook": "http://h", "tries": 0});
         let rows = [late, lost].map(|row| serde_json::from_value(row).unwrap());
         let text = render(&rows);
-        for word in ["nightly", "late", "500", "02:00:04", "host_lost", "box"] {
+        for word in ["nightly", "late", "500", "02:00:04", "host_lost", "in its turn", "box"] {
             assert!(text.contains(word), "`{word}` is not in\n{text}");
         }
         assert!(render(&[]).contains("no notice waits"));

@@ -28,8 +28,16 @@ pub(super) async fn apps(session: &Session) -> anyhow::Result<()> {
 }
 
 fn render_apps(apps: &[AppView]) -> String {
-    let mut table =
-        Rows::new(["NAME", "STATE", "VERSION", "REVISION", "LEASE", "RESOURCES", "COMMAND"]);
+    let mut table = Rows::new([
+        "NAME",
+        "STATE",
+        "VERSION",
+        "REVISION",
+        "LEASE",
+        "MAX TASKS",
+        "RESOURCES",
+        "COMMAND",
+    ]);
     for app in apps {
         table.add([
             app.spec.name.to_string(),
@@ -37,6 +45,7 @@ fn render_apps(apps: &[AppView]) -> String {
             app.version.to_string(),
             app.status.revision.to_string(),
             app.spec.lease.to_string(),
+            or_dash(Some(app.spec.max_tasks).filter(|most| *most != 0)),
             app.spec.resources.to_string(),
             app.spec.command.clone().unwrap_or_else(|| "(built-in executor)".to_owned()),
         ]);
@@ -140,7 +149,7 @@ mod tests {
     #[test]
     fn apps_and_jobs_are_tables() {
         let at: muster_api::Timestamp = "2026-01-31T02:00:00Z".parse().unwrap();
-        let app = json!({"name": "a", "resources": {"cpus": 1, "mem": 64}});
+        let app = json!({"name": "a", "resources": {"cpus": 1, "mem": 64}, "max_tasks": 7});
         let app = AppView {
             kind: "app".into(),
             spec: AppSpec::parse(app).unwrap().spec,
@@ -149,8 +158,8 @@ mod tests {
         };
         assert_eq!(
             render_apps(&[app]),
-            "NAME  STATE     VERSION  REVISION  LEASE  RESOURCES      COMMAND\n\
-             a     disabled  3        2         2m     cpus:1;mem:64  (built-in executor)"
+            "NAME  STATE     VERSION  REVISION  LEASE  MAX TASKS  RESOURCES      COMMAND\n\
+             a     disabled  3        2         2m     7          cpus:1;mem:64  (built-in executor)"
         );
         let job = |schedule: serde_json::Value| {
             let mut document = json!({"name": "j", "app": "a", "type": "script",

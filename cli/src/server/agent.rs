@@ -4,8 +4,9 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use muster_agent::AgentConfig;
+use muster_api::{Span, limits};
 
-use super::{AgentFlags, folders::default_folder, scheduler, told_to_end};
+use super::{AgentFlags, folders::default_folder, told_to_end};
 
 /// Where executors reach the agent: on a free port of loopback.
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(super::LOOPBACK, 0);
@@ -24,7 +25,7 @@ fn config(flags: AgentFlags) -> anyhow::Result<AgentConfig> {
     let token = std::fs::read_to_string(&token_file)
         .with_context(|| format!("cannot read the join token `{}`", token_file.display()))?;
     Ok(AgentConfig {
-        master: flags.master.unwrap_or_else(|| scheduler::MASTER.to_string()),
+        master: flags.master.unwrap_or_else(|| super::flags::MASTER.to_string()),
         work_dir: flags.work_dir.map_or_else(|| default_folder("agent"), Ok)?,
         listen: flags.listen.unwrap_or(LISTEN),
         resources: flags.resources,
@@ -33,6 +34,13 @@ fn config(flags: AgentFlags) -> anyhow::Result<AgentConfig> {
         join_token: token.trim().to_owned(),
         plaintext: flags.plaintext.unwrap_or(false),
         muster_program: std::env::current_exe().context("cannot find the muster program")?,
+        executor_registration: flags
+            .executor_registration_timeout
+            .map_or(limits::EXECUTOR_REGISTRATION, Span::duration),
+        executor_reregistration: flags
+            .executor_reregistration_timeout
+            .map_or(limits::FOREIGN_REREGISTRATION, Span::duration),
+        authenticate_executors: flags.authenticate_executors.unwrap_or(false),
     })
 }
 

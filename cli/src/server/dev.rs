@@ -4,14 +4,12 @@ use std::{
     fs::{self, DirBuilder},
     io,
     net::SocketAddr,
-    num::NonZeroU32,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::Context as _;
-use muster_scheduler::Config;
 use serde::Deserialize;
 use tokio::{
     sync::watch,
@@ -23,10 +21,8 @@ use tracing::{info, warn};
 use super::{
     DevFlags,
     children::{self, AgentCommand},
-    flags::history,
     folders::default_folder,
-    notify::notifying,
-    scheduler, told_to_end,
+    told_to_end,
 };
 use crate::{
     client::Pointer,
@@ -82,11 +78,12 @@ pub(super) async fn run(flags: DevFlags) -> anyhow::Result<()> {
 
 /// The data folder, by its absolute path: agents are told it, and run in folders of their own.
 fn prepare(flags: &DevFlags) -> anyhow::Result<PathBuf> {
-    for address in [flags.http, flags.master_listen].into_iter().flatten() {
+    for address in [flags.installation.http, flags.installation.master_listen].into_iter().flatten()
+    {
         let local = address.ip().is_loopback();
         anyhow::ensure!(local, "`muster dev` stays on this machine, and {address} is not loopback");
     }
-    let folder = flags.data_dir.clone().map_or_else(|| default_folder("dev"), Ok)?;
+    let folder = flags.installation.data_dir.clone().map_or_else(|| default_folder("dev"), Ok)?;
     let make = || {
         DirBuilder::new().recursive(true).mode(0o700).create(folder.join(AGENTS))?;
         fs::canonicalize(&folder)
@@ -99,23 +96,7 @@ fn start_scheduler(
     data_dir: &Path,
     mut ends: watch::Receiver<bool>,
 ) -> anyhow::Result<JoinHandle<anyhow::Result<()>>> {
-    let (webhook, name) = (flags.notify_webhook.clone(), flags.notify_name.clone());
-    let notices = notifying(webhook, flags.notify_on.clone(), name)?;
-    let config = Config {
-        data_dir: data_dir.to_owned(),
-        store: flags.store,
-        http: flags.http.unwrap_or(scheduler::HTTP),
-        master_listen: flags.master_listen.unwrap_or(scheduler::MASTER),
-        plaintext: false,
-        max_tasks: flags.max_tasks.and_then(NonZeroU32::new),
-        history: history(
-            flags.history_age,
-            flags.history_runs,
-            flags.history_runs_per_job,
-            flags.history_events,
-        ),
-        notices,
-    };
+    let config = flags.installation.clone().config(data_dir.to_owned(), false)?;
     Ok(tokio::spawn(muster_scheduler::run(config, async move {
         // An error means that nobody can say it any more, which says it as well.
         let _ = ends.wait_for(|ends| *ends).await;
@@ -244,6 +225,7 @@ try in another terminal:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::flags::InstallationFlags;
 
     #[tokio::test]
     async fn a_stale_ready_file_is_passed_over() {
@@ -263,11 +245,14 @@ mod tests {
 
     #[test]
     fn it_stays_on_this_machine() {
-        let flags = DevFlags { http: Some("0.0.0.0:1".parse().unwrap()), ..DevFlags::default() };
-        assert!(prepare(&flags).unwrap_err().to_string().contains("not loopback"));
+        let flags = |http, data_dir| DevFlags {
+            installation: InstallationFlags { http, data_dir, ..InstallationFlags::default() },
+            ..DevFlags::default()
+        };
+        let refused = prepare(&flags(Some("0.0.0.0:1".parse().unwrap()), None)).unwrap_err();
+        assert!(refused.to_string().contains("not loopback"));
         let folder = tempfile::tempdir().unwrap();
-        let data_dir = Some(folder.path().join("a/b"));
-        let prepared = prepare(&DevFlags { data_dir, ..DevFlags::default() }).unwrap();
+        let prepared = prepare(&flags(None, Some(folder.path().join("a/b")))).unwrap();
         assert!(prepared.is_absolute() && prepared.join(AGENTS).is_dir());
         assert_eq!(agent_folders(&prepared).unwrap(), Vec::<PathBuf>::new());
     }

@@ -5,7 +5,9 @@ mod children;
 mod dev;
 mod flags;
 mod folders;
+mod mesos;
 mod notify;
+mod offer_timeout;
 mod scheduler;
 
 use std::{
@@ -39,6 +41,9 @@ pub(crate) enum ServerCommand {
     Agent(AgentFlags),
     /// Run the built-in executor; agents start it
     Executor,
+    /// Run the command of one task of a foreign framework; agents start it
+    #[command(hide = true)]
+    CommandExecutor,
     /// Be the parent of one executor; agents start it
     #[command(hide = true)]
     Supervise {
@@ -54,16 +59,26 @@ pub(crate) fn run(command: ServerCommand, file: ConfigFile) -> anyhow::Result<Ex
     if let ServerCommand::Supervise { dir } = command {
         return Ok(muster_agent::supervise::main(&dir));
     }
-    log();
+    // What a command executor writes is in one file with what the command writes.
+    let quiet = matches!(command, ServerCommand::CommandExecutor);
+    log(if quiet { "warn" } else { "info" });
     if let Some(file) = clock::offset_file() {
         let file = file.display();
         tracing::error!(%file, "THE WALL CLOCK IS NOT THE MACHINE'S: {}", clock::OFFSET_VARIABLE);
     }
     let mut runtime = match command {
-        ServerCommand::Executor => Builder::new_current_thread(),
+        ServerCommand::Executor | ServerCommand::CommandExecutor => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
     };
-    runtime.enable_all().build()?.block_on(serve(command, file))?;
+    // What an agent still copies or extracts is nothing to wait for: what runs lives on under its
+    // supervisors, and all that must be kept was written before `serve` returned.
+    let is_agent = matches!(command, ServerCommand::Agent(_));
+    let runtime = runtime.enable_all().build()?;
+    let served = runtime.block_on(serve(command, file));
+    if is_agent {
+        runtime.shutdown_background();
+    }
+    served?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,14 +88,15 @@ async fn serve(command: ServerCommand, file: ConfigFile) -> anyhow::Result<()> {
         ServerCommand::Scheduler(flags) => scheduler::run(flags.or(file.scheduler)).await,
         ServerCommand::Agent(flags) => agent::run(flags.or(file.agent)).await,
         ServerCommand::Executor => muster_executor::run_builtin().await,
+        ServerCommand::CommandExecutor => muster_executor::run_command().await,
         ServerCommand::Supervise { .. } => unreachable!("it needs no runtime"),
     }
 }
 
-/// Logs go to standard error, as `RUST_LOG` says.
-fn log() {
+/// Logs go to standard error, as `RUST_LOG` says, or from this level up.
+fn log(level: &str) {
     use std::io::IsTerminal as _;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())

@@ -22,7 +22,7 @@ pub(crate) struct RestoreArgs {
     /// The backup
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
-    /// Folder of the new scheduler: empty (but for token files), or not there yet
+    /// Folder of the new scheduler: empty (but for its secrets), or not there yet
     #[arg(long, env = "MUSTER_DATA_DIR", value_name = "DIR")]
     data_dir: PathBuf,
     /// What is to keep it, sled or redb [default: what kept the original]
@@ -64,7 +64,8 @@ fn summary(restored: &Restored, args: &RestoreArgs) -> String {
     let folder = args.data_dir.display();
     format!(
         "restored {writes} records ({bytes}) of {} into {folder}, kept by {kind}\n\
-         its tokens are not in a backup: put `admin.token` and `join.token` there to keep them\n\
+         its secrets are not in a backup: put `admin.token`, `join.token` and `notice.secret` there \
+         to keep them\n\
          it is held: nothing fires, is launched or is killed until `muster resume`",
         header.created_at
     )

@@ -173,6 +173,13 @@ fn a_restored_scheduler_is_held_until_it_is_resumed() {
     api.post("/v1/resume", None).expect_problem(409, "conflict");
     let (_, said) = text(&cluster.muster(&["resume", "--replay"]));
     assert!(said.contains("was not restored, or it was resumed"), "{said}");
+    let audit = api.get("/v1/events?kind=change&state=resume").expect(200..=200).body;
+    let [said] = audit["items"].as_array().unwrap().as_slice() else {
+        panic!("it was resumed once: {audit}")
+    };
+    assert_eq!(said["actor"], "admin");
+    let words = said["message"].as_str().unwrap();
+    assert!(words.starts_with("from 127.0.0.1:"), "without a replay: {words}");
     let (_, said) = text(&cluster.muster(&["jobs"]));
     assert_eq!(said, "");
 }

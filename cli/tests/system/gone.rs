@@ -55,6 +55,12 @@ fn a_host_that_is_gone_gives_its_work_away_and_comes_back_as_another() {
     // What was said is stored, and to say it again is no mistake.
     cluster.crash_scheduler();
     cluster.api().post(&path, None).expect(200..=200);
+    let audit = cluster.api().get("/v1/events?kind=change&state=gone").expect(200..=200).body;
+    let [said] = audit["items"].as_array().unwrap().as_slice() else {
+        panic!("it was changed once: {audit}")
+    };
+    assert_eq!((&said["agent"], &said["hostname"]), (&json!(before.id), &json!("a1")), "{said}");
+    assert_eq!(said["actor"], "admin");
 
     // The operator was wrong: the agent comes back. It ends what it runs, and is another one.
     cluster.agent("a1").start();

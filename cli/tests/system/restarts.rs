@@ -1,11 +1,11 @@
 //! Crashes of the scheduler and of agents in the middle of a run: no shard is lost, and none is
 //! run twice.
 
-use muster_api::views::RunState;
+use muster_api::views::{RunState, ShardState};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::cluster::{Cluster, PRELUDE, script, wait_until};
+use crate::cluster::{Cluster, PRELUDE, WAITS, script, wait_until};
 
 const SHARDS: u32 = 100;
 
@@ -37,6 +37,28 @@ fn a_crash_of_the_scheduler_disturbs_no_shard() {
     let (mut cluster, run) = in_the_middle_of_a_run();
     cluster.crash_scheduler();
     every_shard_ran_once(&cluster, &run);
+}
+
+#[test]
+fn when_a_shard_began_is_known_after_a_crash_of_the_scheduler() {
+    let mut cluster = Cluster::with_agents(1, "cpus:2;mem:4096");
+    cluster.put_app("scripts", &json!({}));
+    cluster.put_job(&script("waits", 2, &format!("{PRELUDE}{WAITS}")));
+    let run = cluster.trigger("waits");
+    let starts = |cluster: &Cluster| {
+        let shards = cluster.run(&run).shards.unwrap();
+        let running = shards.iter().filter(|shard| shard.state == ShardState::Running);
+        running.map(|shard| shard.started_at).collect::<Vec<_>>()
+    };
+    wait_until("both shards run", || starts(&cluster).len() == 2);
+    let before = starts(&cluster);
+    assert!(before.iter().all(Option::is_some), "{before:?}");
+    cluster.crash_scheduler();
+    // If the crash came before the log had it, the agent has to say it once more.
+    wait_until("it is known since when both run", || starts(&cluster) == before);
+    cluster.witness().let_go();
+    let view = cluster.wait_for_run(&run);
+    assert_eq!(view.shards.unwrap().iter().map(|s| s.started_at).collect::<Vec<_>>(), before);
 }
 
 #[test]

@@ -108,6 +108,7 @@ impl World {
             hostname: "host".to_owned(),
             attributes: BTreeMap::new(),
             resources: "cpus:2;mem:2".parse().unwrap(),
+            executors: Vec::new(),
         }]));
         self.started();
     }

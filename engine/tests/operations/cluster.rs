@@ -187,6 +187,7 @@ impl Cluster {
             hostname: self.host.to_owned(),
             attributes: BTreeMap::new(),
             resources: HOST.parse().unwrap(),
+            executors: Vec::new(),
         }]));
     }
 
@@ -312,6 +313,8 @@ impl Cluster {
         }
         self.say_what_is_unsaid();
         for _ in 0..1_000 {
+            // What begins ends before its time-out, however far away the next wakeup is.
+            self.hosts_work();
             self.hosts_work();
             if self.is_at_rest() {
                 return;

@@ -17,7 +17,7 @@ use serde_json::Value;
 const VERSION: u8 = 1;
 /// The samples, oldest first, with the version of their records. The first is of the layout in
 /// which past runs lay by job; the scheduler moves them before it starts.
-const SAMPLES: [(&str, u8); 8] = [
+const SAMPLES: [(&str, u8); 10] = [
     ("state.v1.txt", 1),
     ("state.v1.past-runs-by-state.txt", 1),
     ("state.v1.marks.txt", 1),
@@ -26,6 +26,8 @@ const SAMPLES: [(&str, u8); 8] = [
     ("state.v1.settling.txt", 1),
     ("state.v1.notices.txt", 1),
     ("state.v1.daemons.txt", 1),
+    ("state.v1.foreign.txt", 1),
+    ("state.v1.restored.txt", 1),
 ];
 
 fn folder() -> PathBuf {
@@ -83,7 +85,7 @@ fn check_empty(key: &str, bytes: &[u8]) {
 
 /// How the records of each kind are read.
 type Check = fn(&str, &[u8]);
-const KINDS: [(&str, Check); 23] = [
+const KINDS: [(&str, Check); 24] = [
     (records::APPS, check::<records::AppRecord>),
     (records::REVISIONS, check::<Arc<AppSpec>>),
     (records::JOBS, check::<records::JobRecord>),
@@ -101,6 +103,7 @@ const KINDS: [(&str, Check); 23] = [
     (records::RESUMED, check::<records::ResumedRecord>),
     (records::SETTLING, check::<records::SettlingRecord>),
     (records::ZONES, check::<records::ZonesRecord>),
+    (records::DISOWNED, check::<records::DisownedRecord>),
     (records::PAST_RUNS, check::<records::RunRecord>),
     (records::PAST_RUNS_BY_JOB, check_empty),
     (records::PAST_FIRES, check::<records::PastRun>),

@@ -12,7 +12,7 @@ use muster_api::{
     views::ShardState,
 };
 use muster_engine::{
-    Engine, EngineConfig,
+    Engine, EngineConfig, ForeignMaster,
     effect::{Effect, Step},
     event::{
         Accepted, AgentRegistered, Command, CommandReply, Event, Expect, Offer, RequestId, Signal,
@@ -89,6 +89,7 @@ impl Player {
                 self.config.installation = notices::installation(rest);
                 return self.restart("");
             }
+            "foreign" => return self.move_to_another_master(rest),
             "notice" => notices::tried(&self.names, rest),
             "notices" => query(Query::Notices { skip: 0, limit: 100 }),
             "resume" => command(Command::Resume { replay: rest == "replay" }),
@@ -135,6 +136,19 @@ impl Player {
         self.step(event)
     }
 
+    /// A restart, from which on the hosts are those of a master elsewhere.
+    fn move_to_another_master(&mut self, wait: &str) -> String {
+        self.config.foreign = Some(ForeignMaster {
+            unreachable_wait: wait.parse::<Span>().unwrap().duration(),
+            program: "http://here/muster".to_owned(),
+            describe_executor: |id, app, uri| {
+                format!("{id} of {} from {uri}", app.name).into_bytes()
+            },
+        });
+        let restarted = self.restart("");
+        restarted + &self.step(Event::Shared(true))
+    }
+
     /// The events of hosts and of the master.
     fn of_hosts(&mut self, word: &str, rest: &str) -> Event {
         match word {
@@ -142,6 +156,8 @@ impl Player {
             "registered" => self.registered(rest),
             "silent" => Event::AgentSilent { agent: rest.parse().unwrap(), since: self.now.mono },
             "heard" => Event::AgentHeard(rest.parse().unwrap()),
+            "lost" => Event::AgentLost(rest.parse().unwrap()),
+            "disowned" => Event::Disowned,
             "gone" => Event::AgentGone(rest.parse().unwrap()),
             "draining" => self.draining(rest),
             "activated" => Event::AgentActivated(rest.parse().unwrap()),
@@ -214,13 +230,23 @@ impl Player {
         let mut words = rest.split(' ');
         let (agent, resources) = (words.next().unwrap(), words.next().unwrap());
         self.offers += 1;
+        let (attributes, executors): (Vec<_>, Vec<_>) = words.partition(|word| word.contains('='));
         Event::Offers(vec![Offer {
             id: format!("offer{}", self.offers).parse().unwrap(),
             agent: agent.parse().unwrap(),
             hostname: format!("host-of-{agent}"),
-            attributes: words.map(attribute).collect(),
+            attributes: attributes.into_iter().map(attribute).collect(),
             resources: resources.parse().unwrap(),
+            executors: executors.into_iter().map(|executor| self.executor(executor)).collect(),
         }])
+    }
+
+    /// An executor by its name; one of which nobody here knows is called `stranger`.
+    fn executor(&self, name: &str) -> ExecutorId {
+        match name {
+            "stranger" => ExecutorId::from_uuid(uuid_of(98)),
+            executor => self.names.id(executor),
+        }
     }
 
     /// `task TASK SIGNAL [AGENT [WORDS]]`: what is said of a task, by whom, and in which words. With
@@ -277,9 +303,8 @@ impl Player {
                 total if total.starts_with("cpus:") => resources = total.parse().unwrap(),
                 word if word.contains('=') => attributes.extend([attribute(word)]),
                 "rebooted" => rebooted = true,
-                "stranger" => executors.push(ExecutorId::from_uuid(uuid_of(98))),
                 task if task.starts_with("task") => tasks.push(self.names.id(task)),
-                executor => executors.push(self.names.id(executor)),
+                executor => executors.push(self.executor(executor)),
             }
         }
         Event::AgentRegistered(AgentRegistered {
@@ -370,10 +395,17 @@ impl Player {
         match reply {
             Ok(Accepted::App(view, change)) => format!("REPLY {change:?} version {}", view.version),
             Ok(Accepted::Job(view, change)) => format!("REPLY {change:?} version {}", view.version),
-            Ok(Accepted::Deleted) => "REPLY deleted".to_owned(),
+            Ok(Accepted::Deleted { .. }) => "REPLY deleted".to_owned(),
             Ok(Accepted::Resumed) => "REPLY resumed".to_owned(),
             Ok(Accepted::Reconciling { tasks }) => format!("REPLY asking about {tasks} task(s)"),
             Ok(Accepted::Agent(view)) => format!("REPLY {} is {:?}", view.id, view.state),
+            // The engine has no frameworks to speak of.
+            Ok(
+                Accepted::Role(..)
+                | Accepted::Credential(..)
+                | Accepted::Revoked
+                | Accepted::Removed,
+            ) => panic!("the engine does not answer that"),
             Ok(Accepted::Run(run)) => {
                 format!("REPLY {} is {:?}", self.names.of("run", run.id), run.state)
             }
@@ -456,10 +488,10 @@ impl Player {
             write!(out, "\n    waits {:?} ({}): {words}", group.reason, group.items).unwrap();
         }
         for group in &run.placed {
-            let PlacedShards { items, state, agent, because, silent, .. } = group;
+            let PlacedShards { items, state, agent, because, ending, drained, silent, .. } = group;
             write!(out, "\n    {state:?} on {agent} ({items}): {because}").unwrap();
-            if let Some(silent) = silent {
-                write!(out, "\n      {silent}").unwrap();
+            for more in [ending, drained, silent].into_iter().flatten() {
+                write!(out, "\n      {more}").unwrap();
             }
         }
         out
@@ -552,6 +584,7 @@ fn signal_of(word: &str) -> Signal {
         ("code-failed", Signal::CodeFailed),
         ("timed-out", Signal::TimedOut),
         ("cannot-start", Signal::CannotStart),
+        ("no-container", Signal::NoContainer),
         ("killed", Signal::Killed),
         ("never-started", Signal::NeverStarted),
         ("died", Signal::Died),
@@ -561,6 +594,7 @@ fn signal_of(word: &str) -> Signal {
         ("stuck", Signal::Stuck { timed_out: false }),
         ("stuck-timed-out", Signal::Stuck { timed_out: true }),
         ("perhaps-alive", Signal::PerhapsAlive),
+        ("unreachable", Signal::Unreachable),
         ("invalid", Signal::Invalid),
     ]);
     signals[word]

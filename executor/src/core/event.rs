@@ -6,7 +6,7 @@ use muster_api::{
     Timestamp,
     task::{ExecutionBatch, TaskPayload, TaskReport},
 };
-use muster_proto::{TaskId, TaskInfo, TaskState};
+use muster_proto::{CommandInfo, TaskId, TaskInfo, TaskState};
 use uuid::Uuid;
 
 /// Something that has happened.
@@ -15,7 +15,11 @@ pub enum Event {
     /// A connection to the agent stands; the first thing on it is the subscription.
     Connected,
     /// The agent has accepted the subscription.
-    Subscribed,
+    Subscribed {
+        /// Whether the framework is told that a task is being killed, before it is: its capability
+        /// TASK_KILLING_STATE.
+        killing_state: bool,
+    },
     /// The connection is gone. Tasks go on.
     Disconnected,
     /// Bytes can be written to the connection.
@@ -43,6 +47,8 @@ pub enum Event {
     },
     /// The executor is to end all its tasks and then itself.
     Shutdown,
+    /// The same by SIGTERM, which does not say why. Whoever sent it knows what that makes of the tasks.
+    Terminated,
     /// User code of a task begins to run.
     Started {
         /// Which task.
@@ -83,6 +89,13 @@ pub enum Effect {
         task: TaskId,
         /// What it is.
         payload: Box<TaskPayload>,
+    },
+    /// Run the command of a task; [`Event::Started`] and [`Event::Ended`] are to follow.
+    StartCommand {
+        /// Which task.
+        task: TaskId,
+        /// Its command.
+        command: Box<CommandInfo>,
     },
     /// Ask the code of a task to end: SIGTERM for a process, the context for a handler.
     Cancel {

@@ -4,6 +4,7 @@
 //! It is driven by [`Executor::step`] and asks to be woken at [`Executor::next_wakeup`]. It does
 //! no I/O and knows no clock; the shell around it starts user code, ends it and moves bytes.
 
+mod command;
 mod event;
 mod launch;
 mod outbox;
@@ -24,10 +25,14 @@ pub use muster_api::task::EXIT_STUCK;
 use muster_api::{
     IdStream, Mono, Now, Span, Timestamp,
     limits::STUCK_GRACE,
-    task::{LABEL_STUCK, LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT, TaskReport},
+    task::{
+        ENDED_BY_ORDER, LABEL_ENDED, LABEL_STUCK, LABEL_TIMEOUT, STUCK_KILLED, STUCK_TIMED_OUT,
+        TaskReport,
+    },
 };
 use muster_proto::{TaskId, TaskState};
 
+use command::CommandOfOne;
 pub use event::{Effect, End, Event, Exit, Outgoing, Step, Update};
 use outbox::Outbox;
 use reports::Reports;
@@ -36,7 +41,7 @@ use task::{Act, Cause, Signal, Task};
 /// The state of one executor.
 #[derive(Debug)]
 pub struct Executor {
-    handlers: BTreeSet<String>,
+    hosted: Hosted,
     shutdown_grace: Duration,
     ids: IdStream,
     mode: Mode,
@@ -49,6 +54,15 @@ pub struct Executor {
     outbox: Outbox,
 }
 
+/// What this executor runs.
+#[derive(Debug)]
+enum Hosted {
+    /// Tasks of our jobs, any number of them: scripts, and handlers with these names.
+    Jobs { handlers: BTreeSet<String> },
+    /// The command of one task.
+    Command(CommandOfOne),
+}
+
 /// Whether tasks are taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -56,8 +70,8 @@ enum Mode {
     Serving,
     /// A handler did not end at its grace. Its thread cannot be ended, so the process must.
     Stuck { exit_at: Mono },
-    /// The executor was told to end.
-    ShuttingDown { exit_at: Mono },
+    /// The executor was told to end; or was sent SIGTERM, which does not say why.
+    ShuttingDown { exit_at: Mono, by_signal: bool },
     /// It has been said how the process is to exit.
     Exited,
 }
@@ -69,8 +83,13 @@ impl Executor {
         shutdown_grace: Duration,
         ids: IdStream,
     ) -> Self {
+        let handlers = handlers.into_iter().collect();
+        Self::of(Hosted::Jobs { handlers }, shutdown_grace, ids)
+    }
+
+    fn of(hosted: Hosted, shutdown_grace: Duration, ids: IdStream) -> Self {
         Self {
-            handlers: handlers.into_iter().collect(),
+            hosted,
             shutdown_grace,
             ids,
             mode: Mode::Serving,
@@ -87,9 +106,12 @@ impl Executor {
         let mut step = Step::default();
         match event {
             Event::Connected => self.outbox.connected(),
-            Event::Subscribed => {
+            Event::Subscribed { killing_state } => {
                 if self.outbox.subscribed() {
                     self.reports.connected(now.mono);
+                }
+                if let Hosted::Command(one) = &mut self.hosted {
+                    one.killing_state = killing_state;
                 }
             }
             Event::Disconnected => self.outbox.disconnected(),
@@ -112,7 +134,8 @@ impl Executor {
             Event::Ended { task, end } => {
                 self.signal(now, &task, Signal::Ended, Some(end), &mut step);
             }
-            Event::Shutdown => self.shut_down(now, &mut step),
+            Event::Shutdown => self.shut_down(now, false, &mut step),
+            Event::Terminated => self.shut_down(now, true, &mut step),
             Event::Wake => {}
         }
         self.ring(now, &mut step);
@@ -130,7 +153,7 @@ impl Executor {
     /// that, and must not wake the loop again and again while the connection takes nothing.
     pub fn next_alarm(&self) -> Option<Mono> {
         let exit_at = match self.mode {
-            Mode::Stuck { exit_at } | Mode::ShuttingDown { exit_at } => Some(exit_at),
+            Mode::Stuck { exit_at } | Mode::ShuttingDown { exit_at, .. } => Some(exit_at),
             Mode::Serving | Mode::Exited => None,
         };
         let alarm = self.alarms.first().map(|(at, _)| *at);
@@ -148,7 +171,7 @@ impl Executor {
         self.signal(now, id, Signal::Stop { cause: Cause::Killed, force_at }, None, step);
     }
 
-    fn shut_down(&mut self, now: Now, step: &mut Step) {
+    fn shut_down(&mut self, now: Now, by_signal: bool, step: &mut Step) {
         if matches!(self.mode, Mode::ShuttingDown { .. } | Mode::Exited) {
             return;
         }
@@ -156,7 +179,7 @@ impl Executor {
             Mode::Stuck { exit_at } => exit_at.min(now.mono + self.shutdown_grace),
             _ => now.mono + self.shutdown_grace,
         };
-        self.mode = Mode::ShuttingDown { exit_at };
+        self.mode = Mode::ShuttingDown { exit_at, by_signal };
         self.reports.hurry();
         // What is forced to end must be seen to end, and told, before the process exits.
         let longest = self.shutdown_grace * 4 / 5;
@@ -193,7 +216,10 @@ impl Executor {
             // A resident task runs since it was taken in.
             Some(Act::TellRunning) if task.resident.is_some() => {}
             Some(Act::TellRunning) => self.report(now, id, TaskState::Running, None, None),
-            Some(Act::Cancel) => step.effects.push(Effect::Cancel { task: id.clone() }),
+            Some(Act::Cancel) => {
+                self.tell_killing(now, id);
+                step.effects.push(Effect::Cancel { task: id.clone() });
+            }
             Some(Act::Force(cause)) if task.terms.in_process => self.give_up(now, id, cause),
             Some(Act::Force(_)) => step.effects.push(Effect::Force { task: id.clone() }),
             Some(Act::TellExecution(cause)) => {
@@ -218,6 +244,7 @@ impl Executor {
     fn report_end(&mut self, now: Now, id: &TaskId, cause: Option<Cause>, end: End) {
         let Some(task) = self.tasks.get(id) else { return };
         let report = TaskReport { started_at: task.started_at, ..end.report };
+        let report = (!task.terms.foreign).then_some(report);
         let state = match cause {
             Some(Cause::Killed) => TaskState::Killed,
             Some(Cause::TimedOut) => TaskState::Failed,
@@ -228,7 +255,7 @@ impl Executor {
             Some(Cause::TimedOut) => Some(timed_out(task.terms.timeout)),
             Some(Cause::Killed) | None => end.message,
         };
-        self.report(now, id, state, message, Some(report));
+        self.report(now, id, state, message, report);
         if cause == Some(Cause::TimedOut)
             && let Some(update) = self.tasks.get_mut(id).and_then(Task::last_update)
         {
@@ -246,9 +273,16 @@ impl Executor {
         report: Option<TaskReport>,
     ) {
         let Some(task) = self.tasks.get_mut(id) else { return };
-        let uuid = self.ids.uuid(now.wall);
-        let at = now.wall;
-        let update = Update { task: id.clone(), uuid, state, message, report, label: None, at };
+        let uuid = self.ids.random_uuid();
+        // It runs since its code began, which was a moment ago: its end will name that instant too.
+        let began = task.started_at.filter(|_| state == TaskState::Running);
+        let at = began.unwrap_or(now.wall);
+        // What ends by a signal to all of this process was killed for a reason that only the agent
+        // knows: its lease may have ended. Labels of ours mean nothing to others.
+        let by_signal = matches!(self.mode, Mode::ShuttingDown { by_signal: true, .. });
+        let is_unexplained = state == TaskState::Killed && by_signal && !task.terms.foreign;
+        let label = is_unexplained.then_some((LABEL_ENDED, ENDED_BY_ORDER));
+        let update = Update { task: id.clone(), uuid, state, message, report, label, at };
         task.tell(update);
         if state.is_terminal() {
             self.outbox.end(id.clone());
@@ -290,11 +324,12 @@ impl Executor {
     /// Ends the process when its time is over, or when nothing is left to wait for.
     fn exit_when_settled(&mut self, now: Now, step: &mut Step) {
         let (code, exit_at, settled) = match self.mode {
+            Mode::Serving if self.has_served() => (0, now.mono, true),
             Mode::Serving | Mode::Exited => return,
             Mode::Stuck { exit_at } => {
                 (EXIT_STUCK, exit_at, self.tasks.values().all(Task::is_given_up))
             }
-            Mode::ShuttingDown { exit_at } => (0, exit_at, self.tasks.is_empty()),
+            Mode::ShuttingDown { exit_at, .. } => (0, exit_at, self.tasks.is_empty()),
         };
         if settled || exit_at <= now.mono {
             let abandons = !self.tasks.values().all(|task| task.phase.is_over());

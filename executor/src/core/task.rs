@@ -43,6 +43,8 @@ pub(super) struct Terms {
     pub(super) timeout: Duration,
     /// From asking its code to end to ending it.
     pub(super) grace: Duration,
+    /// Whether its framework is another than ours: it is told every state, and given no report.
+    pub(super) foreign: bool,
 }
 
 /// Where a task is in its life.
@@ -195,9 +197,10 @@ impl Task {
 
     /// Adds an update. An end replaces what was not yet given to any connection: nobody needs to
     /// hear that a task runs which is over. But what has a label says more than the state: the word
-    /// that a task does not end goes out before its end, for its executor ends all the same.
+    /// that a task does not end goes out before its end, for its executor ends all the same. And a
+    /// foreign framework may count on each state.
     pub(super) fn tell(&mut self, update: Update) {
-        if update.state.is_terminal() {
+        if update.state.is_terminal() && !self.terms.foreign {
             self.updates.retain(|pending| pending.handed || pending.update.label.is_some());
         }
         self.updates.push(Pending { update, handed: false });
@@ -264,6 +267,7 @@ mod tests {
         resident: false,
         timeout: Duration::from_millis(30),
         grace: Duration::from_millis(5),
+        foreign: false,
     };
 
     fn kill(force_at: Mono) -> Signal {

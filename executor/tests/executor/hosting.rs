@@ -2,7 +2,10 @@
 
 use std::{path::Path, time::Duration};
 
-use crate::fake_agent::{FakeAgent, Stream, handler, within};
+use crate::{
+    conversation::{handler, within},
+    fake_agent::{FakeAgent, Stream},
+};
 use muster_job::{Context, JobError, Jobs};
 use muster_proto::{StatusSource, TaskState};
 use tempfile::TempDir;
@@ -111,26 +114,6 @@ async fn a_shutdown_ends_what_runs() {
     let (status, _) = stream.end(&task).await;
     assert_eq!(status.state(), TaskState::Killed);
     within("end", running).await.unwrap().unwrap();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_request_proves_who_asks() {
-    let sandbox = TempDir::new().unwrap();
-    let agent = FakeAgent::bind().await;
-    let running = tokio::spawn(muster_executor::run_in(agent.environment(sandbox.path()), jobs()));
-    let (mut stream, request) = agent.answer("101 Switching Protocols").await;
-    assert!(request.starts_with("POST /muster/v1/executor HTTP/1.1\r\n"), "{request}");
-    let request = request.to_lowercase();
-    for line in
-        ["authorization: bearer secret", "upgrade: muster-executor/1", "connection: upgrade"]
-    {
-        assert!(request.contains(line), "{line} in {request}");
-    }
-    let call = stream.call().await;
-    assert_eq!(call.framework_id.unwrap().value, "framework");
-    assert_eq!(call.executor_id.unwrap().value, "executor");
-    assert!(call.subscribe.is_some());
-    running.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

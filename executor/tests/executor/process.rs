@@ -9,7 +9,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::fake_agent::{FakeAgent, Stream, handler, script, within};
+use crate::{
+    conversation::{handler, script, within},
+    fake_agent::{FakeAgent, Stream},
+};
 
 /// Is the executor when it is started by the other tests, and nothing in an ordinary test run.
 #[test]

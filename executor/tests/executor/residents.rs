@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use crate::fake_agent::{FakeAgent, Stream, handler, script, within};
+use crate::{
+    conversation::{handler, script, within},
+    fake_agent::{FakeAgent, Stream},
+};
 use muster_api::{
     Span, clock, limits,
     spec::{MisfirePolicy, ScheduleSpec},
@@ -35,7 +38,7 @@ fn resident(payload: TaskPayload) -> TaskPayload {
 }
 
 /// An executor of `jobs` under a fake agent, with a resident task that runs.
-async fn start(
+pub(crate) async fn start(
     sandbox: &Path,
     jobs: Jobs,
     payload: &TaskPayload,
@@ -48,7 +51,7 @@ async fn start(
     (agent, stream, task, running)
 }
 
-async fn shut_down(mut stream: Stream, running: JoinHandle<anyhow::Result<()>>) {
+pub(crate) async fn shut_down(mut stream: Stream, running: JoinHandle<anyhow::Result<()>>) {
     stream.shut_down().await;
     // Its task is told to end, and that is to be heard.
     while !stream.status_or_message().await.is_some_and(|status| status.state().is_terminal()) {}
@@ -202,19 +205,4 @@ async fn output_that_is_full_is_moved_aside_before_an_execution() {
     }
     drop(stream);
     running.abort();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_taken_is_told_again_to_the_next_agent() {
-    let sandbox = TempDir::new().unwrap();
-    let (agent, mut stream, _, running) = start(sandbox.path(), Jobs::new(), &script("true")).await;
-    let lost = stream.message().await;
-    drop(stream);
-    let (mut stream, subscribe) = agent.subscribed().await;
-    assert!(subscribe.unacknowledged_tasks.is_empty(), "the agent knows of the task");
-    assert_eq!(stream.message().await, lost, "the very same");
-    stream.take(lost.number.unwrap()).await;
-    let next = stream.executions().await;
-    assert_eq!(next.number, lost.number.unwrap() + 1);
-    shut_down(stream, running).await;
 }

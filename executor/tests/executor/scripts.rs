@@ -1,12 +1,12 @@
 //! Script tasks: what they are given, what is kept of them, and how they end.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::PathBuf, time::Duration};
 
-use crate::fake_agent::{FakeAgent, Stream, payload, script, within};
+use crate::{
+    conversation::{payload, script, within},
+    fake_agent::{FakeAgent, Stream},
+    witness::{content, is_gone, lives},
+};
 use muster_api::{
     Span,
     spec::ScriptSpec,
@@ -15,7 +15,7 @@ use muster_api::{
 use muster_job::Jobs;
 use muster_proto::{TaskId, TaskState};
 use tempfile::TempDir;
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::task::JoinHandle;
 
 /// The built-in executor under a fake agent.
 struct Builtin {
@@ -43,34 +43,6 @@ impl Builtin {
         self.stream.shut_down().await;
         within("end", self.running).await.unwrap().unwrap();
     }
-}
-
-/// Waits until a file has content, and gives it.
-async fn content(path: &Path) -> String {
-    let read = async {
-        loop {
-            match fs::read_to_string(path) {
-                Ok(text) if text.ends_with('\n') => return text,
-                _ => sleep(Duration::from_millis(5)).await,
-            }
-        }
-    };
-    within("file", read).await
-}
-
-fn lives(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
-    let state = stat.rsplit_once(") ").map_or("X", |(_, rest)| &rest[..1]).to_owned();
-    !matches!(state.as_str(), "X" | "Z")
-}
-
-async fn is_gone(pid: &str) {
-    let gone = async {
-        while lives(pid) {
-            sleep(Duration::from_millis(5)).await;
-        }
-    };
-    within("end of a process", gone).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

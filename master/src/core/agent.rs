@@ -1,14 +1,25 @@
 //! One agent: how it is connected, what lives on it, and the ledger of its resources.
 //!
 //! `total = free + offered + used`, where used is what executors and live tasks take. Everything
-//! that changes a side of this goes through a method here.
+//! that changes a side of this goes through a method here, which also keeps the books of who holds
+//! what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
-use muster_api::{Mono, Resources};
-use muster_proto::{ExecutorId, ExecutorInfo, FrameworkId, KillPolicy, OfferId, TaskId, TaskState};
+use muster_api::{Mono, Resources, Timestamp};
+use muster_proto::{
+    ExecutorId, FrameworkId, OfferId, TaskId, TaskState, Url, agent::OLDEST_VERSION,
+};
 
-use super::{drain::Drain, event::Connection};
+use super::{
+    books::Books,
+    drain::Drain,
+    event::Connection,
+    here::{Executor, Here, Task},
+};
 
 /// An agent that the master knows.
 #[derive(Debug)]
@@ -19,6 +30,10 @@ pub(super) struct Agent {
     pub(super) drain: Option<Drain>,
     /// Whether it has registered since this master started.
     pub(super) came: bool,
+    /// The version of the agent protocol that it speaks.
+    pub(super) speaks: u32,
+    /// Where its executor API is, if it says so; it may listen elsewhere each time that it starts.
+    pub(super) url: Option<Box<Url>>,
     /// When its newest hello was said, on its own clock since boot.
     pub(super) greeted: Option<u64>,
     /// When its last heartbeat was received; before the first, the master's start, or for an agent
@@ -26,6 +41,10 @@ pub(super) struct Agent {
     pub(super) heard: Mono,
     /// Its host has booted, and the embedded scheduler has not been told yet.
     pub(super) rebooted: bool,
+    /// When it counted as unreachable to frameworks over HTTP, if it does.
+    pub(super) unreachable: Option<Timestamp>,
+    /// When it will.
+    pub(super) loss: Option<Mono>,
     /// What lives on it, by framework.
     pub(super) here: BTreeMap<FrameworkId, Here>,
     /// Its outstanding offers.
@@ -60,44 +79,8 @@ pub(super) struct Up {
     pub(super) answered: Option<u64>,
     /// When it will be called silent; absent when it is silent.
     pub(super) watch: Option<Mono>,
-}
-
-/// What of one framework lives on one agent.
-#[derive(Debug, Default)]
-pub(super) struct Here {
-    pub(super) executors: BTreeMap<ExecutorId, Executor>,
-    pub(super) tasks: BTreeMap<TaskId, Task>,
-}
-
-/// An executor that is not known to be dead.
-#[derive(Debug)]
-pub(super) struct Executor {
-    pub(super) info: ExecutorInfo,
-    pub(super) resources: Resources,
-    /// Whether the agent has shown that it has it. An executor whose every launch was dropped
-    /// never was, and nobody will report its end.
-    pub(super) proved: bool,
-}
-
-/// A task whose terminal status is not acknowledged.
-#[derive(Debug)]
-pub(super) struct Task {
-    pub(super) executor: ExecutorId,
-    pub(super) resources: Resources,
-    /// The newest state that its agent is known to know.
-    pub(super) state: TaskState,
-    /// The newest state that its framework was sent.
-    pub(super) reported: Option<TaskState>,
-    /// The uuid of its terminal status, once that was sent.
-    pub(super) last_uuid: Option<Vec<u8>>,
-    /// The kill that was asked for, to be sent again when its agent comes back.
-    pub(super) kill: Option<Kill>,
-}
-
-/// A kill that was asked for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Kill {
-    pub(super) policy: Option<KillPolicy>,
+    /// Bytes that frameworks over HTTP have launched there since its newest heartbeat.
+    pub(super) launched_bytes: usize,
 }
 
 impl Agent {
@@ -108,9 +91,13 @@ impl Agent {
             link: Link::Away,
             drain: None,
             came: false,
+            speaks: OLDEST_VERSION,
+            url: None,
             greeted: None,
             heard,
             rebooted: false,
+            unreachable: None,
+            loss: None,
             here: BTreeMap::new(),
             offers: BTreeSet::new(),
             used: Resources::none(),
@@ -136,10 +123,25 @@ impl Agent {
     /// The connection and the newest answered heartbeat, if tasks may be launched here.
     pub(super) fn launchable(&self) -> Option<(Connection, u64)> {
         match &self.link {
-            Link::Up(Up { connection, answered: Some(number), watch: Some(_) }) => {
+            Link::Up(Up { connection, answered: Some(number), watch: Some(_), .. }) => {
                 Some((*connection, *number))
             }
             Link::Up(_) | Link::Away => None,
+        }
+    }
+
+    /// Bytes that frameworks over HTTP have launched there since its newest heartbeat.
+    pub(super) fn launched_bytes(&self) -> usize {
+        match &self.link {
+            Link::Away => 0,
+            Link::Up(up) => up.launched_bytes,
+        }
+    }
+
+    /// So many more are on their way to it.
+    pub(super) fn count_launched(&mut self, bytes: usize) {
+        if let Link::Up(up) = &mut self.link {
+            up.launched_bytes += bytes;
         }
     }
 
@@ -157,46 +159,89 @@ impl Agent {
         self.here.get_mut(of)?.tasks.get_mut(id)
     }
 
-    /// Replaces all that lives here. The caller has seen that it fits.
-    pub(super) fn replace_here(&mut self, here: BTreeMap<FrameworkId, Here>) {
-        self.used = here.values().fold(Resources::none(), |sum, here| plus(&sum, &here.used()));
+    /// Takes out all that lives here; its resources are free.
+    pub(super) fn clear_here(&mut self, books: &mut Books) -> BTreeMap<FrameworkId, Here> {
+        for (of, here) in &self.here {
+            here.held().for_each(|(role, what)| books.give_back(of, role, what));
+        }
+        self.used = Resources::none();
+        mem::take(&mut self.here)
+    }
+
+    /// Puts in all that lives here, where nothing did. The caller has seen that it fits.
+    pub(super) fn fill_here(&mut self, books: &mut Books, here: BTreeMap<FrameworkId, Here>) {
+        debug_assert!(self.here.is_empty(), "it is filled when it is empty");
+        for (of, here) in &here {
+            for (role, what) in here.held() {
+                books.take(of, role, what);
+                self.used = plus(&self.used, what);
+            }
+        }
         self.here = here;
     }
 
-    pub(super) fn add_executor(&mut self, of: &FrameworkId, id: ExecutorId, executor: Executor) {
+    /// Takes out what of one framework lives here; its resources are free.
+    pub(super) fn remove_framework(&mut self, books: &mut Books, of: &FrameworkId) -> Option<Here> {
+        let here = self.here.remove(of)?;
+        for (role, what) in here.held() {
+            books.give_back(of, role, what);
+            self.used = minus(&self.used, what);
+        }
+        Some(here)
+    }
+
+    pub(super) fn add_executor(
+        &mut self,
+        books: &mut Books,
+        of: &FrameworkId,
+        id: ExecutorId,
+        executor: Executor,
+    ) {
+        books.take(of, &executor.role, &executor.resources);
         self.used = plus(&self.used, &executor.resources);
-        let here = self.here.entry(of.clone()).or_default();
-        let replaced = here.executors.insert(id, executor);
+        let replaced = self.here_of(of).executors.insert(id, executor);
         debug_assert!(replaced.is_none(), "an executor is added once");
     }
 
     /// Takes an executor out; its resources are free.
-    pub(super) fn remove_executor(&mut self, of: &FrameworkId, id: &ExecutorId) -> bool {
+    pub(super) fn remove_executor(
+        &mut self,
+        books: &mut Books,
+        of: &FrameworkId,
+        id: &ExecutorId,
+    ) -> bool {
         let removed = self.here.get_mut(of).and_then(|here| here.executors.remove(id));
         self.forget_empty(of);
         match removed {
             None => false,
             Some(executor) => {
+                books.give_back(of, &executor.role, &executor.resources);
                 self.used = minus(&self.used, &executor.resources);
                 true
             }
         }
     }
 
-    pub(super) fn add_task(&mut self, of: &FrameworkId, id: TaskId, task: Task) {
+    pub(super) fn add_task(&mut self, books: &mut Books, of: &FrameworkId, id: TaskId, task: Task) {
         if let Some(held) = task.holds() {
+            books.take(of, &task.role, held);
             self.used = plus(&self.used, held);
         }
-        let here = self.here.entry(of.clone()).or_default();
-        let replaced = here.tasks.insert(id, task);
+        let replaced = self.here_of(of).tasks.insert(id, task);
         debug_assert!(replaced.is_none(), "a task is added once");
     }
 
     /// Takes a task out; what it still held is free.
-    pub(super) fn remove_task(&mut self, of: &FrameworkId, id: &TaskId) -> Option<Task> {
+    pub(super) fn remove_task(
+        &mut self,
+        books: &mut Books,
+        of: &FrameworkId,
+        id: &TaskId,
+    ) -> Option<Task> {
         let task = self.here.get_mut(of)?.tasks.remove(id)?;
         self.forget_empty(of);
         if let Some(held) = task.holds() {
+            books.give_back(of, &task.role, held);
             self.used = minus(&self.used, held);
         }
         Some(task)
@@ -204,7 +249,13 @@ impl Agent {
 
     /// Notes the newest state of a task. A terminal one is final and frees its resources; whether
     /// that happened now is the answer.
-    pub(super) fn set_state(&mut self, of: &FrameworkId, id: &TaskId, state: TaskState) -> bool {
+    pub(super) fn set_state(
+        &mut self,
+        books: &mut Books,
+        of: &FrameworkId,
+        id: &TaskId,
+        state: TaskState,
+    ) -> bool {
         let Some(task) = self.task_mut(of, id).filter(|task| !task.state.is_terminal()) else {
             return false;
         };
@@ -212,7 +263,8 @@ impl Agent {
         if !state.is_terminal() {
             return false;
         }
-        let freed = task.resources.clone();
+        let (role, freed) = (task.role.clone(), task.resources.clone());
+        books.give_back(of, &role, &freed);
         self.used = minus(&self.used, &freed);
         true
     }
@@ -228,27 +280,18 @@ impl Agent {
         }
     }
 
+    fn here_of(&mut self, of: &FrameworkId) -> &mut Here {
+        if !self.here.contains_key(of) {
+            self.here.insert(of.clone(), Here::default());
+        }
+        self.here.get_mut(of).expect("it was made a moment ago")
+    }
+
     fn forget_empty(&mut self, of: &FrameworkId) {
         if self.here.get(of).is_some_and(|here| here.tasks.is_empty() && here.executors.is_empty())
         {
             self.here.remove(of);
         }
-    }
-}
-
-impl Here {
-    /// What its executors and live tasks take.
-    pub(super) fn used(&self) -> Resources {
-        let executors = self.executors.values().map(|executor| &executor.resources);
-        let tasks = self.tasks.values().filter_map(Task::holds);
-        executors.chain(tasks).fold(Resources::none(), |sum, each| plus(&sum, each))
-    }
-}
-
-impl Task {
-    /// The resources that it holds: none once it is over.
-    pub(super) fn holds(&self) -> Option<&Resources> {
-        (!self.state.is_terminal()).then_some(&self.resources)
     }
 }
 

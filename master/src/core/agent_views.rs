@@ -22,6 +22,15 @@ impl Master {
     }
 }
 
+impl Master {
+    /// The name of an agent's host, as the agent last gave it.
+    pub fn hostname(&self, id: &AgentId) -> Option<&str> {
+        let known = self.agents.get(id).map(|agent| &agent.facts);
+        let facts = known.or_else(|| self.gone.get(id).map(|gone| &gone.facts))?;
+        Some(&facts.hostname)
+    }
+}
+
 impl Agent {
     fn view(&self, id: &AgentId, now: Now) -> AgentView {
         let tasks = self.here.values().flat_map(|here| here.tasks.values());

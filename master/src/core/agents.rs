@@ -1,19 +1,19 @@
 //! Agents come, beat, fall silent, and go.
 
-use std::{collections::BTreeMap, mem};
+use std::mem;
 
-use muster_api::{AgentId, Now, limits};
-use muster_proto::{
-    FrameworkId, FrameworkInfo,
-    agent::{AgentBody, HeartbeatAnswer, Hello, MasterBody, Refused, Unsupported, Welcome},
+use muster_api::{AgentId, Now, Resources, limits};
+use muster_proto::agent::{
+    AgentBody, HeartbeatAnswer, Hello, MasterBody, Refused, Unsupported, Welcome,
 };
 
 use super::{
-    agent::{Agent, Here, Link, Up},
-    event::{AgentNews, Connection, Effect, Note, Step},
-    framework::{Framework, Standing},
+    agent::{Agent, Link, Up},
+    event::{AgentNews, Connection, Effect, Step},
+    framework::Framework,
     hello::Arrival,
     master::Master,
+    note::Note,
     record, wire,
 };
 
@@ -46,11 +46,15 @@ impl Master {
             step.effects.push(Effect::Close { connection: before });
         }
         self.admit(now, &id, &arrival, step);
-        self.adopt(arrival.frameworks, &arrival.here);
-        self.rebuild(&id, arrival.here);
+        if arrival.had_hostname {
+            step.ignore_report(&id, "its attribute `hostname`, which is always the host's name");
+        }
+        self.adopt(now, arrival.frameworks, &arrival.here);
+        let found = self.rebuild(now, &id, arrival.here, step);
         self.link(now, &id, on);
         let agent_id = Some(wire::agent_id_out(&id));
         step.tell_agent(on, MasterBody::Welcome(Welcome { agent_id, proof: Vec::new() }));
+        self.tell_found(now, &id, &found, step);
         self.resend_ends(&id, on, step);
         self.evict_when_over(now, &id, step);
         if self.embedded_is_subscribed() {
@@ -80,11 +84,14 @@ impl Master {
         if known && !agent.came {
             self.missing -= 1;
         }
-        agent.came = true;
         agent.greeted = arrival.said_at;
+        agent.speaks = arrival.speaks;
+        agent.url.clone_from(&arrival.url);
         let rebooted = agent.facts.boot_id != facts.boot_id;
         agent.rebooted |= rebooted;
         let is_another = agent.facts.attributes != facts.attributes;
+        let counted = if agent.came { agent.facts.resources.clone() } else { Resources::none() };
+        self.books.resize(&counted, &facts.resources);
         if !known || agent.facts != facts {
             step.writes.push(record::put_agent(id, &facts, agent.drain.as_ref()));
         }
@@ -92,67 +99,9 @@ impl Master {
         step.notes.push(Note::AgentRegistered { agent: id.clone(), hostname, rebooted });
         // What is known to live there is replaced by `rebuild`, which follows.
         agent.facts = facts;
+        agent.came = true;
         if is_another {
             self.clear_filters_on(id);
-        }
-    }
-
-    /// Makes the frameworks known that an agent has executors or tasks of: after a loss of the
-    /// store a framework comes back with the id that it had.
-    fn adopt(
-        &mut self,
-        mut infos: BTreeMap<FrameworkId, FrameworkInfo>,
-        here: &BTreeMap<FrameworkId, Here>,
-    ) {
-        for id in
-            here.keys().filter(|id| !self.frameworks.contains_key(id)).cloned().collect::<Vec<_>>()
-        {
-            let info = infos.remove(&id).unwrap_or_default();
-            self.frameworks.insert(id.clone(), Framework::new(&id, info, Standing::Away));
-        }
-    }
-
-    /// Replaces what lives on an agent by what it brought. The rest is forgotten.
-    fn rebuild(&mut self, id: &AgentId, mut here: BTreeMap<FrameworkId, Here>) {
-        let agent = self.agents.get_mut(id).expect("the agent was admitted");
-        let mut before = mem::take(&mut agent.here);
-        for (framework, here) in &before {
-            let index = &mut self.frameworks.get_mut(framework).expect("it has tasks here").tasks;
-            here.tasks.keys().for_each(|task| {
-                index.remove(task);
-            });
-        }
-        for (framework_id, here) in &mut here {
-            let mut old = before.remove(framework_id).unwrap_or_default().tasks;
-            let framework = self.frameworks.get_mut(framework_id).expect("it was adopted");
-            for (task_id, task) in &mut here.tasks {
-                if let Some(before) = old.remove(task_id) {
-                    task.go_on_from(before);
-                }
-                // The newest word on where a task is counts.
-                if let Some(other) = framework.tasks.insert(task_id.clone(), id.clone()) {
-                    let other_agent = self.agents.get_mut(&other).expect("indexed agents exist");
-                    other_agent.remove_task(framework_id, task_id);
-                    self.changed.insert(other);
-                }
-            }
-        }
-        self.agents.get_mut(id).expect("the agent was admitted").replace_here(here);
-    }
-
-    /// Sends again the kills that wait, and ends the executors of removed frameworks.
-    fn resend_ends(&self, id: &AgentId, on: Connection, step: &mut Step) {
-        for (framework_id, here) in &self.agents[id].here {
-            if self.frameworks[framework_id].is_removed() {
-                for executor in here.executors.keys() {
-                    step.tell_agent(on, wire::shutdown_executor(framework_id, executor));
-                }
-            }
-            for (task_id, task) in &here.tasks {
-                if let Some(kill) = task.kill.filter(|_| !task.state.is_terminal()) {
-                    step.tell_agent(on, wire::kill(framework_id, task_id, kill.policy));
-                }
-            }
         }
     }
 
@@ -194,6 +143,7 @@ impl Master {
         agent.heard = now.mono;
         let newest = up.answered.map_or(number, |before| before.max(number));
         let is_first = up.answered.replace(newest).is_none();
+        up.launched_bytes = 0;
         if let Some(before) = up.watch.replace(now.mono + limits::SILENT_AFTER) {
             self.watches.remove(&(before, id.clone()));
         }
@@ -208,6 +158,9 @@ impl Master {
         if is_first || was_silent {
             self.changed.insert(id.clone());
         }
+        if was_silent {
+            self.watch_for_loss(id);
+        }
     }
 
     /// What lives on an agent may count as dead by now, so it has to say what does: its connection
@@ -220,10 +173,11 @@ impl Master {
     }
 
     /// A connection has ended.
-    pub(super) fn disconnected(&mut self, connection: Connection, step: &mut Step) {
+    pub(super) fn disconnected(&mut self, now: Now, connection: Connection, step: &mut Step) {
         let Some(id) = self.connections.get(&connection).cloned() else { return };
         let was_silent = self.agents[&id].is_silent();
         self.unlink(&id, step);
+        self.drop_passing(now, &id, step);
         if !was_silent {
             self.note_silence(&id, step);
         }
@@ -234,6 +188,7 @@ impl Master {
         self.rescind_on(id, step);
         if let Some(Agent { link: Link::Up(up), .. }) = self.agents.get_mut(id) {
             up.watch = None;
+            self.watch_for_loss(id);
             self.note_silence(id, step);
         }
     }
@@ -248,9 +203,11 @@ impl Master {
     fn link(&mut self, now: Now, id: &AgentId, connection: Connection) {
         let watch = now.mono + limits::SILENT_AFTER;
         let agent = self.agents.get_mut(id).expect("the agent was admitted");
-        agent.link = Link::Up(Up { connection, answered: None, watch: Some(watch) });
+        let up = Up { connection, answered: None, watch: Some(watch), launched_bytes: 0 };
+        agent.link = Link::Up(up);
         self.watches.insert((watch, id.clone()));
         self.connections.insert(connection, id.clone());
+        self.watch_for_loss(id);
     }
 
     /// Forgets an agent's connection and rescinds its offers.
@@ -262,6 +219,7 @@ impl Master {
         if let Some(watch) = up.watch {
             self.watches.remove(&(watch, id.clone()));
         }
+        self.watch_for_loss(id);
         Some(up.connection)
     }
 

@@ -1,14 +1,17 @@
 //! The invariants of the master, derived anew from what lives where. Shares no code with the
 //! handlers; a broken one is a bug and panics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use muster_api::{AgentId, Mono, Resources};
+use muster_api::{AgentId, Mono, Resources, limits};
+use muster_proto::FrameworkId;
 
 use super::{
     agent::{Agent, Link},
-    framework::{Framework, Standing},
+    books::Held,
+    framework::{Door, Framework, Interest, Standing},
     master::Master,
+    role::Role,
 };
 
 /// Above this many tasks and agents not each step is checked.
@@ -41,6 +44,7 @@ impl Master {
             for offer in &framework.offers {
                 assert_eq!(&self.offers[offer].framework, id, "offer {offer} is somebody else's");
             }
+            self.check_roles(id, framework);
             if !framework.is_subscribed() {
                 assert!(framework.offers.is_empty(), "framework {id} is away and holds offers");
             }
@@ -55,8 +59,12 @@ impl Master {
             "an agent is gone and there"
         );
         assert!(
-            self.naming.keys().all(|id| self.frameworks[id].is_subscribed()),
+            self.questions.askers().all(|id| self.frameworks[id].is_subscribed()),
             "a framework that is away is told of its tasks"
+        );
+        assert!(
+            self.lost.agents().all(|id| self.agents[id].connection().is_none()),
+            "an agent that has said what lives there has lost tasks"
         );
         let told = self.shared && self.embedded.is_some();
         let others = self.frameworks.iter().filter(|(id, _)| Some(*id) != self.embedded.as_ref());
@@ -67,6 +75,98 @@ impl Master {
         let up = self.agents.values().filter(|agent| matches!(agent.link, Link::Up(_))).count();
         assert_eq!(up, self.connections.len(), "a connection is of no agent");
         assert!(self.changed.is_empty(), "agents are left to be offered");
+        self.check_books();
+        self.check_times();
+    }
+
+    /// What a framework is offered is in a role of its own, and it refuses nothing while it is away.
+    fn check_roles(&self, id: &FrameworkId, framework: &Framework) {
+        for interest in framework.roles.values() {
+            for (agent, filters) in &interest.filters {
+                let count = filters.len();
+                assert!((1..=limits::FILTERS_PER_AGENT).contains(&count), "{count} of {agent}");
+            }
+            let refuses = !interest.filters.is_empty();
+            assert!(framework.is_subscribed() || !refuses, "framework {id} is away and refuses");
+        }
+        for offer in &framework.offers {
+            let role = &self.offers[offer].role;
+            assert!(framework.roles.contains_key(role), "{id} is offered in {role}, not its own");
+        }
+    }
+
+    /// Who holds what is the sum of what lives and is offered anywhere.
+    fn check_books(&self) {
+        type Sums = BTreeMap<(Role, FrameworkId), BTreeMap<String, u64>>;
+        let mut sums = Sums::new();
+        let mut total = BTreeMap::new();
+        for agent in self.agents.values() {
+            if agent.came {
+                add(&mut total, &agent.facts.resources);
+            }
+            for (framework, here) in &agent.here {
+                let executors = here.executors.values().map(|one| (&one.role, &one.resources));
+                let tasks = here.tasks.values().filter(|task| !task.state.is_terminal());
+                for (role, what) in executors.chain(tasks.map(|one| (&one.role, &one.resources))) {
+                    let sum = sums.entry((role.clone(), framework.clone())).or_default();
+                    add(sum, what);
+                }
+            }
+        }
+        for offer in self.offers.values() {
+            let sum = sums.entry((offer.role.clone(), offer.framework.clone())).or_default();
+            add(sum, &offer.resources);
+        }
+        sums.retain(|_, sum| !sum.is_empty());
+        let booked = self.books.held().iter().flat_map(|(role, of_role)| {
+            let key = |framework: &FrameworkId| (role.clone(), framework.clone());
+            let one = move |(framework, held): (&FrameworkId, &Held)| {
+                (key(framework), amounts(&held.resources))
+            };
+            of_role.iter().map(one).collect::<Vec<_>>()
+        });
+        let booked: Sums = booked.filter(|(_, sum)| !sum.is_empty()).collect();
+        assert_eq!(booked, sums, "the books are wrong");
+        for (role, of_role) in self.books.held() {
+            for (framework, held) in of_role {
+                let known = self.frameworks.get(framework).filter(|one| !one.is_removed());
+                let has_role = known.is_some_and(|known| known.roles.contains_key(role));
+                assert!(has_role || !held.has_role, "{framework} has not {role}");
+                assert!(held.has_role || !amounts(&held.resources).is_empty(), "{role} is booked");
+            }
+        }
+        assert_eq!(amounts(self.books.total()), total, "the cluster is counted wrong");
+    }
+
+    /// What is waited for is what there is to wait for.
+    fn check_times(&self) {
+        let mut refused = BTreeSet::new();
+        for (id, framework) in &self.frameworks {
+            for (role, interest) in &framework.roles {
+                for (agent, filter) in interest
+                    .filters
+                    .iter()
+                    .flat_map(|(agent, all)| all.iter().map(move |one| (agent, one)))
+                {
+                    refused.insert((filter.until, id.clone(), role.clone(), agent.clone()));
+                }
+            }
+        }
+        assert_eq!(refused, self.expiries, "filters end otherwise");
+        let ends = self.offers.iter().filter_map(|(id, offer)| Some((offer.ends?, id.clone())));
+        assert_eq!(ends.collect::<BTreeSet<_>>(), self.offer_ends, "offers end otherwise");
+        let away = |(id, framework): (&FrameworkId, &Framework)| match framework.standing {
+            Standing::Away { until, .. } => Some((until, id.clone())),
+            Standing::Subscribed { .. } | Standing::Removed { .. } => None,
+        };
+        let away: BTreeSet<_> = self.frameworks.iter().filter_map(away).collect();
+        assert_eq!(away, self.failovers, "frameworks are awaited otherwise");
+        let losses = self.agents.iter().filter_map(|(id, agent)| Some((agent.loss?, id.clone())));
+        assert_eq!(losses.collect::<BTreeSet<_>>(), self.losses, "agents are awaited otherwise");
+        for (id, agent) in &self.agents {
+            let awaited = agent.loss.is_some() || agent.unreachable.is_some();
+            assert_eq!(awaited, agent.is_silent(), "{id} is lost at a wrong time");
+        }
     }
 
     /// Who is drained is offered to nobody, and its deadline is waited for, unless it is over.
@@ -139,13 +239,24 @@ impl Master {
             }
         }
         free.retain(|_, amount| *amount > 0);
-        let wants = |framework: &Framework| {
+        let open = |interest: &Interest| {
             let refuses = |refused: &Resources| {
                 free.iter().all(|(name, amount)| refused.get(name).thousandths() >= *amount)
             };
-            let mut filters = framework.filters.get(id).into_iter().flatten();
-            framework.standing == Standing::Subscribed { suppressed: false }
-                && !filters.any(|filter| refuses(&filter.refused))
+            let mut filters = interest.filters.get(id).into_iter().flatten();
+            !interest.suppressed && !filters.any(|filter| refuses(&filter.refused))
+        };
+        // Those over HTTP have more to say of what they want; who says nothing is judged here.
+        let wants = |framework: &Framework| match framework.door() {
+            Some(Door::Embedded) => framework.roles.values().any(open),
+            Some(Door::Stream(_)) => {
+                let worth = |name: &str, least| free.get(name).is_some_and(|free| *free >= least);
+                let plain = |one: &&Interest| one.least.is_none() && one.constraints.is_none();
+                (worth("cpus", 10) || worth("mem", 32_000))
+                    && agent.facts.resources.get("gpus").thousandths() == 0
+                    && framework.roles.values().filter(plain).any(open)
+            }
+            None => false,
         };
         let kept = !free.is_empty() && self.frameworks.values().any(wants);
         assert!(!kept, "free resources of {id} are not offered");

@@ -9,9 +9,11 @@ use muster_api::{AgentId, Mono, Now, Span, Timestamp, views::DrainView};
 use muster_proto::{FrameworkId, TaskId};
 
 use super::{
-    agent::{Agent, Kill},
-    event::{AgentNews, Note, Step},
+    agent::Agent,
+    event::{AgentNews, Step},
+    here::Kill,
     master::Master,
+    note::Note,
     record, wire,
 };
 
@@ -177,7 +179,7 @@ impl Master {
             let Some(entry) = agent.task_mut(&framework, &task) else { continue };
             // Whoever has killed it already said how; the policy of the task itself is its agent's.
             if entry.kill.is_none() {
-                entry.kill = Some(Kill { policy: None });
+                entry.kill = Some(Kill { policy: None, drained: true });
                 if let Some(connection) = connection {
                     step.tell_agent(connection, wire::kill(&framework, &task, None));
                 }

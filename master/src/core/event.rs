@@ -1,17 +1,83 @@
 //! What the master is told, and what it answers.
 
-use std::{collections::BTreeMap, fmt};
+use std::collections::BTreeMap;
 
-use muster_api::{AgentId, Mono, Resources, step::Write};
+use muster_api::{AgentId, Mono, Resources, limits, step::Write};
 use muster_proto::{
     FrameworkId,
     agent::{AgentBody, Hello, MasterBody},
     scheduler,
 };
 
+use super::{note::Note, words};
+
 /// One connection of an agent; the shell numbers them and never uses a number again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Connection(pub u64);
+
+/// The stream of one subscription over HTTP; the shell numbers them and never uses a number again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stream(pub u64);
+
+/// One request over HTTP that waits for its answer; numbered as streams are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Request(pub u64);
+
+/// Who a caller has proved to be, when its call began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    /// The name.
+    pub name: String,
+    /// The SHA-256 of the secret that proved it, which has to count still when the call is carried
+    /// out.
+    pub digest: [u8; 32],
+}
+
+/// A call over HTTP, and who makes it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreign {
+    /// Where the answer goes.
+    pub request: Request,
+    /// Who the caller has proved to be; nobody where frameworks need no credentials.
+    pub principal: Option<Principal>,
+    /// The call. Its shell has seen that it has a type, and the body that belongs to that.
+    pub call: scheduler::Call,
+}
+
+/// The `Mesos-Stream-Id` of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamName {
+    /// It has none.
+    Missing,
+    /// That of an open stream.
+    Open(Stream),
+    /// That of no stream that is open.
+    Unknown,
+}
+
+/// The answer to a call over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The stream begins: 200, and its events follow.
+    Streaming,
+    /// Carried out: 200.
+    Done,
+    /// Taken: 202. What becomes of it is told by events.
+    Accepted,
+    /// Refused, with the words of Mesos: 400.
+    Invalid(String),
+    /// The stream that it names is not that of its framework: 400. The shell, which has the text
+    /// of the header, finds the words.
+    OtherStream(FrameworkId),
+    /// The credentials that it was let in by count no longer: 401.
+    Unauthorized,
+    /// Not for this caller: 403.
+    Forbidden(String),
+    /// It met another change: 409.
+    Conflict(String),
+    /// No call that there is: 501.
+    Unknown(String),
+}
 
 /// What happens to a master.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,12 +102,26 @@ pub enum Event {
         /// Which.
         connection: Connection,
     },
-    /// A call of the framework that is named in it; a first SUBSCRIBE names none.
+    /// A call of the framework of this process; its first SUBSCRIBE names none.
     Call(scheduler::Call),
-    /// The stream of a framework has ended.
+    /// A SUBSCRIBE over HTTP.
+    Subscribe {
+        /// Who calls.
+        by: Foreign,
+        /// The stream that its events go to, if it is let in.
+        stream: Stream,
+    },
+    /// Any other call over HTTP.
+    Foreign {
+        /// Who calls.
+        by: Foreign,
+        /// The stream that it says it belongs to.
+        named: StreamName,
+    },
+    /// A stream has ended, or was cut off because nobody read it.
     Left {
-        /// Whose.
-        framework: FrameworkId,
+        /// Which.
+        stream: Stream,
     },
     /// The time that [`Master::next_wakeup`](super::Master::next_wakeup) asked for has come.
     Tick,
@@ -63,13 +143,27 @@ pub enum Effect {
         /// Which.
         connection: Connection,
     },
-    /// Give this to a framework.
-    ToFramework {
+    /// Give this to the framework of this process.
+    ToEmbedded(scheduler::Event),
+    /// Send this on the stream of a framework. The shell adds to a SUBSCRIBED where this master
+    /// listens, and how often it sends heartbeats.
+    ToStream {
         /// Which.
-        framework: FrameworkId,
+        stream: Stream,
         /// The event.
         event: scheduler::Event,
     },
+    /// End a stream, after what was sent on it.
+    EndStream(Stream),
+    /// Answer a call over HTTP.
+    Answer {
+        /// Which.
+        request: Request,
+        /// How.
+        answer: Answer,
+    },
+    /// Who may call over HTTP from now on: each principal, with the SHA-256 of its secret.
+    Credentials(BTreeMap<String, [u8; 32]>),
     /// For the embedded scheduler: what the Mesos API cannot say.
     Agent(AgentNews),
     /// For the embedded scheduler: whether other frameworks are subscribed beside it.
@@ -132,109 +226,6 @@ pub enum AgentNews {
     },
 }
 
-/// A decision that an operator may ask about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
-    /// An agent has registered.
-    AgentRegistered {
-        /// Its id.
-        agent: AgentId,
-        /// Its host name.
-        hostname: String,
-        /// Whether its host has booted since it was last here.
-        rebooted: bool,
-    },
-    /// An agent was turned away.
-    AgentRefused {
-        /// Its host name.
-        hostname: String,
-        /// Why.
-        reason: String,
-    },
-    /// An agent is silent; its offers are rescinded.
-    AgentSilent {
-        /// Its id.
-        agent: AgentId,
-    },
-    /// A silent agent is heard again.
-    AgentHeard {
-        /// Its id.
-        agent: AgentId,
-    },
-    /// An agent was silent for so long that it has to say anew what lives there.
-    AgentStale {
-        /// Its id.
-        agent: AgentId,
-    },
-    /// An operator declared an agent gone.
-    AgentGone {
-        /// Its id.
-        agent: AgentId,
-    },
-    /// An operator wants an agent empty.
-    AgentDraining {
-        /// Its id.
-        agent: AgentId,
-    },
-    /// An agent that was drained is used again.
-    AgentActivated {
-        /// Its id.
-        agent: AgentId,
-    },
-    /// A message of an agent had no effect.
-    ReportIgnored {
-        /// Its id.
-        agent: AgentId,
-        /// Why.
-        reason: String,
-    },
-    /// A call, or a part of one, had no effect.
-    CallIgnored {
-        /// Whose; empty when it named nobody.
-        framework: String,
-        /// Why.
-        reason: String,
-    },
-    /// A task was not launched.
-    TaskRefused {
-        /// Its Mesos id.
-        task: String,
-        /// Why.
-        reason: String,
-    },
-}
-
-impl fmt::Display for Note {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AgentRegistered { agent, hostname, rebooted } => {
-                let how = if *rebooted { ", its host has booted" } else { "" };
-                write!(f, "agent {agent} on {hostname} has registered{how}")
-            }
-            Self::AgentRefused { hostname, reason } => {
-                write!(f, "the agent on {hostname} was refused: {reason}")
-            }
-            Self::AgentSilent { agent } => write!(f, "agent {agent} is silent"),
-            Self::AgentHeard { agent } => write!(f, "agent {agent} is heard again"),
-            Self::AgentStale { agent } => {
-                write!(f, "agent {agent} is heard again after long silence and must register anew")
-            }
-            Self::AgentGone { agent } => write!(f, "agent {agent} was declared gone"),
-            Self::AgentDraining { agent } => write!(f, "agent {agent} is being drained"),
-            Self::AgentActivated { agent } => write!(f, "agent {agent} is used again"),
-            Self::ReportIgnored { agent, reason } => {
-                write!(f, "a message of agent {agent} was ignored: {reason}")
-            }
-            Self::CallIgnored { framework, reason } => {
-                write!(f, "a call of framework `{framework}` was ignored: {reason}")
-            }
-            Self::TaskRefused { task, reason } => {
-                write!(f, "task `{task}` was not launched: {reason}")
-            }
-        }
-    }
-}
-
 /// What one event leads to: first the writes are made durable, then the effects leave.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Step {
@@ -251,17 +242,30 @@ impl Step {
         self.effects.push(Effect::ToAgent { connection, body });
     }
 
-    pub(super) fn tell_framework(&mut self, framework: &FrameworkId, event: scheduler::Event) {
-        self.effects.push(Effect::ToFramework { framework: framework.clone(), event });
-    }
-
     pub(super) fn news(&mut self, news: AgentNews) {
         self.effects.push(Effect::Agent(news));
     }
 
+    pub(super) fn end_stream(&mut self, stream: Stream) {
+        self.effects.push(Effect::EndStream(stream));
+    }
+
     pub(super) fn ignore_call(&mut self, framework: &FrameworkId, reason: impl Into<String>) {
-        let framework = framework.value.clone();
-        self.notes.push(Note::CallIgnored { framework, reason: reason.into() });
+        let framework = words::clip(framework.value.clone());
+        let reason = words::clip(reason.into());
+        self.note_refusal(Note::CallIgnored { framework, reason });
+    }
+
+    /// Notes that something which a framework asked for has no effect. Of one call the first are
+    /// named, and the others counted: there may be thousands.
+    pub(super) fn note_refusal(&mut self, note: Note) {
+        if self.notes.len() < limits::NOTES_OF_A_CALL {
+            self.notes.push(note);
+        } else if let Some(Note::OthersRefused { count }) = self.notes.last_mut() {
+            *count += 1;
+        } else {
+            self.notes.push(Note::OthersRefused { count: 1 });
+        }
     }
 
     pub(super) fn ignore_report(&mut self, agent: &AgentId, reason: impl Into<String>) {

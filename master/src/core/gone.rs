@@ -6,17 +6,19 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::{AgentId, Now, Timestamp, limits};
+use muster_api::{AgentId, Now, Resources, Timestamp, limits};
 use muster_proto::{
-    FrameworkId, Reason, TaskState,
+    CapabilityType, FrameworkId, Reason, TaskState,
     agent::{MasterBody, Refused},
-    scheduler::Failure,
 };
 
 use super::{
-    agent::{Facts, Here},
-    event::{AgentNews, Connection, Effect, Note, Step},
+    agent::Facts,
+    event::{AgentNews, Connection, Effect, Step},
+    framework::{Door, Framework},
+    here::Here,
     master::Master,
+    note::Note,
     record,
     wire::{self, MasterStatus},
 };
@@ -85,12 +87,16 @@ impl Master {
             step.effects.push(Effect::Close { connection });
         }
         self.clear_filters_on(id);
-        let agent = self.agents.remove(id).expect("it was found a moment ago");
-        if !agent.came {
-            self.missing -= 1;
+        let mut agent = self.agents.remove(id).expect("it was found a moment ago");
+        match agent.came {
+            true => self.books.resize(&agent.facts.resources, &Resources::none()),
+            false => self.missing -= 1,
         }
         self.forget_deadline(id, agent.drain);
-        self.bury(now, id, agent.here, &mut step);
+        self.forget_loss(id, &agent);
+        self.lost.take(id);
+        let here = agent.clear_here(&mut self.books);
+        self.bury(now, id, &here, &mut step);
         // First of all room is made: where the wall clock was set back, this one is the oldest.
         self.forget_gone(&mut step);
         let gone = Gone { facts: agent.facts, at: now.wall };
@@ -104,32 +110,42 @@ impl Master {
         Ok(step)
     }
 
-    /// Tells frameworks that what they have on an agent is over. One that is away hears it when
-    /// it asks.
-    fn bury(&mut self, now: Now, id: &AgentId, here: BTreeMap<FrameworkId, Here>, step: &mut Step) {
+    /// Tells frameworks that what they have on an agent is over, and those over HTTP that it is
+    /// gone. One that is away hears it when it asks.
+    fn bury(
+        &mut self,
+        now: Now,
+        id: &AgentId,
+        here: &BTreeMap<FrameworkId, Here>,
+        step: &mut Step,
+    ) {
         for (framework_id, here) in here {
-            let framework = self.frameworks.get_mut(&framework_id).expect("it has tasks here");
+            let framework = self.frameworks.get_mut(framework_id).expect("it has tasks here");
             for task in here.tasks.keys() {
                 framework.tasks.remove(task);
             }
-            if !framework.is_subscribed() {
-                continue;
-            }
+            let framework = &self.frameworks[framework_id];
+            let (reason, message) = words(framework);
+            let state = framework.told(TaskState::GoneByOperator);
             // The end of a task that was told already stays what it was.
             let told = |reported: Option<TaskState>| reported.is_some_and(TaskState::is_terminal);
-            for (task, _) in here.tasks.iter().filter(|(_, task)| !told(task.reported)) {
-                let status = MasterStatus {
-                    task,
-                    agent: Some(id),
-                    state: framework.told(TaskState::GoneByOperator),
-                    reason: Reason::AgentRemovedByOperator,
-                    message: "an operator declared its host gone".to_owned(),
-                };
-                step.tell_framework(&framework_id, wire::update(status.at(now)));
+            for (task, entry) in here.tasks.iter().filter(|(_, task)| !told(task.reported)) {
+                let executor = entry.executor.as_ref();
+                let message = message.to_owned();
+                let status =
+                    MasterStatus { task, agent: Some(id), executor, state, reason, message };
+                self.tell(framework_id, wire::update(status.at(now)), step);
             }
-            let agent_id = Some(wire::agent_id_out(id));
-            let failure = Failure { agent_id, executor_id: None, status: None };
-            step.tell_framework(&framework_id, wire::failure(failure));
+        }
+        for (framework_id, framework) in &self.frameworks {
+            let concerned = match framework.door() {
+                Some(Door::Embedded) => here.contains_key(framework_id),
+                Some(Door::Stream(_)) => true,
+                None => false,
+            };
+            if concerned {
+                self.tell(framework_id, wire::agent_lost(id), step);
+            }
         }
     }
 
@@ -158,5 +174,18 @@ impl Master {
         step.effects.push(Effect::Close { connection: on });
         step.notes.push(Note::AgentRefused { hostname: hostname.to_owned(), reason });
         true
+    }
+}
+
+/// Why a task on a host that is gone is over, to its framework.
+fn words(framework: &Framework) -> (Reason, &'static str) {
+    match framework.door() {
+        Some(Door::Embedded) => {
+            (Reason::AgentRemovedByOperator, "an operator declared its host gone")
+        }
+        _ if framework.has(CapabilityType::PartitionAware) => {
+            (Reason::AgentRemovedByOperator, "Agent has been marked gone")
+        }
+        _ => (Reason::AgentRemoved, "Agent has been marked gone"),
     }
 }

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use muster_api::{AgentId, Resources};
+use muster_api::{AgentId, Resources, spec::HOSTNAME};
 use muster_proto::{
-    ExecutorId, FrameworkId, FrameworkInfo, TaskState,
-    agent::{ExecutorHere, Hello, TaskHere},
+    ExecutorId, FrameworkId, FrameworkInfo, TaskState, Url,
+    agent::{ExecutorHere, Hello, TaskHere, executor_digest},
 };
 
 use super::{
-    agent::{Executor, Facts, Here, Task},
+    agent::Facts,
+    here::{Executor, Here, Task},
+    role::Role,
     wire::{self, InvalidResource},
 };
 
@@ -19,11 +21,17 @@ pub(super) struct Arrival {
     /// The id that a master gave it before.
     pub(super) id: Option<AgentId>,
     pub(super) facts: Facts,
+    /// Whether it gave an attribute `hostname`, which was left out.
+    pub(super) had_hostname: bool,
     pub(super) here: BTreeMap<FrameworkId, Here>,
     /// The frameworks of its executors.
     pub(super) frameworks: BTreeMap<FrameworkId, FrameworkInfo>,
     /// When it was said, on the clock of its host since boot, if it says so.
     pub(super) said_at: Option<u64>,
+    /// The version of the agent protocol that it will speak.
+    pub(super) speaks: u32,
+    /// Where its executor API is, if it says so.
+    pub(super) url: Option<Box<Url>>,
 }
 
 /// Why an agent cannot register.
@@ -37,7 +45,7 @@ pub(super) enum InvalidHello {
     Resources { source: InvalidResource },
     #[error("an executor lacks a valid id, or its framework")]
     Executor,
-    #[error("a task lacks a valid id, its framework or its executor")]
+    #[error("a task lacks a valid id, its framework, or its executor or command")]
     Task,
     #[error("the resources of `{what}` are not valid: {source}")]
     ResourcesOf { what: String, source: InvalidResource },
@@ -62,18 +70,20 @@ impl TryFrom<Hello> for Arrival {
         };
         let resources = wire::resources_in(&info.resources)
             .map_err(|source| InvalidHello::Resources { source })?;
-        let facts = Facts {
-            hostname: info.hostname,
-            attributes: wire::attributes_in(&info.attributes),
-            resources,
-            boot_id: hello.boot_id,
-        };
+        let mut attributes = wire::attributes_in(&info.attributes);
+        // By this name constraints and spreads ask for the host, so nothing else may be shown by it.
+        let had_hostname = attributes.remove(HOSTNAME).is_some();
+        let facts =
+            Facts { hostname: info.hostname, attributes, resources, boot_id: hello.boot_id };
         let mut arrival = Self {
             id: info.id.map(parse_id).transpose()?,
             facts,
+            had_hostname,
             here: BTreeMap::new(),
             frameworks: BTreeMap::new(),
             said_at: Some(hello.said_at).filter(|at| *at > 0),
+            speaks: hello.version,
+            url: hello.url.map(Box::new),
         };
         for executor in hello.executors {
             arrival.add_executor(executor)?;
@@ -98,9 +108,13 @@ impl Arrival {
         let resources = wire::resources_in(&info.resources)
             .map_err(|source| InvalidHello::ResourcesOf { what: id.value.clone(), source })?;
         info.framework_id.get_or_insert_with(|| framework_id.clone());
-        let executor = Executor { info, resources, proved: true };
+        let role = wire::allocated(&info.resources).unwrap_or_else(Role::any);
+        let digest =
+            if executor.digest.is_empty() { executor_digest(&info) } else { executor.digest };
+        let executor = Executor { digest, resources, role, proved: true };
         self.here.entry(framework_id.clone()).or_default().executors.insert(id, executor);
-        self.frameworks.insert(framework_id, framework);
+        // It is described once; the others have its id.
+        self.frameworks.entry(framework_id).or_insert(framework);
         Ok(())
     }
 
@@ -110,14 +124,18 @@ impl Arrival {
         let info = task.task.ok_or(InvalidHello::Task)?;
         let id =
             info.task_id.filter(|id| wire::is_valid_id(&id.value)).ok_or(InvalidHello::Task)?;
-        let executor = executor_of(info.executor).ok_or(InvalidHello::Task)?;
+        let executor = match info.executor {
+            Some(executor) => Some(executor_of(executor).ok_or(InvalidHello::Task)?),
+            None => info.command.map(|_| None).ok_or(InvalidHello::Task)?,
+        };
         let resources = wire::resources_in(&info.resources)
             .map_err(|source| InvalidHello::ResourcesOf { what: id.value.clone(), source })?;
+        let role = wire::allocated(&info.resources).unwrap_or_else(Role::any);
         self.here
             .entry(framework)
             .or_default()
             .tasks
-            .insert(id, Task::new(executor, resources, state));
+            .insert(id, Task::new(executor, resources, role, state));
         Ok(())
     }
 
@@ -138,20 +156,37 @@ fn valid_framework(id: Option<FrameworkId>) -> Option<FrameworkId> {
     id.filter(|id| wire::is_valid_id(&id.value))
 }
 
-fn executor_of(info: Option<muster_proto::ExecutorInfo>) -> Option<ExecutorId> {
-    info?.executor_id.filter(|id| wire::is_valid_id(&id.value))
+fn executor_of(info: muster_proto::ExecutorInfo) -> Option<ExecutorId> {
+    info.executor_id.filter(|id| wire::is_valid_id(&id.value))
 }
 
 impl Task {
     /// A task of which its framework has been told nothing.
-    pub(super) fn new(executor: ExecutorId, resources: Resources, state: TaskState) -> Self {
-        Self { executor, resources, state, reported: None, last_uuid: None, kill: None }
+    pub(super) fn new(
+        executor: Option<ExecutorId>,
+        resources: Resources,
+        role: Role,
+        state: TaskState,
+    ) -> Self {
+        Self {
+            executor,
+            resources,
+            role,
+            state,
+            reported: None,
+            last_uuid: None,
+            unacknowledged: None,
+            container: None,
+            kill: None,
+        }
     }
 
     /// Goes on from what was known of the same task before its agent came back.
     pub(super) fn go_on_from(&mut self, before: Self) {
         self.reported = before.reported;
         self.kill = before.kill;
+        self.unacknowledged = before.unacknowledged;
+        self.container = before.container;
         if self.state.is_terminal() {
             self.last_uuid = before.last_uuid;
         }

@@ -1,37 +1,53 @@
-//! Offers: made of what is free, and taken back. Filters: what a framework does not want for now.
+//! Offers: made of what is free, and taken back.
 //!
 //! An agent's free resources go whole into one offer. What becomes free beside an outstanding
-//! offer is offered in addition. Of several frameworks that would take an offer, the first by id
-//! gets it.
+//! offer is offered in addition. Of several frameworks and roles that would take an offer the
+//! neediest gets it (`books.rs`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    time::Duration,
 };
 
-use muster_api::{AgentId, Now, Resources};
-use muster_proto::{self as proto, FrameworkId, OfferId};
+use muster_api::{AgentId, Now, Resources, limits};
+use muster_proto::{self as proto, CapabilityType, FrameworkId, OfferId};
 
 use super::{
     agent::Agent,
     event::Step,
-    framework::Filter,
+    framework::{Door, Framework},
     master::{Master, Offer},
+    role::Role,
     wire,
 };
 
-/// Why offers cannot be used.
+/// Why offers cannot be used, in the words of Mesos.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum InvalidOffers {
-    #[error("no offer is named")]
+    #[error("No offers specified")]
     None,
-    #[error("offer `{id}` is named twice")]
+    #[error("Duplicate offer {id} in offer list")]
     Twice { id: String },
-    #[error("offer `{id}` is no longer valid")]
+    #[error("Offer {id} is no longer valid")]
     Dead { id: String },
-    #[error("the offers are of several agents")]
-    SeveralAgents,
+    #[error(
+        "Aggregated offers must belong to one single agent. Offer {id} uses agent {agent} and \
+         agent {other}"
+    )]
+    SeveralAgents { id: String, agent: AgentId, other: AgentId },
+    #[error(
+        "Aggregated offers must be allocated to the same role. Offer {id} uses role '{role}' but \
+         another is using role '{other}'"
+    )]
+    SeveralRoles { id: String, role: Role, other: Role },
+}
+
+/// What was taken out of the books by an ACCEPT: what several offers of one agent and role held.
+#[derive(Debug)]
+pub(super) struct Taken {
+    pub(super) agent: AgentId,
+    pub(super) role: Role,
+    pub(super) room: Resources,
 }
 
 impl Master {
@@ -39,32 +55,52 @@ impl Master {
     pub(super) fn offer_changed(&mut self, now: Now, step: &mut Step) {
         let mut made = BTreeMap::<FrameworkId, Vec<proto::Offer>>::new();
         for id in mem::take(&mut self.changed) {
-            let Some((framework, resources)) = self.taker(&id) else { continue };
-            let offer = self.make_offer(now, &framework, &id, resources);
+            let Some((framework, role, resources)) = self.taker(&id) else { continue };
+            let offer = self.make_offer(now, &framework, role, &id, resources);
             made.entry(framework).or_default().push(offer);
         }
         for (framework, offers) in made {
-            step.tell_framework(&framework, wire::offers(offers));
+            self.tell(&framework, wire::offers(offers), step);
         }
     }
 
     /// Who gets what is free on an agent, if there is anything and anybody.
-    pub(super) fn taker(&self, id: &AgentId) -> Option<(FrameworkId, Resources)> {
+    fn taker(&self, id: &AgentId) -> Option<(FrameworkId, Role, Resources)> {
         let agent = self.agents.get(id).filter(|agent| agent.drain.is_none())?;
         agent.launchable()?;
         let free = agent.free();
         if free.is_empty() {
             return None;
         }
-        let (framework, _) =
-            self.frameworks.iter().find(|(_, framework)| framework.wants(id, &free))?;
-        Some((framework.clone(), free))
+        let (framework, role) = self.next_taker(id, agent, &free)?;
+        Some((framework.clone(), role.clone(), free))
+    }
+
+    fn next_taker<'a>(
+        &'a self,
+        id: &AgentId,
+        agent: &Agent,
+        free: &Resources,
+    ) -> Option<(&'a FrameworkId, &'a Role)> {
+        let mut wanting = self.frameworks.iter().flat_map(|(framework_id, framework)| {
+            framework.wanting(id, agent, free).map(move |role| (framework_id, role))
+        });
+        let first = wanting.next()?;
+        match wanting.next() {
+            // Who is alone needs no reckoning.
+            None => Some(first),
+            Some(second) => {
+                let all: Vec<_> = [first, second].into_iter().chain(wanting).collect();
+                self.books.neediest(&all)
+            }
+        }
     }
 
     fn make_offer(
         &mut self,
         now: Now,
         to: &FrameworkId,
+        role: Role,
         on: &AgentId,
         resources: Resources,
     ) -> proto::Offer {
@@ -72,11 +108,19 @@ impl Master {
         let id = OfferId::new(format!("{}-O{}", self.term, self.offers_made));
         let agent = self.agents.get_mut(on).expect("only what is free on a known agent is offered");
         agent.add_offer(id.clone(), &resources);
+        self.books.take(to, &role, &resources);
+        self.books.count_offer(to, &role);
         let framework = self.frameworks.get_mut(to).expect("only a known framework takes offers");
         framework.offers.insert(id.clone());
-        let message = offer_message(&id, to, on, agent, &resources);
+        let mut ends = None;
+        if let (Some(Door::Stream(_)), Some(timeout)) = (framework.door(), self.offer_timeout) {
+            let end = now.mono + timeout;
+            self.offer_ends.insert((end, id.clone()));
+            ends = Some(end);
+        }
+        let message = offer_message(&id, to, framework, &role, on, agent, &resources);
         let (framework, agent, made) = (to.clone(), on.clone(), now.mono);
-        self.offers.insert(id, Offer { framework, agent, resources, made });
+        self.offers.insert(id, Offer { framework, role, agent, resources, made, ends });
         message
     }
 
@@ -86,39 +130,45 @@ impl Master {
         &mut self,
         framework: &FrameworkId,
         ids: &[OfferId],
-    ) -> Result<(AgentId, Resources), InvalidOffers> {
+    ) -> Result<Taken, InvalidOffers> {
         let valid = self.check_offers(framework, ids);
-        let mut sum = Resources::none();
+        let mut room = Resources::none();
         for id in ids {
             if self.offers.get(id).is_some_and(|offer| offer.framework == *framework)
                 && let Some(offer) = self.remove_offer(id)
             {
-                sum = sum.checked_add(&offer.resources).unwrap_or(sum);
+                room = room.checked_add(&offer.resources).unwrap_or(room);
             }
         }
-        Ok((valid?, sum))
+        valid.map(|(agent, role)| Taken { agent, role, room })
     }
 
-    /// The one agent that all of these offers are of.
+    /// The one agent and role that all of these offers are of.
     fn check_offers(
         &self,
         framework: &FrameworkId,
         ids: &[OfferId],
-    ) -> Result<AgentId, InvalidOffers> {
-        let mut agent: Option<&AgentId> = None;
+    ) -> Result<(AgentId, Role), InvalidOffers> {
+        let mut first: Option<&Offer> = None;
         let mut seen = BTreeSet::new();
-        for id in ids {
-            let named = || id.value.clone();
-            if !seen.insert(id) {
-                return Err(InvalidOffers::Twice { id: named() });
+        for offer_id in ids {
+            let id = || offer_id.value.clone();
+            if !seen.insert(offer_id) {
+                return Err(InvalidOffers::Twice { id: id() });
             }
-            let offer = self.offers.get(id).filter(|offer| offer.framework == *framework);
-            let offer = offer.ok_or_else(|| InvalidOffers::Dead { id: named() })?;
-            if *agent.get_or_insert(&offer.agent) != &offer.agent {
-                return Err(InvalidOffers::SeveralAgents);
+            let offer = self.offers.get(offer_id).filter(|offer| offer.framework == *framework);
+            let offer = offer.ok_or_else(|| InvalidOffers::Dead { id: id() })?;
+            let first = *first.get_or_insert(offer);
+            if first.agent != offer.agent {
+                let (agent, other) = (offer.agent.clone(), first.agent.clone());
+                return Err(InvalidOffers::SeveralAgents { id: id(), agent, other });
+            }
+            if first.role != offer.role {
+                let (role, other) = (offer.role.clone(), first.role.clone());
+                return Err(InvalidOffers::SeveralRoles { id: id(), role, other });
             }
         }
-        agent.cloned().ok_or(InvalidOffers::None)
+        first.map(|offer| (offer.agent.clone(), offer.role.clone())).ok_or(InvalidOffers::None)
     }
 
     pub(super) fn remove_offer(&mut self, id: &OfferId) -> Option<Offer> {
@@ -129,17 +179,44 @@ impl Master {
         if let Some(framework) = self.frameworks.get_mut(&offer.framework) {
             framework.offers.remove(id);
         }
+        self.books.give_back(&offer.framework, &offer.role, &offer.resources);
+        if let Some(ends) = offer.ends {
+            self.offer_ends.remove(&(ends, id.clone()));
+        }
         self.changed.insert(offer.agent.clone());
         Some(offer)
     }
 
+    /// Withdraws an offer.
+    pub(super) fn rescind(&mut self, id: &OfferId, step: &mut Step) {
+        if let Some(offer) = self.remove_offer(id) {
+            self.tell(&offer.framework, wire::rescind(id.clone()), step);
+        }
+    }
+
+    /// An offer has stood for long enough, and its framework has done nothing with it. Others come
+    /// first now: one that holds all it is offered and uses none has the smallest share of all.
+    pub(super) fn end_offer(&mut self, now: Now, id: &OfferId, step: &mut Step) {
+        let Some(Offer { framework, role, agent, resources, .. }) = self.remove_offer(id) else {
+            return;
+        };
+        self.tell(&framework, wire::rescind(id.clone()), step);
+        self.add_filter(now, &framework, &role, &agent, resources, limits::REFUSE_DEFAULT);
+    }
+
     /// Withdraws the offers of an agent.
     pub(super) fn rescind_on(&mut self, id: &AgentId, step: &mut Step) {
-        let Some(agent) = self.agents.get(id) else { return };
-        for id in agent.offers.iter().cloned().collect::<Vec<_>>() {
-            if let Some(offer) = self.remove_offer(&id) {
-                step.tell_framework(&offer.framework, wire::rescind(id));
-            }
+        let offers = self.agents.get(id).map(|agent| agent.offers.clone());
+        for id in offers.unwrap_or_default() {
+            self.rescind(&id, step);
+        }
+    }
+
+    /// Withdraws the offers of a framework.
+    pub(super) fn rescind_of(&mut self, id: &FrameworkId, step: &mut Step) {
+        let offers = self.frameworks.get(id).map(|framework| framework.offers.clone());
+        for offer in offers.unwrap_or_default() {
+            self.rescind(&offer, step);
         }
     }
 
@@ -151,90 +228,52 @@ impl Master {
         }
     }
 
-    /// A framework gives offers back. Those that are no longer valid are none of its business.
-    pub(super) fn decline(
-        &mut self,
-        now: Now,
-        framework: &FrameworkId,
-        ids: &[OfferId],
-        refuse: Duration,
-    ) {
-        for id in ids {
-            if self.offers.get(id).is_some_and(|offer| offer.framework == *framework)
-                && let Some(offer) = self.remove_offer(id)
-            {
-                self.add_filter(now, framework, &offer.agent, offer.resources, refuse);
-            }
-        }
-    }
-
-    /// Keeps what lies within `refused` on an agent from a framework for a while.
-    pub(super) fn add_filter(
-        &mut self,
-        now: Now,
-        framework_id: &FrameworkId,
-        agent: &AgentId,
-        refused: Resources,
-        refuse: Duration,
-    ) {
-        let Some(framework) = self.frameworks.get_mut(framework_id) else { return };
-        if refused.is_empty() || refuse.is_zero() {
-            return;
-        }
-        let until = now.mono + refuse;
-        let filters = framework.filters.entry(agent.clone()).or_default();
-        filters.retain(|old| !(refused.covers(&old.refused) && old.until <= until));
-        filters.push(Filter { refused, until });
-        self.expiries.insert((until, framework_id.clone(), agent.clone()));
-    }
-
-    /// Ends the filters whose time has come.
-    pub(super) fn end_filters(&mut self, now: Now, framework: &FrameworkId, agent: &AgentId) {
-        let Some(framework) = self.frameworks.get_mut(framework) else { return };
-        let Some(filters) = framework.filters.get_mut(agent) else { return };
-        filters.retain(|filter| filter.until > now.mono);
-        if filters.is_empty() {
-            framework.filters.remove(agent);
-        }
-        self.changed.insert(agent.clone());
-    }
-
-    /// Ends all filters of a framework.
-    pub(super) fn clear_filters_of(&mut self, id: &FrameworkId) {
-        let Some(framework) = self.frameworks.get_mut(id) else { return };
-        for (agent, filters) in mem::take(&mut framework.filters) {
-            for filter in filters {
-                self.expiries.remove(&(filter.until, id.clone(), agent.clone()));
-            }
-        }
-    }
-
-    /// Ends all filters that concern an agent: with other attributes it counts as another one.
-    pub(super) fn clear_filters_on(&mut self, agent: &AgentId) {
-        for (id, framework) in &mut self.frameworks {
-            for filter in framework.filters.remove(agent).unwrap_or_default() {
-                self.expiries.remove(&(filter.until, id.clone(), agent.clone()));
-            }
-        }
+    /// A framework may want more than before: what it wants of what is free is offered. Nobody else
+    /// wants any of that, or it would not be free.
+    pub(super) fn offer_to(&mut self, id: &FrameworkId) {
+        let Some(framework) = self.frameworks.get(id) else { return };
+        let wanted = |(id, agent): (&AgentId, &Agent)| {
+            let free = agent.free();
+            let wanted = !free.is_empty() && framework.wanting(id, agent, &free).next().is_some();
+            wanted.then(|| id.clone())
+        };
+        self.changed.extend(self.agents.iter().filter_map(wanted));
     }
 }
 
+/// An offer in the form that its framework understands: roles are named to who can have several,
+/// and who knows no refined reservations finds the role of unreserved resources in the old place.
 fn offer_message(
     id: &OfferId,
     to: &FrameworkId,
+    framework: &Framework,
+    role: &Role,
     on: &AgentId,
     agent: &Agent,
     resources: &Resources,
 ) -> proto::Offer {
     let here = agent.here.get(to);
+    let mut resources = wire::resources_out(resources);
+    let (mut allocation_info, mut url) = (None, None);
+    if framework.stream().is_some() {
+        url.clone_from(&agent.url);
+        let refined = framework.has(CapabilityType::ReservationRefinement);
+        allocation_info = framework.has(CapabilityType::MultiRole).then(|| wire::allocation(role));
+        for resource in &mut resources {
+            resource.allocation_info.clone_from(&allocation_info);
+            resource.role = (!refined).then(|| "*".to_owned());
+        }
+    }
     proto::Offer {
         id: Some(id.clone()),
         framework_id: Some(to.clone()),
         agent_id: Some(wire::agent_id_out(on)),
         hostname: agent.facts.hostname.clone(),
-        resources: wire::resources_out(resources),
+        url,
+        resources,
         executor_ids: here.map(|here| here.executors.keys().cloned().collect()).unwrap_or_default(),
         attributes: wire::attributes_out(&agent.facts.attributes),
+        allocation_info,
         ..proto::Offer::default()
     }
 }

@@ -1,4 +1,5 @@
-//! What the master stores: agents (`A/`), frameworks (`F/`) and its term (`T`).
+//! What the master stores: agents (`A/`), frameworks (`F/`), weights of roles (`W/`), credentials of
+//! frameworks (`C/`) and its term (`T`).
 //!
 //! A value is a version byte and JSON. Fields may be added with a default; anything else is a new
 //! version. Old bytes that must still load are in `tests/samples/`.
@@ -6,23 +7,28 @@
 use std::collections::BTreeMap;
 
 use muster_api::{
-    AgentId, Resources, Timestamp,
+    AgentId, Mono, Resources, Timestamp,
     step::{Records, Write},
 };
-use muster_proto::{Capability, FrameworkId, FrameworkInfo};
+use muster_proto::{Capability, FrameworkId, FrameworkInfo, json};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{
     agent::Facts,
+    credentials::Credential,
     drain::Drain,
     framework::{Framework, Standing},
     gone::Gone,
+    info::known_roles,
+    role::Role,
     wire::is_valid_id,
 };
 
 const VERSION: u8 = 1;
 const AGENT: &[u8] = b"A/";
 const FRAMEWORK: &[u8] = b"F/";
+const WEIGHT: &[u8] = b"W/";
+const CREDENTIAL: &[u8] = b"C/";
 const TERM: &[u8] = b"T";
 
 /// Why stored records cannot be read.
@@ -57,6 +63,8 @@ pub(super) struct Stored {
     pub(super) agents: BTreeMap<AgentId, (Facts, Option<StoredDrain>)>,
     pub(super) gone: BTreeMap<AgentId, Gone>,
     pub(super) frameworks: BTreeMap<FrameworkId, Framework>,
+    pub(super) weights: BTreeMap<Role, u32>,
+    pub(super) credentials: BTreeMap<String, Credential>,
     /// The term of the last start; 0 before the first.
     pub(super) term: u64,
 }
@@ -91,6 +99,24 @@ struct FrameworkRecord {
     checkpoint: Option<bool>,
     capabilities: Vec<i32>,
     removed_at: Option<Timestamp>,
+    /// Since when it is away, if it left while there was a master.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    away_since: Option<Timestamp>,
+    /// All that it says of itself, as Mesos writes it; what stands above is for who cannot read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    info: Option<serde_json::Value>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WeightRecord {
+    thousandths: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CredentialRecord {
+    /// The SHA-256 of the secret, in hexadecimal.
+    digest: String,
+    created_at: Timestamp,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -119,6 +145,16 @@ pub(super) fn read(records: &Records) -> Result<Stored, RestoreError> {
             let id = FrameworkId::new(id);
             let framework = decode::<FrameworkRecord>(key, value)?.framework(&id);
             stored.frameworks.insert(id, framework);
+        } else if let Some(role) = key.strip_prefix(WEIGHT) {
+            let role = text(role).and_then(|role| Role::new(role).ok());
+            let role = role.ok_or_else(|| bad_key(key))?;
+            stored.weights.insert(role, decode::<WeightRecord>(key, value)?.thousandths);
+        } else if let Some(principal) = key.strip_prefix(CREDENTIAL) {
+            let principal = text(principal).ok_or_else(|| bad_key(key))?.to_owned();
+            let record: CredentialRecord = decode(key, value)?;
+            let digest = bytes_of(&record.digest).ok_or_else(|| bad_key(key))?;
+            let credential = Credential { digest, created_at: record.created_at };
+            stored.credentials.insert(principal, credential);
         }
     }
     Ok(stored)
@@ -148,9 +184,10 @@ pub(super) fn delete_agent(id: &AgentId) -> Write {
 /// Stores a framework.
 pub(super) fn put_framework(id: &FrameworkId, framework: &Framework) -> Write {
     let info = &framework.info;
-    let removed_at = match framework.standing {
-        Standing::Removed { at } => Some(at),
-        Standing::Away | Standing::Subscribed { .. } => None,
+    let (removed_at, away_since) = match framework.standing {
+        Standing::Removed { at } => (Some(at), None),
+        Standing::Away { since, .. } => (None, since),
+        Standing::Subscribed { .. } => (None, None),
     };
     let record = FrameworkRecord {
         user: info.user.clone(),
@@ -159,13 +196,46 @@ pub(super) fn put_framework(id: &FrameworkId, framework: &Framework) -> Write {
         checkpoint: info.checkpoint,
         capabilities: info.capabilities.iter().filter_map(|one| one.r#type).collect(),
         removed_at,
+        away_since,
+        info: serde_json::from_slice(&json::to_vec(info)).ok(),
     };
     Write::Put { key: key(FRAMEWORK, &id.value), value: encode(&record) }
+}
+
+/// Whether a master that stored these knows a framework, or has removed it.
+pub fn knows_framework(records: &Records, id: &FrameworkId) -> bool {
+    records.contains_key(&key(FRAMEWORK, &id.value))
+}
+
+/// Whether a master that stored these knows an agent, or remembers that it is gone.
+pub fn knows_agent(records: &Records, id: &AgentId) -> bool {
+    records.contains_key(&key(AGENT, id.as_str()))
 }
 
 /// Forgets a framework.
 pub(super) fn delete_framework(id: &FrameworkId) -> Write {
     Write::Delete { key: key(FRAMEWORK, &id.value) }
+}
+
+/// Stores the weight of a role; that of most is not worth a record.
+pub(super) fn put_weight(role: &Role, thousandths: u32) -> Write {
+    let key = key(WEIGHT, role.as_str());
+    match thousandths == super::books::WEIGHT {
+        true => Write::Delete { key },
+        false => Write::Put { key, value: encode(&WeightRecord { thousandths }) },
+    }
+}
+
+/// Stores who may call.
+pub(super) fn put_credential(principal: &str, credential: &Credential) -> Write {
+    let digest = credential.digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let record = CredentialRecord { digest, created_at: credential.created_at };
+    Write::Put { key: key(CREDENTIAL, principal), value: encode(&record) }
+}
+
+/// Forgets who may call no longer.
+pub(super) fn delete_credential(principal: &str) -> Write {
+    Write::Delete { key: key(CREDENTIAL, principal) }
 }
 
 /// Stores the term.
@@ -200,7 +270,11 @@ impl From<AgentRecord> for Facts {
 impl FrameworkRecord {
     fn framework(self, id: &FrameworkId) -> Framework {
         let capability = |kind| Capability { r#type: Some(kind) };
-        let info = FrameworkInfo {
+        let whole = self.info.and_then(|info| {
+            let bytes = serde_json::to_vec(&info).ok()?;
+            json::from_slice(&bytes, bytes.len()).ok()
+        });
+        let mut info: FrameworkInfo = whole.unwrap_or_else(|| FrameworkInfo {
             user: self.user,
             name: self.name,
             id: None,
@@ -208,10 +282,26 @@ impl FrameworkRecord {
             checkpoint: self.checkpoint,
             capabilities: self.capabilities.into_iter().map(capability).collect(),
             ..FrameworkInfo::default()
-        };
-        let standing = self.removed_at.map_or(Standing::Away, |at| Standing::Removed { at });
-        Framework::new(id, info, standing)
+        });
+        // In JSON what is not said and what is said to be the default are one.
+        (info.failover_timeout, info.checkpoint) = (self.failover_timeout, self.checkpoint);
+        let away = Standing::Away { since: self.away_since, until: Mono::default() };
+        let standing = self.removed_at.map_or(away, |at| Standing::Removed { at });
+        let roles = known_roles(&info);
+        Framework::new(id, info, roles, standing)
     }
+}
+
+/// The 32 bytes of a text in hexadecimal.
+fn bytes_of(text: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    if text.len() != 64 {
+        return None;
+    }
+    for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+        *byte = u8::from_str_radix(text.get(at..at + 2)?, 16).ok()?;
+    }
+    Some(bytes)
 }
 
 fn key(prefix: &[u8], id: &str) -> Vec<u8> {

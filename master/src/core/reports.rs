@@ -1,15 +1,17 @@
 //! What agents report: statuses of tasks, and the end of executors.
 
-use muster_api::AgentId;
+use muster_api::{AgentId, limits};
 use muster_proto::{
-    ExecutorId, FrameworkId, TaskId, TaskState,
+    ContainerStatus, ExecutorId, FrameworkId, Reason, StatusSource, TaskId, TaskState, TaskStatus,
     agent::{ExecutorExited, ExecutorMessage, Status},
     scheduler::{Failure, MessageBody},
 };
+use prost::Message as _;
 
 use super::{
     event::{Connection, Step},
-    framework::Standing,
+    framework::{Door, Framework, Standing},
+    here::Task,
     master::Master,
     wire,
 };
@@ -37,29 +39,71 @@ impl Master {
         };
         let latest = TaskState::try_from(report.latest_state).unwrap_or(state);
         let latest = if state.is_terminal() { state } else { latest };
-        self.learn_state(agent_id, &framework_id, &task_id, latest);
-        match self.frameworks.get(&framework_id).map(|framework| framework.standing) {
-            Some(Standing::Subscribed { .. }) => {
-                let agent = self.agents.get_mut(agent_id);
-                let task = agent.and_then(|agent| agent.task_mut(&framework_id, &task_id));
-                if let Some(task) = task {
-                    task.reported = Some(state);
-                    task.last_uuid = status.uuid.clone().filter(|_| state.is_terminal());
-                }
+        let lives = status.container_status.as_ref().is_some_and(|one| one.container_id.is_some());
+        let executor_lives = latest != TaskState::Dropped || lives;
+        self.learn_state(agent_id, &framework_id, &task_id, latest, executor_lives);
+        match self.frameworks.get(&framework_id).map(|framework| &framework.standing) {
+            Some(Standing::Subscribed { .. } | Standing::Away { .. }) => {
                 status.agent_id.get_or_insert_with(|| wire::agent_id_out(agent_id));
-                step.tell_framework(&framework_id, wire::update(status));
+                self.keep_status(agent_id, &framework_id, &task_id, &status);
+                self.tell_status(agent_id, &framework_id, status, step);
             }
             Some(Standing::Removed { .. }) => {
-                // Nobody else will acknowledge it.
-                let uuid = status.uuid.unwrap_or_default();
-                if state.is_terminal() {
-                    self.forget_task(&framework_id, agent_id, &task_id);
-                }
-                step.tell_agent(on, wire::acknowledge(&framework_id, &task_id, uuid));
+                self.acknowledge_for_the_removed(agent_id, on, &framework_id, status, step);
             }
-            Some(Standing::Away) => {}
             None => step.ignore_report(agent_id, "a status is of an unknown framework"),
         }
+    }
+
+    /// Keeps a status as its agent said it, so that a framework over HTTP that comes back is told of
+    /// it at once; a large one it gets when the agent says it again.
+    fn keep_status(
+        &mut self,
+        agent_id: &AgentId,
+        framework: &FrameworkId,
+        task: &TaskId,
+        status: &TaskStatus,
+    ) {
+        if self.embedded.as_ref() == Some(framework) {
+            return;
+        }
+        let agent = self.agents.get_mut(agent_id);
+        if let Some(task) = agent.and_then(|agent| agent.task_mut(framework, task)) {
+            let fits = status.encoded_len() <= limits::STATUS_KEPT_BYTES;
+            task.unacknowledged = fits.then(|| Box::new(status.clone()));
+            let container = status.container_status.as_deref();
+            let kept =
+                |one: &&ContainerStatus| one.encoded_len() <= limits::CONTAINER_STATUS_KEPT_BYTES;
+            task.container = container.filter(kept).cloned().map(Box::new);
+        }
+    }
+
+    /// Tells a framework a status of one of its tasks, if it is subscribed: over HTTP in the states
+    /// that it knows, and with the reason that only the master knows.
+    pub(super) fn tell_status(
+        &mut self,
+        agent_id: &AgentId,
+        framework_id: &FrameworkId,
+        mut status: TaskStatus,
+        step: &mut Step,
+    ) {
+        let Some(door) = self.frameworks.get(framework_id).and_then(Framework::door) else {
+            return;
+        };
+        let by_executor = status.source == Some(StatusSource::Executor as i32);
+        if matches!(door, Door::Stream(_)) && !by_executor {
+            status.state = self.frameworks[framework_id].told(status.state()) as i32;
+        }
+        let agent = self.agents.get_mut(agent_id);
+        let task = status.task_id.as_ref();
+        if let Some(task) = agent.zip(task).and_then(|(one, id)| one.task_mut(framework_id, id)) {
+            let is_killed = status.state == TaskState::Killed as i32;
+            if is_killed && task.kill.is_some_and(|kill| kill.drained) {
+                status.reason.get_or_insert(Reason::AgentDraining as i32);
+            }
+            task.tell(&status);
+        }
+        self.tell(framework_id, wire::update(status), step);
     }
 
     /// Notes the newest state of a task, and what it proves about its executor.
@@ -69,25 +113,28 @@ impl Master {
         framework: &FrameworkId,
         task: &TaskId,
         latest: TaskState,
+        executor_lives: bool,
     ) {
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
         let Some(executor) = agent.task_mut(framework, task).map(|task| task.executor.clone())
         else {
             return;
         };
-        if agent.set_state(framework, task, latest) {
+        if agent.set_state(&mut self.books, framework, task, latest) {
             self.changed.insert(agent_id.clone());
         }
+        let Some(executor) = executor else { return };
         let Some(here) = agent.here.get_mut(framework) else { return };
         let Some(entry) = here.executors.get_mut(&executor) else { return };
-        entry.proved |= latest != TaskState::Dropped;
+        entry.proved |= executor_lives;
         // An executor of which nothing but dropped launches is known was never started.
         let unused = || {
             let mut tasks = here.tasks.values();
-            !tasks.any(|task| task.executor == executor && !task.state.is_terminal())
+            !tasks
+                .any(|task| task.executor.as_ref() == Some(&executor) && !task.state.is_terminal())
         };
         if !entry.proved && unused() {
-            agent.remove_executor(framework, &executor);
+            agent.remove_executor(&mut self.books, framework, &executor);
             self.changed.insert(agent_id.clone());
         }
     }
@@ -103,7 +150,13 @@ impl Master {
         step: &mut Step,
     ) {
         let agent = self.agents.get_mut(agent_id);
-        let known = agent.and_then(|agent| agent.task_mut(framework, task));
+        let mut known = agent.and_then(|agent| agent.task_mut(framework, task));
+        if let Some(known) = &mut known {
+            let waits = known.unacknowledged.as_ref().and_then(|status| status.uuid.as_ref());
+            if waits == Some(&uuid) {
+                known.unacknowledged = None;
+            }
+        }
         if known.is_some_and(|known| known.last_uuid.as_ref() == Some(&uuid)) {
             self.forget_task(framework, agent_id, task);
         }
@@ -112,10 +165,43 @@ impl Master {
 
     fn forget_task(&mut self, framework: &FrameworkId, agent_id: &AgentId, task: &TaskId) {
         let Some(agent) = self.agents.get_mut(agent_id) else { return };
-        if agent.remove_task(framework, task).is_some()
+        if agent.remove_task(&mut self.books, framework, task).is_some()
             && let Some(framework) = self.frameworks.get_mut(framework)
         {
             framework.tasks.remove(task);
+        }
+    }
+
+    /// Acknowledges a status of a framework that has ended for ever: nobody else will.
+    fn acknowledge_for_the_removed(
+        &mut self,
+        agent_id: &AgentId,
+        on: Connection,
+        framework: &FrameworkId,
+        status: TaskStatus,
+        step: &mut Step,
+    ) {
+        let is_over = status.state().is_terminal();
+        let task = status.task_id.unwrap_or_default();
+        if is_over {
+            self.forget_task(framework, agent_id, &task);
+        }
+        let uuid = status.uuid.unwrap_or_default();
+        step.tell_agent(on, wire::acknowledge(framework, &task, uuid));
+    }
+
+    /// Acknowledges what a framework that ends had not: what its agents have to say after that is
+    /// not held up until they repeat it, nor is what its tasks hold.
+    pub(super) fn acknowledge_what_waits(&mut self, id: &FrameworkId, step: &mut Step) {
+        let mut waiting = Vec::new();
+        for (agent_id, agent) in &mut self.agents {
+            let Some(on) = agent.connection() else { continue };
+            let Some(here) = agent.here.get_mut(id) else { continue };
+            let kept = here.tasks.values_mut().filter_map(|task| task.unacknowledged.take());
+            waiting.extend(kept.map(|status| (agent_id.clone(), on, *status)));
+        }
+        for (agent, on, status) in waiting {
+            self.acknowledge_for_the_removed(&agent, on, id, status, step);
         }
     }
 
@@ -131,16 +217,16 @@ impl Master {
             step.ignore_report(agent_id, "an executor's end lacks its framework or its id");
             return;
         };
-        self.executor_gone(agent_id, &framework_id, &executor_id);
-        let subscribed =
-            self.frameworks.get(&framework_id).is_some_and(|framework| framework.is_subscribed());
-        if subscribed {
+        let known = self.executor_gone(agent_id, &framework_id, &executor_id);
+        let door = self.frameworks.get(&framework_id).and_then(Framework::door);
+        // The executor that an agent has for a command is its own affair.
+        if door == Some(Door::Embedded) || door.is_some() && known {
             let failure = Failure {
                 agent_id: Some(wire::agent_id_out(agent_id)),
                 executor_id: Some(executor_id),
                 status: Some(exited.status),
             };
-            step.tell_framework(&framework_id, wire::failure(failure));
+            self.tell(&framework_id, wire::failure(failure), step);
         }
     }
 
@@ -159,16 +245,16 @@ impl Master {
             step.ignore_report(agent_id, "a message of an executor lacks whose or which it is");
             return;
         };
-        match self.frameworks.get(&framework_id).map(|framework| framework.standing) {
+        match self.frameworks.get(&framework_id).map(|framework| &framework.standing) {
             Some(Standing::Subscribed { .. }) => {
                 let agent_id = Some(wire::agent_id_out(agent_id));
                 let executor_id = Some(executor_id.clone());
                 let message = MessageBody { agent_id, executor_id, data };
-                step.tell_framework(&framework_id, wire::message(message));
+                self.tell(&framework_id, wire::message(message), step);
             }
             // Nobody will ever want it.
             Some(Standing::Removed { .. }) => {}
-            Some(Standing::Away) => return,
+            Some(Standing::Away { .. }) => return,
             None => {
                 step.ignore_report(agent_id, "a message is for an unknown framework");
                 return;
@@ -179,10 +265,28 @@ impl Master {
         }
     }
 
-    fn executor_gone(&mut self, agent_id: &AgentId, framework: &FrameworkId, id: &ExecutorId) {
-        let agent = self.agents.get_mut(agent_id);
-        if agent.is_some_and(|agent| agent.remove_executor(framework, id)) {
+    /// Takes an executor out; whether it was known.
+    fn executor_gone(
+        &mut self,
+        agent_id: &AgentId,
+        framework: &FrameworkId,
+        id: &ExecutorId,
+    ) -> bool {
+        let Some(agent) = self.agents.get_mut(agent_id) else { return false };
+        let known = agent.remove_executor(&mut self.books, framework, id);
+        if known {
             self.changed.insert(agent_id.clone());
         }
+        known
+    }
+}
+
+impl Task {
+    /// Its framework is told this.
+    pub(super) fn tell(&mut self, status: &TaskStatus) {
+        let state = TaskState::try_from(status.state).ok();
+        self.reported = state.or(self.reported);
+        let is_end = state.is_some_and(TaskState::is_terminal);
+        self.last_uuid = status.uuid.clone().filter(|_| is_end);
     }
 }

@@ -1,4 +1,5 @@
-//! What the passing of time brings: agents fall silent, filters and drains end, long answers go on.
+//! What the passing of time brings: agents fall silent and are lost, filters, offers, drains and the
+//! patience with frameworks end, long answers go on.
 
 use muster_api::Now;
 
@@ -12,8 +13,23 @@ impl Master {
             }
         }
         while self.expiries.first().is_some_and(|(at, ..)| *at <= now.mono) {
-            if let Some((_, framework, agent)) = self.expiries.pop_first() {
-                self.end_filters(now, &framework, &agent);
+            if let Some((_, framework, role, agent)) = self.expiries.pop_first() {
+                self.end_filters(now, &framework, &role, &agent);
+            }
+        }
+        while self.offer_ends.first().is_some_and(|(at, _)| *at <= now.mono) {
+            if let Some((_, offer)) = self.offer_ends.pop_first() {
+                self.end_offer(now, &offer, step);
+            }
+        }
+        while self.failovers.first().is_some_and(|(at, _)| *at <= now.mono) {
+            if let Some((_, framework)) = self.failovers.pop_first() {
+                self.remove_framework(now, &framework, "it was away for too long", step);
+            }
+        }
+        while self.losses.first().is_some_and(|(at, _)| *at <= now.mono) {
+            if let Some((_, agent)) = self.losses.pop_first() {
+                self.lose_agent(now, &agent, step);
             }
         }
         while self.deadlines.first().is_some_and(|(at, _)| *at <= now.mono) {
@@ -21,6 +37,6 @@ impl Master {
                 self.evict_when_over(now, &agent, step);
             }
         }
-        self.tick_naming(now, step);
+        self.tick_questions(now, step);
     }
 }

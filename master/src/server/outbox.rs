@@ -6,7 +6,10 @@ use std::{
 };
 
 use muster_api::limits;
-use muster_proto::{agent::FromMaster, recordio};
+use muster_proto::{
+    agent::{FromMaster, MasterBody},
+    recordio,
+};
 use tokio::sync::Notify;
 
 /// The queue of one connection.
@@ -35,10 +38,14 @@ enum End {
 }
 
 impl Outbox {
-    /// Queues a message. After the end nothing is queued any more.
+    /// Queues a message. After the end nothing is queued any more. What frameworks say to their
+    /// executors arrives at most once, and is the first to be dropped when an agent is behind: it
+    /// must not be what the agent is cut off for.
     pub(super) fn push(&self, message: &FromMaster) {
         let mut state = self.state();
-        if state.end.is_some() {
+        let may_be_lost = matches!(message.body, Some(MasterBody::FrameworkMessage(_)));
+        let is_behind = state.bytes.len() > limits::MESSAGES_BEHIND_BYTES;
+        if state.end.is_some() || (may_be_lost && is_behind) {
             return;
         }
         recordio::encode_message(message, &mut state.bytes);
@@ -88,7 +95,7 @@ impl Outbox {
 
 #[cfg(test)]
 mod tests {
-    use muster_proto::agent::{Challenge, MasterBody};
+    use muster_proto::agent::{Challenge, FrameworkMessage};
 
     use super::*;
 
@@ -117,5 +124,26 @@ mod tests {
         outbox.push(&message(limits::AGENT_QUEUE_BYTES));
         outbox.expired().await;
         assert_eq!(outbox.next().await, None);
+    }
+
+    /// A framework that sends and sends does not cut off an agent for all others.
+    #[tokio::test]
+    async fn messages_of_frameworks_wait_behind_a_bounded_number_of_bytes() {
+        let outbox = Outbox::default();
+        let data = vec![0; limits::CALL_BYTES];
+        let said = FrameworkMessage { data, ..FrameworkMessage::default() };
+        let body = Some(MasterBody::FrameworkMessage(said));
+        let from_framework = FromMaster { term: 1, body };
+        for _ in 0..100 {
+            outbox.push(&from_framework);
+        }
+        outbox.push(&message(10));
+        let mut last = Vec::new();
+        recordio::encode_message(&message(10), &mut last);
+        let waiting = outbox.next().await.expect("it is not cut off");
+        assert!(waiting.len() < limits::MESSAGES_BEHIND_BYTES + 2 * limits::CALL_BYTES);
+        assert!(waiting.ends_with(&last), "what is not of a framework is kept");
+        outbox.push(&from_framework);
+        assert!(outbox.next().await.is_some(), "there is room again");
     }
 }

@@ -84,37 +84,37 @@ fn a_framework_that_knows_no_partitions_is_told_lost() {
 fn each_invalid_task_is_an_error_and_the_next_one_goes_on() {
     type Spoil = fn(&mut TaskInfo);
     let spoil: Vec<(&str, Spoil)> = vec![
-        ("no valid id", |task| task.task_id = Some(TaskId::new("a/b"))),
-        ("in use", |task| task.task_id = Some(TaskId::new("first"))),
-        ("another agent", |task| task.agent_id = Some(muster_proto::AgentId::new("other"))),
-        ("uses no resources", |task| task.resources.clear()),
-        ("not a scalar", |task| task.resources[0].r#type = ValueType::Ranges as i32),
-        ("reserved for role", |task| task.resources[0].role = Some("prod".into())),
-        ("both an executor and a command", |task| task.command = Some(CommandInfo::default())),
-        ("neither", |task| task.executor = None),
-        ("a command and no executor", |task| {
-            task.executor = None;
-            task.command = Some(CommandInfo::default());
+        ("'a/b' contains invalid characters", |task| task.task_id = Some(TaskId::new("a/b"))),
+        ("Task has duplicate ID: first", |task| task.task_id = Some(TaskId::new("first"))),
+        ("Task uses invalid agent other", |task| {
+            task.agent_id = Some(muster_proto::AgentId::new("other"));
         }),
-        ("executor has no valid id", |task| {
+        ("uses no resources", |task| task.resources.clear()),
+        ("is more than available", |task| task.resources[0].r#type = ValueType::Ranges as i32),
+        ("reserved for role", |task| task.resources[0].role = Some("prod".into())),
+        ("at least one (but not both)", |task| task.command = Some(CommandInfo::default())),
+        ("at least one (but not both)", |task| task.executor = None),
+        ("Executor has an invalid ID: '..' is disallowed", |task| {
             task.executor.as_mut().unwrap().executor_id = Some(ExecutorId::new(".."));
         }),
-        ("another type", |task| {
+        ("must be of type 'CUSTOM'", |task| {
             task.executor.as_mut().unwrap().r#type = Some(ExecutorType::Default as i32);
         }),
-        ("has no command", |task| task.executor.as_mut().unwrap().command = None),
-        ("another framework", |task| {
+        ("'ExecutorInfo.command' must be set", |task| {
+            task.executor.as_mut().unwrap().command = None;
+        }),
+        ("ExecutorInfo has an invalid FrameworkID", |task| {
             task.executor.as_mut().unwrap().framework_id = Some(FrameworkId::new("other"));
         }),
-        ("its description is another one", |task| {
+        ("ExecutorInfo is not compatible with existing ExecutorInfo", |task| {
             task.executor.as_mut().unwrap().data = Some(b"other".to_vec());
         }),
-        ("negative", |task| {
+        ("must be non-negative", |task| {
             let grace_period = Some(DurationInfo { nanoseconds: -1 });
             task.kill_policy = Some(KillPolicy { grace_period });
         }),
-        ("is left of the offers", |task| task.resources = resources("cpus:1;mem:4001")),
-        ("is left of the offers", |task| task.resources = resources("gpus:1")),
+        ("is more than available", |task| task.resources = resources("cpus:1;mem:4001")),
+        ("is more than available", |task| task.resources = resources("gpus:1")),
     ];
     for (message, spoil) in spoil {
         let mut cluster = Cluster::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use muster_api::{Span, limits, views::AgentState};
 use muster_master::core::{AgentNews, Effect, Note};
 use muster_proto::{
-    TaskState,
+    Attribute, TaskState,
     agent::{AgentBody, HeartbeatAnswer, Hello, LogData, MasterBody, Refused, Unsupported},
 };
 
@@ -46,6 +46,24 @@ fn a_new_agent_is_welcomed_stored_and_offered_after_its_first_heartbeat() {
     let step = world.beat(connection, 2);
     assert_eq!(step.effects.len(), 1, "a further heartbeat is answered and changes nothing");
     assert_eq!(world.agents()[0].state, AgentState::Active);
+}
+
+#[test]
+fn an_attribute_of_the_name_hostname_is_left_out() {
+    let mut world = World::new();
+    world.subscribe();
+    let mut hello = hello("h1", "cpus:4;mem:4096");
+    let attributes = &mut hello.info.as_mut().unwrap().attributes;
+    attributes.push(Attribute::text("hostname", "fake"));
+    let (_, step) = world.hello(hello);
+    let id = welcomed(&step);
+    let [AgentNews::Registered { hostname, attributes, .. }] = &news(&step)[..] else {
+        panic!("it is welcome all the same")
+    };
+    assert_eq!((hostname.as_str(), attributes), ("h1", &[("rack".into(), "r1".into())].into()));
+    assert_eq!(world.agents()[0].attributes, *attributes);
+    let said = |note: &Note| matches!(note, Note::ReportIgnored { agent, .. } if *agent == id);
+    assert!(step.notes.iter().any(said), "{:?}", step.notes);
 }
 
 #[test]
@@ -134,7 +152,9 @@ fn a_lost_connection_rescinds_and_tells_since_the_last_heartbeat() {
     assert_eq!(rescinded(&step), [cluster.offer.id.clone().unwrap()]);
     assert_eq!(news(&step), [AgentNews::Silent { agent: cluster.agent, since: heard }]);
     assert_eq!(cluster.world.agents()[0].state, AgentState::Unreachable);
-    assert_eq!(cluster.world.master.next_wakeup(), None);
+    // Only frameworks over HTTP are told of it some time.
+    let lost = heard + limits::AGENT_UNREACHABLE_AFTER;
+    assert_eq!(cluster.world.master.next_wakeup(), Some(lost));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Subscription, teardown, shutdown, and calls that are void.
 
 use muster_api::limits;
-use muster_master::core::{AgentNews, Effect, Note};
+use muster_master::core::{AgentNews, Answer, Effect, Note};
 use muster_proto::{
     ExecutorId, FrameworkId, TaskState,
     agent::MasterBody,
@@ -91,7 +91,7 @@ fn teardown_ends_executors_for_ever_and_frees_what_they_used_when_they_are_gone(
     let mut world = cluster.world.restart();
     let step = world.call(subscribe(Some(&framework)));
     assert_eq!(to_framework(&step)[0].error.clone().unwrap().message, "Framework has been removed");
-    assert!(matches!(world.call(call).notes[..], [Note::CallIgnored { .. }]));
+    assert_eq!(answers(&world.call(call)), [Answer::Invalid("Framework cannot be found".into())]);
 }
 
 #[test]
@@ -138,6 +138,20 @@ fn shutdown_goes_to_the_agent_of_the_executor() {
 }
 
 #[test]
+fn to_end_an_executor_that_is_not_there_does_nothing_to_one_that_will_be() {
+    let mut world = World::new();
+    let (agent, _, _) = world.agent("h1", "cpus:4;mem:4096");
+    let offer = offers(&world.foreign(subscribe_as("f", |_| ()), None)).pop().unwrap();
+    let (executor_id, agent_id) = (Some(ExecutorId::new("e1")), Some(wire(&agent)));
+    let shutdown = Some(Shutdown { executor_id, agent_id });
+    let call = Call { shutdown, ..call_of("f", CallType::Shutdown) };
+    assert_eq!(to_agent(&world.call(call.clone())).len(), 0);
+    let tasks = vec![task("t1", &agent, "e1")];
+    world.call(accept_of("f", &[&offer], vec![launch(tasks)], None));
+    assert!(matches!(to_agent(&world.call(call))[..], [(_, MasterBody::ShutdownExecutor(_))]));
+}
+
+#[test]
 fn void_calls_are_notes() {
     let mut cluster = Cluster::new();
     let kinds = [
@@ -162,5 +176,6 @@ fn void_calls_are_notes() {
         r#type: Some(CallType::Revive as i32),
         ..Call::default()
     };
-    assert!(matches!(cluster.world.call(stranger).notes[..], [Note::CallIgnored { .. }]));
+    let refused = Answer::Invalid("Framework cannot be found".into());
+    assert_eq!(answers(&cluster.world.call(stranger)), [refused]);
 }

@@ -5,13 +5,21 @@
 
 mod accept;
 mod agents;
+mod bounds;
 mod calls;
+mod credentials;
 mod drains;
+mod failover;
 mod gone;
+mod groups;
+mod hellos;
 mod offers;
 mod random;
 mod reconcile;
 mod reports;
+mod roles;
 mod sharing;
+mod silence;
 mod store;
+mod streams;
 mod world;

@@ -7,7 +7,7 @@ use muster_master::core::{Connection, Event, Step};
 use muster_proto::{
     FrameworkId, Offer, TaskState,
     agent::{AgentBody, ExecutorExited, Heartbeat, MasterBody, Status},
-    scheduler::{Accept, Acknowledge, Call, CallType, Decline, Kill, Reconcile},
+    scheduler::{Accept, Acknowledge, Call, CallType, Decline, Kill, Reconcile, ReconcileTask},
 };
 use proptest::prelude::*;
 
@@ -50,8 +50,21 @@ enum Move {
     Lose {
         connection: usize,
     },
+    /// A framework subscribes; one over HTTP in these roles, by bits, or without any.
     Subscribe {
         framework: usize,
+        roles: u8,
+        lasting: bool,
+    },
+    /// One over HTTP changes its roles.
+    Update {
+        framework: usize,
+        roles: u8,
+    },
+    /// An operator sets the weight of a role.
+    Weight {
+        role: usize,
+        weight: u32,
     },
     /// Uses offers that were seen, the newest first.
     Accept {
@@ -59,6 +72,7 @@ enum Move {
         tasks: Vec<usize>,
         cpus: u8,
         refuse: u8,
+        kind: usize,
     },
     Decline {
         framework: usize,
@@ -98,6 +112,10 @@ enum Move {
     Leave {
         framework: usize,
     },
+    /// An operator removes a framework, if that may be.
+    Remove {
+        framework: usize,
+    },
     Restart,
 }
 
@@ -114,36 +132,48 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
             }
         ),
         6 => (0..6usize).prop_map(|connection| Move::Beat { connection }),
-        8 => (0..6usize, 0..2usize, 0..16usize, 0..6usize, 0..6usize).prop_map(
+        8 => (0..6usize, 0..3usize, 0..16usize, 0..6usize, 0..6usize).prop_map(
             |(connection, framework, task, state, latest)| {
                 Move::Report { connection, framework, task, state, latest }
             }
         ),
-        2 => (0..6usize, 0..2usize, 0..3usize).prop_map(|(connection, framework, executor)| {
+        2 => (0..6usize, 0..3usize, 0..3usize).prop_map(|(connection, framework, executor)| {
             Move::Exit { connection, framework, executor }
         }),
         1 => (0..6usize).prop_map(|connection| Move::Lose { connection }),
-        3 => (0..2usize).prop_map(|framework| Move::Subscribe { framework }),
-        14 => (accepted_offers(), prop::collection::vec(0..16usize, 0..4), 0..4usize, 0..3u8)
-            .prop_map(|(offers, tasks, cpus, refuse)| {
-                Move::Accept { offers, tasks, cpus: [0, 1, 1, 2][cpus], refuse }
+        5 => (0..3usize, 0..8u8, any::<bool>()).prop_map(|(framework, roles, lasting)| {
+            Move::Subscribe { framework, roles, lasting }
+        }),
+        1 => (1..3usize, 0..8u8).prop_map(|(framework, roles)| Move::Update { framework, roles }),
+        1 => (0..3usize, 1..5_000u32).prop_map(|(role, weight)| Move::Weight { role, weight }),
+        16 => (
+            accepted_offers(),
+            prop::collection::vec(0..16usize, 0..4),
+            0..4usize,
+            0..3u8,
+            0..4usize,
+        )
+            .prop_map(|(offers, tasks, cpus, refuse, kind)| {
+                Move::Accept { offers, tasks, cpus: [0, 1, 1, 2][cpus], refuse, kind }
             }),
-        3 => (0..2usize, 0..4usize, 0..3u8).prop_map(|(framework, offer, refuse)| {
+        3 => (0..3usize, 0..4usize, 0..3u8).prop_map(|(framework, offer, refuse)| {
             Move::Decline { framework, offer, refuse }
         }),
-        2 => (0..2usize, 0..16usize).prop_map(|(framework, kind)| Move::Call { framework, kind }),
-        2 => (0..2usize, 0..16usize, any::<bool>()).prop_map(|(framework, task, kill)| {
+        2 => (0..3usize, 0..16usize).prop_map(|(framework, kind)| Move::Call { framework, kind }),
+        2 => (0..3usize, 0..16usize, any::<bool>()).prop_map(|(framework, task, kill)| {
             Move::Ask { framework, task, kill }
         }),
-        4 => (0..2usize, 0..4usize, 0..16usize).prop_map(|(framework, agent, task)| {
+        4 => (0..3usize, 0..4usize, 0..16usize).prop_map(|(framework, agent, task)| {
             Move::Acknowledge { framework, agent, task }
         }),
         2 => (0..15u8).prop_map(|seconds| Move::Wait { seconds }),
+        1 => (60..200u8).prop_map(|seconds| Move::Wait { seconds }),
         1 => (0..4usize).prop_map(|agent| Move::Gone { agent }),
         2 => (0..4usize, prop::option::of(0..20u8))
             .prop_map(|(agent, seconds)| Move::Drain { agent, seconds }),
         1 => (0..4usize).prop_map(|agent| Move::Activate { agent }),
-        1 => (0..2usize).prop_map(|framework| Move::Leave { framework }),
+        1 => (0..3usize).prop_map(|framework| Move::Leave { framework }),
+        1 => (0..9usize).prop_map(|framework| Move::Remove { framework }),
         1 => Just(Move::Restart),
     ];
     prop::collection::vec(one, 1..120)
@@ -162,7 +192,8 @@ impl Game {
     fn new() -> Self {
         let mut game =
             Self { world: World::new(), seen_offers: vec![], connections: vec![], beats: 0 };
-        game.play(&Move::Subscribe { framework: 0 });
+        game.world.master.offer_timeout(Some(Duration::from_secs(9)));
+        game.play(&Move::Subscribe { framework: 0, roles: 0, lasting: true });
         for agent in 0..2 {
             game.play(&Move::Hello { agent, tasks: 0, executors: 0, state: 0, boot: 0 });
             game.play(&Move::Beat { connection: 0 });
@@ -205,8 +236,14 @@ impl Game {
             Move::Restart => {
                 let world = std::mem::replace(&mut self.world, World::new());
                 self.world = world.restart();
+                self.world.master.offer_timeout(Some(Duration::from_secs(9)));
                 self.connections.clear();
                 return vec![];
+            }
+            Move::Weight { role, weight } => {
+                let step = self.world.master.set_weight(self.world.now, ROLES[*role], *weight);
+                step.iter().for_each(|step| self.world.store(step));
+                return step.into_iter().collect();
             }
             Move::Gone { agent } => {
                 return self.world.mark_gone(&agent_id(*agent)).into_iter().collect();
@@ -218,7 +255,13 @@ impl Game {
             Move::Activate { agent } => {
                 return self.world.activate(&agent_id(*agent)).into_iter().collect();
             }
-            Move::Leave { framework } => Event::Left { framework: self::framework(*framework) },
+            Move::Leave { framework } => {
+                return vec![self.world.leave(&self::framework(*framework))];
+            }
+            Move::Remove { framework } => {
+                let id = self::framework(*framework).value;
+                return self.world.remove(&id).into_iter().collect();
+            }
             Move::Wait { seconds } => {
                 return vec![self.world.wait(Duration::from_secs(u64::from(*seconds)))];
             }
@@ -243,7 +286,7 @@ impl Game {
                 Event::FromAgent { connection: connection(at), body }
             }
             Move::Lose { connection: at } => Event::Disconnected { connection: connection(at) },
-            other => Event::Call(self.call(other)),
+            other => return vec![self.world.call(self.call(other))],
         };
         vec![self.world.step(event)]
     }
@@ -255,8 +298,21 @@ impl Game {
             ..Call::default()
         };
         match what {
-            Move::Accept { offers, tasks, cpus, refuse } => {
-                self.accept(call(0, CallType::Accept), offers, tasks, *cpus, *refuse)
+            Move::Accept { offers, tasks, cpus, refuse, kind } => {
+                let call = call(0, CallType::Accept);
+                self.accept(call, offers, tasks, (*cpus, *refuse, *kind))
+            }
+            Move::Update { framework, roles } => {
+                let subscribe = subscription(*framework, *roles, true).subscribe.unwrap();
+                let update = muster_proto::scheduler::UpdateFramework {
+                    framework_info: subscribe.framework_info,
+                    suppressed_roles: subscribe.suppressed_roles,
+                    ..Default::default()
+                };
+                Call {
+                    update_framework: Some(Box::new(update)),
+                    ..call(*framework, CallType::UpdateFramework)
+                }
             }
             Move::Decline { framework, offer, refuse } => {
                 let offer_ids = self.seen_offers.get(*offer).and_then(|offer| offer.id.clone());
@@ -280,10 +336,15 @@ impl Game {
                 let kill = Kill { task_id, ..Kill::default() };
                 Call { kill: Some(kill), ..call(*framework, CallType::Kill) }
             }
-            Move::Ask { framework, .. } => Call {
-                reconcile: Some(Reconcile::default()),
-                ..call(*framework, CallType::Reconcile)
-            },
+            Move::Ask { framework, task, .. } => {
+                let asked = |task| ReconcileTask {
+                    task_id: Some(muster_proto::TaskId::new(format!("t{task}"))),
+                    agent_id: None,
+                };
+                // About all tasks, or about some.
+                let reconcile = Reconcile { tasks: (0..task % 4).map(asked).collect() };
+                Call { reconcile: Some(reconcile), ..call(*framework, CallType::Reconcile) }
+            }
             Move::Acknowledge { framework, agent, task } => {
                 let acknowledge = Acknowledge {
                     agent_id: Some(wire(&agent_id(*agent))),
@@ -292,12 +353,20 @@ impl Game {
                 };
                 Call { acknowledge: Some(acknowledge), ..call(*framework, CallType::Acknowledge) }
             }
-            Move::Subscribe { framework } => subscribe(Some(&self::framework(*framework))),
+            Move::Subscribe { framework, roles, lasting } => {
+                subscription(*framework, *roles, *lasting)
+            }
             _ => unreachable!("the other moves are no calls"),
         }
     }
 
-    fn accept(&self, call: Call, offers: &[usize], tasks: &[usize], cpus: u8, refuse: u8) -> Call {
+    fn accept(
+        &self,
+        call: Call,
+        offers: &[usize],
+        tasks: &[usize],
+        (cpus, refuse, kind): (u8, u8, usize),
+    ) -> Call {
         let offers: Vec<_> =
             offers.iter().filter_map(|at| self.seen_offers.iter().rev().nth(*at)).collect();
         let framework_id = offers.first().and_then(|offer| offer.framework_id.clone());
@@ -307,11 +376,20 @@ impl Game {
         let new_task = |at: &usize| {
             let mut task = task(&format!("t{at}"), &agent, &format!("e{}", at % 3));
             task.resources = resources(&format!("cpus:{cpus};mem:64"));
+            if kind == 1 {
+                task.executor = None;
+                task.command = Some(muster_proto::CommandInfo::default());
+            }
             task
+        };
+        let tasks: Vec<_> = tasks.iter().map(new_task).collect();
+        let operation = match kind {
+            2 => group(tasks),
+            _ => launch(tasks),
         };
         let accept = Accept {
             offer_ids: offers.iter().filter_map(|offer| offer.id.clone()).collect(),
-            operations: vec![launch(tasks.iter().map(new_task).collect())],
+            operations: vec![operation],
             filters: filters(refuse),
         };
         Call {
@@ -322,10 +400,44 @@ impl Game {
     }
 }
 
+const ROLES: [&str; 3] = ["a", "b", "b/c"];
+
+/// The SUBSCRIBE of a framework.
+fn subscription(framework: usize, roles: u8, lasting: bool) -> Call {
+    let id = self::framework(framework);
+    let mut call = subscribe_as(&id.value, |info| {
+        let mine = (0..3).filter(|bit| roles & (1 << bit) != 0).map(|bit: usize| ROLES[bit]);
+        if framework > 0 {
+            in_roles(info, &mine.collect::<Vec<_>>());
+            info.checkpoint = Some(roles.is_multiple_of(2));
+            info.failover_timeout = Some(if lasting { 100.0 } else { 3.0 });
+        }
+    });
+    if framework > 0 && roles == 7 {
+        call.subscribe.as_mut().unwrap().suppressed_roles = vec!["b".to_owned()];
+    }
+    call
+}
+
+/// All of these tasks in one executor, or none.
+fn group(mut tasks: Vec<muster_proto::TaskInfo>) -> muster_proto::Operation {
+    use muster_proto::{ExecutorInfo, ExecutorType, LaunchGroup, Operation, OperationType};
+    tasks.iter_mut().for_each(|task| task.executor = None);
+    let executor = ExecutorInfo { r#type: Some(ExecutorType::Custom as i32), ..executor("e1") };
+    let task_group = Some(muster_proto::TaskGroupInfo { tasks });
+    let group = LaunchGroup { executor: Some(executor), task_group };
+    Operation {
+        r#type: Some(OperationType::LaunchGroup as i32),
+        launch_group: Some(Box::new(group)),
+        ..Operation::default()
+    }
+}
+
 /// The agents that something is launched on.
 fn launched_on(step: &Step) -> Vec<AgentId> {
     let pick = |(_, body)| match body {
         MasterBody::Launch(launch) => launch.task?.agent_id?.value.parse().ok(),
+        MasterBody::LaunchGroup(group) => group.tasks.first()?.agent_id.clone()?.value.parse().ok(),
         _ => None,
     };
     to_agent(step).into_iter().filter_map(pick).collect()
@@ -367,6 +479,7 @@ fn arrival(
         .map(|bit| ExecutorHere {
             framework: Some(FrameworkInfo { id: Some(framework(bit % 2)), ..Default::default() }),
             executor: Some(executor(&format!("e{bit}"))),
+            ..ExecutorHere::default()
         })
         .collect();
     hello

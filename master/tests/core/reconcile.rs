@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use muster_api::{AgentId, Mono, limits};
-use muster_master::core::Event;
-use muster_proto::{Reason, StatusSource, TaskState, agent::MasterBody};
+use muster_api::{AgentId, limits};
+use muster_master::core::{Answer, Event, Step};
+use muster_proto::{
+    ContainerId, ContainerStatus, FrameworkId, Reason, StatusSource, TaskId, TaskState, TaskStatus,
+    agent::MasterBody,
+    scheduler::{Call, CallType, Reconcile, ReconcileTask},
+};
 
 use crate::world::*;
 
@@ -153,19 +157,112 @@ fn many_tasks_are_named_a_step_at_a_time() {
     assert_eq!(all.len(), limits::RECONCILE_TASKS);
     // Who asks again meanwhile is answered from the beginning.
     all = named(&cluster.reconcile(&[]));
+    assert_eq!(updates(&cluster.world.step(Event::Tick)), [], "as fast as it can be read");
     for _ in 0..2 {
-        assert_eq!(cluster.world.master.next_wakeup(), Some(Mono::default()), "at once");
-        let step = cluster.world.step(Event::Tick);
+        let next = cluster.world.now.mono + limits::RECONCILE_PAUSE;
+        assert_eq!(cluster.world.master.next_wakeup(), Some(next));
+        let step = cluster.world.wait(limits::RECONCILE_PAUSE);
         all.extend(named(&updates(&step)));
     }
     assert_eq!(all, ids);
-    assert!(cluster.world.master.next_wakeup() > Some(Mono::default()), "nothing is left");
+    let next = cluster.world.now.mono + limits::RECONCILE_PAUSE;
+    assert!(cluster.world.master.next_wakeup() > Some(next), "nothing is left");
 
     cluster.reconcile(&[]);
     let framework = cluster.framework.clone();
     cluster.world.call(subscribe(Some(&framework)));
-    let step = cluster.world.step(Event::Tick);
+    let step = cluster.world.wait(limits::RECONCILE_PAUSE);
     assert_eq!(updates(&step), [], "a new subscription asks anew");
+}
+
+/// A RECONCILE of a framework about tasks that nobody knows.
+fn about(id: &str, tasks: impl Iterator<Item = usize>) -> Call {
+    let ask = |number| ReconcileTask {
+        task_id: Some(TaskId::new(format!("t{number:06}"))),
+        agent_id: None,
+    };
+    let reconcile = Some(Reconcile { tasks: tasks.map(ask).collect() });
+    Call { reconcile, ..call_of(id, CallType::Reconcile) }
+}
+
+fn named(step: &Step) -> Vec<String> {
+    updates(step).into_iter().map(|status| status.task_id.unwrap().value).collect()
+}
+
+#[test]
+fn many_questions_are_answered_a_step_at_a_time_and_in_their_order() {
+    let mut world = World::new();
+    world.foreign(subscribe_as("f", |_| ()), None);
+    world.foreign(subscribe_as("g", |_| ()), None);
+    let part = limits::RECONCILE_TASKS;
+    let mut told = named(&world.foreign(about("f", 0..2 * part), None));
+    assert_eq!(told.len(), part);
+    // What is asked meanwhile comes after that.
+    told.extend(named(&world.foreign(about("f", 2 * part..2 * part + 1), None)));
+    assert_eq!(told.len(), 2 * part);
+    assert_eq!(named(&world.foreign(about("g", 0..part + 1), None)).len(), part);
+    // From here on each tick answers one framework, and they take turns.
+    for (of, rest) in [("f", 1), ("g", 1)] {
+        let next = world.now.mono + limits::RECONCILE_PAUSE;
+        assert_eq!(world.master.next_wakeup(), Some(next));
+        let step = world.wait(limits::RECONCILE_PAUSE);
+        assert_eq!(named(&step).len(), rest, "{of}");
+        told.extend(named(&step));
+    }
+    let all: Vec<_> = (0..2 * part + 1).chain([part]).map(|one| format!("t{one:06}")).collect();
+    assert_eq!(told, all);
+    assert_eq!(world.master.next_wakeup(), None, "nothing is left");
+}
+
+#[test]
+fn questions_that_are_too_many_are_left_unanswered() {
+    let mut world = World::new();
+    world.foreign(subscribe_as("f", |_| ()), None);
+    let step = world.foreign(about("f", 0..limits::RECONCILE_WAITING + 7), None);
+    assert_eq!((answers(&step), step.notes.len()), (vec![Answer::Accepted], 1));
+    let mut told = named(&step).len();
+    while world.master.next_wakeup().is_some() {
+        told += named(&world.wait(limits::RECONCILE_PAUSE)).len();
+    }
+    assert_eq!(told, limits::RECONCILE_WAITING);
+    // There is room again, and one that leaves is told nothing of what it still waited for.
+    let step = world.foreign(about("f", 0..2 * limits::RECONCILE_TASKS), None);
+    assert_eq!(step.notes, []);
+    world.leave(&FrameworkId::new("f"));
+    assert_eq!(updates(&world.wait(limits::RECONCILE_PAUSE)), []);
+}
+
+/// A status in a container whose id is so long.
+fn in_container(task: &str, id_bytes: usize) -> TaskStatus {
+    let container = ContainerStatus {
+        container_id: Some(ContainerId { value: "c".repeat(id_bytes), parent: None }),
+        executor_pid: Some(7),
+        ..ContainerStatus::default()
+    };
+    TaskStatus { container_status: Some(Box::new(container)), ..status(task, TaskState::Running) }
+}
+
+#[test]
+fn the_container_of_a_task_is_told_as_its_agent_said_it_unless_that_is_long() {
+    let mut world = World::new();
+    let (agent, on, _) = world.agent("h1", "cpus:4;mem:4096");
+    let offer = offers(&world.foreign(subscribe_as("f", |_| ()), None)).pop().unwrap();
+    let framework = FrameworkId::new("f");
+    let tasks = ["t1", "t2", "t3"].map(|id| task(id, &agent, "e1"));
+    world.call(accept_of("f", &[&offer], vec![launch(tasks.to_vec())], None));
+    let long = limits::CONTAINER_STATUS_KEPT_BYTES;
+    for said in [in_container("t1", 36), in_container("t2", long)] {
+        world.status(on, &framework, said);
+    }
+    let ask = ["t1", "t2", "t3"]
+        .map(|id| ReconcileTask { task_id: Some(TaskId::new(id)), agent_id: None });
+    let call = Call {
+        reconcile: Some(Reconcile { tasks: ask.to_vec() }),
+        ..call_of("f", CallType::Reconcile)
+    };
+    let told = updates(&world.foreign(call, None));
+    let containers: Vec<_> = told.into_iter().map(|status| status.container_status).collect();
+    assert_eq!(containers, [in_container("t1", 36).container_status, None, None]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Statuses, acknowledgements, and the end of executors.
 
 use muster_proto::{
-    ExecutorId, FrameworkId, TaskState,
+    ContainerId, ContainerStatus, ExecutorId, FrameworkId, TaskState, TaskStatus,
     agent::{Acknowledge, AgentBody, ExecutorMessage, MasterBody, MessageTaken, Status},
     scheduler::{CallType, EventType},
 };
@@ -106,6 +106,19 @@ fn an_executor_whose_every_launch_was_dropped_never_was() {
     cluster.status("t4", TaskState::Dropped);
     cluster.status("t3", TaskState::Finished);
     assert_eq!(cluster.world.used(), "cpus:0.1;mem:32", "one that ran something lives on");
+}
+
+#[test]
+fn an_executor_that_lives_stays_though_its_first_launch_was_dropped() {
+    let mut cluster = Cluster::new();
+    cluster.launch(vec![cluster.task("t1", "e1")]);
+    let container_id = Some(ContainerId { value: "c1".to_owned(), parent: None });
+    let lives = ContainerStatus { container_id, ..ContainerStatus::default() };
+    let dropped =
+        TaskStatus { container_status: Some(Box::new(lives)), ..status("t1", TaskState::Dropped) };
+    let framework = cluster.framework.clone();
+    cluster.world.status(cluster.connection, &framework, dropped);
+    assert_eq!(cluster.world.used(), "cpus:0.1;mem:32");
 }
 
 #[test]

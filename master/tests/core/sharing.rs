@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use muster_master::core::{Effect, Event, Step};
+use muster_master::core::{Effect, Step};
 use muster_proto::{FrameworkId, scheduler::CallType};
 
 use crate::world::*;
@@ -52,11 +52,17 @@ fn one_that_suppresses_leaves_all_to_the_others_until_it_revives() {
     let mut cluster = cluster();
     let step = cluster.world.call(subscribe(Some(&name("z"))));
     let [offer] = &offers(&step)[..] else { panic!("offered again: {step:?}") };
-    assert_eq!(offer.framework_id, Some(name("m")), "the first by id");
+    assert_eq!(offer.framework_id, Some(name("z")), "who has had less");
+    cluster.framework = name("z");
+    let id = offer.id.clone().unwrap();
+    let step = cluster.decline(&[&id], Some(1.0));
+    let back = offers(&step).pop().unwrap();
+    assert_eq!(back.framework_id, Some(name("m")));
+    cluster.world.wait(Duration::from_secs(1));
+    cluster.framework = name("m");
     let suppress = cluster.call(CallType::Suppress);
     cluster.world.call(suppress);
-    let id = offer.id.clone().unwrap();
-    let step = cluster.decline(&[&id], Some(0.0));
+    let step = cluster.decline(&[&back.id.unwrap()], Some(0.0));
     assert_eq!(offers(&step)[0].framework_id, Some(name("z")));
     // What nobody else wants is there at once when it is wanted.
     let z = cluster.world.offers_of(&name("z"));
@@ -73,12 +79,14 @@ fn one_that_suppresses_leaves_all_to_the_others_until_it_revives() {
 fn what_is_given_back_for_a_while_goes_to_the_other_and_comes_again() {
     let mut cluster = cluster();
     let step = cluster.world.call(subscribe(Some(&name("z"))));
-    let id = offers(&step)[0].id.clone().unwrap();
-    let step = cluster.decline(&[&id], Some(5.0));
-    let other = offers(&step).pop().unwrap();
-    assert_eq!(other.framework_id, Some(name("z")));
+    let theirs = offers(&step).pop().unwrap();
+    assert_eq!(theirs.framework_id, Some(name("z")));
     cluster.framework = name("z");
-    let step = cluster.decline(&[other.id.as_ref().unwrap()], Some(60.0));
+    let step = cluster.decline(&[theirs.id.as_ref().unwrap()], Some(60.0));
+    let ours = offers(&step).pop().unwrap();
+    assert_eq!(ours.framework_id, Some(name("m")));
+    cluster.framework = name("m");
+    let step = cluster.decline(&[ours.id.as_ref().unwrap()], Some(5.0));
     assert_eq!(offers(&step), [], "both have refused it");
     cluster.world.wait(Duration::from_secs(4));
     cluster.world.beat(cluster.connection, 2);
@@ -92,29 +100,36 @@ fn when_the_last_of_the_others_leaves_it_is_alone_again() {
     for other in ["a", "z"] {
         cluster.world.call(subscribe(Some(&name(other))));
     }
-    let left = |id: &str| Event::Left { framework: name(id) };
-    let step = cluster.world.step(left("a"));
+    let step = cluster.world.leave(&name("a"));
     assert_eq!(told(&step), [] as [bool; 0]);
-    assert_eq!(offers(&step)[0].framework_id, Some(name("m")), "what it held is offered");
+    assert_eq!(offers(&step)[0].framework_id, Some(name("z")), "what it held is offered");
     let teardown = muster_proto::scheduler::Call {
         framework_id: Some(name("z")),
         ..cluster.call(CallType::Teardown)
     };
     assert_eq!(told(&cluster.world.call(teardown)), [false]);
     assert_eq!(told(&cluster.world.call(subscribe(Some(&name("a"))))), [true]);
-    assert_eq!(told(&cluster.world.step(left("a"))), [false]);
-    let step = cluster.world.step(left("a"));
-    assert_eq!((step.effects, step.notes.len()), (vec![], 1), "it is away already");
+    assert_eq!(told(&cluster.world.leave(&name("a"))), [false]);
+    let step = cluster.world.leave(&name("a"));
+    assert_eq!((step.effects, step.notes), (vec![], vec![]), "it is away already");
 }
 
 /// Its tasks go on, and it takes them up when it is back.
 #[test]
 fn a_framework_that_leaves_loses_its_offers_only() {
     let mut cluster = cluster();
+    let step = cluster.world.call(subscribe(Some(&name("a"))));
+    cluster.framework = name("a");
+    cluster.offer = offers(&step).pop().unwrap();
+    let suppress = muster_proto::scheduler::Call {
+        framework_id: Some(name("m")),
+        ..cluster.call(CallType::Suppress)
+    };
+    cluster.world.call(suppress);
     cluster.launch(vec![cluster.task("t1", "e1")]);
-    let step = cluster.world.step(Event::Left { framework: name("m") });
+    let step = cluster.world.leave(&name("a"));
     assert_eq!(to_agent(&step), []);
     assert_eq!(cluster.world.used(), "cpus:1.1;mem:96");
-    let step = cluster.world.call(subscribe(Some(&name("m"))));
+    let step = cluster.world.call(subscribe(Some(&name("a"))));
     assert_eq!(offered(&offers(&step)[0]), "cpus:2.9;mem:4000");
 }

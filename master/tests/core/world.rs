@@ -1,6 +1,6 @@
 //! A master with its clock, and short ways to say what agents and frameworks say.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use muster_api::{
     AgentId, Mono, Now, Resources, Span, Timestamp,
@@ -8,12 +8,13 @@ use muster_api::{
     views::{AgentView, OfferView},
 };
 use muster_master::core::{
-    AgentNews, Connection, Effect, Event, Master, NotDrained, NotGone, Step,
+    AgentNews, Answer, Connection, Effect, Event, Foreign, InvalidPrincipal, Master, NotDrained,
+    NotGone, NotRemoved, Principal, Request, Step, Stream, StreamName,
 };
 use muster_proto::{
-    AgentInfo, Attribute, Capability, CapabilityType, CommandInfo, ExecutorId, ExecutorInfo,
-    Filters, FrameworkId, FrameworkInfo, Launch, Offer, OfferId, Operation, OperationType, Reason,
-    Resource, TaskId, TaskInfo, TaskState, TaskStatus,
+    Address, AgentInfo, Attribute, Capability, CapabilityType, CommandInfo, ExecutorId,
+    ExecutorInfo, Filters, FrameworkId, FrameworkInfo, Launch, Offer, OfferId, Operation,
+    OperationType, Reason, Resource, TaskId, TaskInfo, TaskState, TaskStatus, Url,
     agent::{
         AgentBody, ExecutorExited, ExecutorHere, Heartbeat, Hello, MasterBody, Status, TaskHere,
     },
@@ -25,6 +26,13 @@ pub(crate) struct World {
     pub(crate) records: Records,
     pub(crate) now: Now,
     connections: u64,
+    /// The framework of this process: the first that subscribes without a stream.
+    ours: Option<FrameworkId>,
+    /// The newest stream of each other framework.
+    streams: BTreeMap<FrameworkId, Stream>,
+    /// What each principal proves itself by, whether or not it still counts.
+    secrets: BTreeMap<String, u8>,
+    numbers: u64,
 }
 
 pub(crate) const START: Now =
@@ -39,7 +47,16 @@ impl World {
         // Each start has entropy of its own.
         let seed = 7 + records.len() as u64;
         let (master, step) = Master::restore(seed, &records, now).unwrap();
-        let mut world = Self { master, records, now, connections: 0 };
+        let mut world = Self {
+            master,
+            records,
+            now,
+            connections: 0,
+            ours: None,
+            streams: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+            numbers: 0,
+        };
         world.store(&step);
         world
     }
@@ -55,7 +72,7 @@ impl World {
         step
     }
 
-    fn store(&mut self, step: &Step) {
+    pub(crate) fn store(&mut self, step: &Step) {
         for write in &step.writes {
             match write.clone() {
                 Write::Put { key, value } => drop(self.records.insert(key, value)),
@@ -83,15 +100,83 @@ impl World {
         self.now.mono = self.now.mono.max(at);
     }
 
+    /// The first framework that subscribes is the one of this process; all others call over HTTP.
     pub(crate) fn call(&mut self, call: Call) -> Step {
-        self.step(Event::Call(call))
+        if self.is_ours(&call) {
+            let step = self.step(Event::Call(call));
+            if self.ours.is_none() {
+                self.ours = subscribed(&step);
+            }
+            return step;
+        }
+        self.foreign(call, None)
+    }
+
+    fn is_ours(&self, call: &Call) -> bool {
+        match &self.ours {
+            None => call.r#type == Some(CallType::Subscribe as i32),
+            ours => *ours == call.framework_id,
+        }
+    }
+
+    /// An operator removes a framework.
+    pub(crate) fn remove(&mut self, framework: &str) -> Result<Step, NotRemoved> {
+        let step = self.master.remove(self.now, framework)?;
+        self.store(&step);
+        Ok(step)
+    }
+
+    /// Lets a principal call with this secret.
+    pub(crate) fn let_in(&mut self, principal: &str, secret: u8) -> Result<Step, InvalidPrincipal> {
+        let step = self.master.set_credential(self.now, principal, [secret; 32])?;
+        self.store(&step);
+        self.secrets.insert(principal.to_owned(), secret);
+        Ok(step)
+    }
+
+    /// Lets a principal call no longer.
+    pub(crate) fn revoke(&mut self, principal: &str) -> Option<Step> {
+        let step = self.master.revoke_credential(self.now, principal)?;
+        self.store(&step);
+        Some(step)
+    }
+
+    /// A call over HTTP, on the newest stream of its framework. A principal that was never let in is
+    /// let in first; one whose credentials are revoked had proved itself before.
+    pub(crate) fn foreign(&mut self, call: Call, principal: Option<&str>) -> Step {
+        self.numbers += 1;
+        let principal = principal.map(|name| {
+            if !self.secrets.contains_key(name) {
+                self.let_in(name, 1).unwrap();
+            }
+            Principal { name: name.to_owned(), digest: [self.secrets[name]; 32] }
+        });
+        let request = Request(self.numbers);
+        let id = call.framework_id.clone().unwrap_or_default();
+        let is_subscribe = call.r#type == Some(CallType::Subscribe as i32);
+        let by = Foreign { request, principal, call };
+        if !is_subscribe {
+            let named =
+                self.streams.get(&id).map_or(StreamName::Missing, |on| StreamName::Open(*on));
+            return self.step(Event::Foreign { by, named });
+        }
+        let stream = Stream(self.numbers);
+        let step = self.step(Event::Subscribe { by, stream });
+        if let Some(id) = subscribed(&step) {
+            self.streams.insert(id, stream);
+        }
+        step
+    }
+
+    /// The stream of a framework ends.
+    pub(crate) fn leave(&mut self, id: &FrameworkId) -> Step {
+        let stream = self.streams.get(id).copied().unwrap_or(Stream(0));
+        self.step(Event::Left { stream })
     }
 
     /// Subscribes a framework without an id; the answer is its id.
     pub(crate) fn subscribe(&mut self) -> FrameworkId {
-        let step = self.call(subscribe(None));
-        let events = to_framework(&step);
-        events[0].subscribed.clone().unwrap().framework_id.unwrap()
+        subscribed(&self.call(subscribe(None))).unwrap()
     }
 
     pub(crate) fn hello(&mut self, hello: Hello) -> (Connection, Step) {
@@ -302,6 +387,7 @@ impl Cluster {
             .map(|id| ExecutorHere {
                 framework: Some(framework.clone()),
                 executor: Some(executor(id)),
+                ..ExecutorHere::default()
             })
             .collect();
         hello
@@ -329,6 +415,8 @@ pub(crate) fn subscribe(id: Option<&FrameworkId>) -> Call {
         user: "root".into(),
         name: "muster".into(),
         id: id.cloned(),
+        failover_timeout: Some(600.0),
+        checkpoint: Some(true),
         capabilities: vec![aware],
         ..FrameworkInfo::default()
     };
@@ -338,6 +426,74 @@ pub(crate) fn subscribe(id: Option<&FrameworkId>) -> Call {
         subscribe: Some(Subscribe { framework_info: Some(info), ..Subscribe::default() }),
         ..Call::default()
     }
+}
+
+/// The SUBSCRIBE of a framework over HTTP, as changed.
+pub(crate) fn subscribe_as(id: &str, change: impl FnOnce(&mut FrameworkInfo)) -> Call {
+    let mut call = subscribe(Some(&FrameworkId::new(id)));
+    change(call.subscribe.as_mut().unwrap().framework_info.as_mut().unwrap());
+    call
+}
+
+/// Gives a framework roles.
+pub(crate) fn in_roles(info: &mut FrameworkInfo, roles: &[&str]) {
+    info.roles = roles.iter().map(|role| (*role).to_owned()).collect();
+    info.capabilities.push(Capability { r#type: Some(CapabilityType::MultiRole as i32) });
+}
+
+/// A call of a framework.
+pub(crate) fn call_of(id: &str, kind: CallType) -> Call {
+    Call { framework_id: Some(FrameworkId::new(id)), r#type: Some(kind as i32), ..Call::default() }
+}
+
+/// An ACCEPT of a framework.
+pub(crate) fn accept_of(
+    id: &str,
+    offers: &[&Offer],
+    operations: Vec<Operation>,
+    refuse: Option<f64>,
+) -> Call {
+    let accept = Accept {
+        offer_ids: offers.iter().map(|offer| offer.id.clone().unwrap()).collect(),
+        operations,
+        filters: refuse.map(|seconds| Filters { refuse_seconds: Some(seconds) }),
+    };
+    Call { accept: Some(accept), ..call_of(id, CallType::Accept) }
+}
+
+/// A DECLINE of a framework.
+pub(crate) fn decline_of(id: &str, offers: &[&Offer], refuse: Option<f64>) -> Call {
+    let decline = Decline {
+        offer_ids: offers.iter().map(|offer| offer.id.clone().unwrap()).collect(),
+        filters: refuse.map(|seconds| Filters { refuse_seconds: Some(seconds) }),
+    };
+    Call { decline: Some(decline), ..call_of(id, CallType::Decline) }
+}
+
+/// A task of 1 cpu and 64 MiB that is a command.
+pub(crate) fn command(id: &str, agent: &AgentId) -> TaskInfo {
+    let command = CommandInfo { value: Some("true".into()), ..CommandInfo::default() };
+    TaskInfo { executor: None, command: Some(command), ..task(id, agent, "none") }
+}
+
+/// The messages of ERROR events.
+pub(crate) fn errors(step: &Step) -> Vec<String> {
+    to_framework(step).into_iter().filter_map(|event| Some(event.error?.message)).collect()
+}
+
+/// The messages of updates.
+pub(crate) fn words(step: &Step) -> Vec<String> {
+    updates(step).into_iter().filter_map(|status| status.message).collect()
+}
+
+/// The agents and executors of FAILURE events.
+pub(crate) fn failures(step: &Step) -> Vec<(String, Option<String>, Option<i32>)> {
+    let pick = |event: scheduler::Event| {
+        let failure = event.failure?;
+        let executor = failure.executor_id.map(|id| id.value);
+        Some((failure.agent_id?.value, executor, failure.status))
+    };
+    to_framework(step).into_iter().filter_map(pick).collect()
 }
 
 pub(crate) fn resources(text: &str) -> Vec<Resource> {
@@ -364,7 +520,19 @@ pub(crate) fn hello(host: &str, has: &str) -> Hello {
             ..AgentInfo::default()
         }),
         boot_id: "boot-1".into(),
+        url: Some(url_of(host)),
         ..Hello::default()
+    }
+}
+
+/// Where the executor API of an agent is.
+pub(crate) fn url_of(host: &str) -> Url {
+    let address = Address { hostname: Some(host.into()), ip: None, port: 5051 };
+    Url {
+        scheme: "http".into(),
+        address: Some(address),
+        path: Some("/slave(1)".into()),
+        ..Url::default()
     }
 }
 
@@ -408,7 +576,10 @@ pub(crate) fn status(task: &str, state: TaskState) -> TaskStatus {
 }
 
 pub(crate) fn uuid(task: &str) -> Vec<u8> {
-    format!("{task:0>16}").into_bytes()
+    let mut bytes = format!("{task:0>16}").into_bytes();
+    // The variant of RFC 4122.
+    bytes[8] = 0x80;
+    bytes
 }
 
 pub(crate) fn welcomed(step: &Step) -> AgentId {
@@ -429,7 +600,21 @@ pub(crate) fn to_agent(step: &Step) -> Vec<(Connection, MasterBody)> {
 
 pub(crate) fn to_framework(step: &Step) -> Vec<scheduler::Event> {
     let pick = |effect: &Effect| match effect {
-        Effect::ToFramework { event, .. } => Some(event.clone()),
+        Effect::ToEmbedded(event) | Effect::ToStream { event, .. } => Some(event.clone()),
+        _ => None,
+    };
+    step.effects.iter().filter_map(pick).collect()
+}
+
+/// The framework that a step says is subscribed.
+pub(crate) fn subscribed(step: &Step) -> Option<FrameworkId> {
+    to_framework(step).into_iter().find_map(|event| event.subscribed?.framework_id)
+}
+
+/// The answers to calls over HTTP.
+pub(crate) fn answers(step: &Step) -> Vec<Answer> {
+    let pick = |effect: &Effect| match effect {
+        Effect::Answer { answer, .. } => Some(answer.clone()),
         _ => None,
     };
     step.effects.iter().filter_map(pick).collect()

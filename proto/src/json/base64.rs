@@ -14,7 +14,7 @@ pub enum InvalidBase64 {
 }
 
 /// Appends `bytes` as base64.
-pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
+pub fn encode(bytes: &[u8], out: &mut Vec<u8>) {
     for three in bytes.chunks(3) {
         let bits = three.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte));
         let bits = bits << (8 * (3 - three.len()));
@@ -26,7 +26,7 @@ pub(super) fn encode(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// The bytes of a base64 text. The padding may be missing, as Mesos allows.
-pub(super) fn decode(text: &str) -> Result<Vec<u8>, InvalidBase64> {
+pub fn decode(text: &str) -> Result<Vec<u8>, InvalidBase64> {
     let digits = text.trim_end_matches('=');
     let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 2);
     let (mut bits, mut count) = (0u32, 0);

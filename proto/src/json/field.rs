@@ -61,7 +61,7 @@ impl<M> Field<M> {
 }
 
 /// `type` for `r#type`: a word of Rust can be the name of a field.
-const fn without_raw_mark(name: &'static str) -> &'static str {
+pub(crate) const fn without_raw_mark(name: &'static str) -> &'static str {
     match name.as_bytes() {
         [b'r', b'#', ..] => name.split_at(2).1,
         _ => name,

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{base64::InvalidBase64, field::Fields};
+use crate::wire::DEEPEST;
 
 /// How many missing fields are told at most: an answer does not grow with the question.
 const MOST_MISSING: usize = 100;
@@ -78,6 +79,12 @@ pub enum Problem {
         /// What is wrong.
         #[source]
         problem: InvalidBase64,
+    },
+    /// Messages lie in each other without need.
+    #[error("Not expecting messages over {DEEPEST} deep for field '{field}'")]
+    TooDeep {
+        /// The field of the innermost.
+        field: &'static str,
     },
     /// A required enumeration has a name that is not known.
     #[error("Failed to find enum for '{name}'")]
@@ -171,6 +178,8 @@ impl Place {
 pub struct Reader {
     /// The path of the message being read, with a dot at its end.
     path: String,
+    /// How many messages that one lies in.
+    depth: usize,
     missing: Vec<String>,
 }
 
@@ -181,6 +190,10 @@ impl Reader {
         object: &Map<String, Value>,
         place: Place,
     ) -> Result<M, Problem> {
+        if self.depth == DEEPEST {
+            return Err(Problem::TooDeep { field: place.name });
+        }
+        self.depth += 1;
         let length = self.path.len();
         self.path.push_str(place.name);
         match place.part {
@@ -190,6 +203,7 @@ impl Reader {
         }
         let message = self.message(object)?;
         self.path.truncate(length);
+        self.depth -= 1;
         Ok(message)
     }
 

@@ -119,6 +119,13 @@ messages! {
     }
 }
 
+impl DurationInfo {
+    /// The span; a negative one is none.
+    pub fn duration(self) -> std::time::Duration {
+        std::time::Duration::from_nanos(u64::try_from(self.nanoseconds).unwrap_or(0))
+    }
+}
+
 impl Labels {
     /// Labels from pairs of key and value.
     pub fn of<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {

@@ -20,7 +20,7 @@ messages! {
         optional boxed<VolumeSource> source = 5,
     }
 
-    /// Where a volume comes from. The part of its type is set; volumes of CSI plugins are not told.
+    /// Where a volume comes from. The part of its type is set.
     #[derive(Clone, PartialEq, Eq, Message)]
     pub struct VolumeSource {
         /// Which kind.
@@ -33,6 +33,65 @@ messages! {
         optional message<SandboxPath> sandbox_path = 3,
         /// A secret, as a file.
         optional message<Secret> secret = 4,
+        /// A volume of a CSI plugin.
+        optional boxed<CsiVolume> csi_volume = 6,
+    }
+
+    /// A volume of a CSI plugin.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct CsiVolume {
+        /// The plugin, by the type of its configuration.
+        required string plugin_name = 1,
+        /// How a volume that is there already is brought to a host.
+        optional message<CsiProvisioning> static_provisioning = 2,
+    }
+
+    /// How a volume of a CSI plugin is brought to a host and into a container.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct CsiProvisioning {
+        /// Its id at the plugin.
+        required string volume_id = 1,
+        /// How it is to be used.
+        required message<CsiCapability> volume_capability = 2,
+        /// Whether it may only be read.
+        optional bool readonly = 3,
+        /// What the plugin needs to know to bring it to the host.
+        map message<Secret> node_stage_secrets = 4,
+        /// What the plugin needs to know to bring it into a container.
+        map message<Secret> node_publish_secrets = 5,
+        /// What the plugin said of it.
+        map string volume_context = 6,
+    }
+
+    /// How a volume of a CSI plugin is to be used: as a block device, or mounted.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct CsiCapability {
+        /// Set if it is to be a block device.
+        optional message<CsiBlock> block = 1,
+        /// Set if it is to be mounted.
+        optional message<CsiMount> mount = 2,
+        /// By how many.
+        required message<CsiAccess> access_mode = 3,
+    }
+
+    /// Says that a volume is to be a block device.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct CsiBlock {}
+
+    /// How a volume is to be mounted.
+    #[derive(Clone, PartialEq, Eq, Message)]
+    pub struct CsiMount {
+        /// The kind of file system.
+        optional string fs_type = 1,
+        /// Options of the mount.
+        repeated string mount_flags = 2,
+    }
+
+    /// By how many hosts a volume is to be used at once.
+    #[derive(Clone, Copy, PartialEq, Eq, Message)]
+    pub struct CsiAccess {
+        /// By how many.
+        required enum<CsiAccessMode> mode = 1,
     }
 
     /// A volume of a Docker driver.
@@ -139,6 +198,22 @@ enumerations! {
         Secret = 3 "SECRET",
         /// Of a CSI plugin.
         CsiVolume = 5 "CSI_VOLUME",
+    }
+
+    /// By how many hosts a volume may be used at once, and how.
+    pub enum CsiAccessMode {
+        /// Not set.
+        Unknown = 0 "UNKNOWN",
+        /// One, which writes.
+        SingleNodeWriter = 1 "SINGLE_NODE_WRITER",
+        /// One, which reads.
+        SingleNodeReaderOnly = 2 "SINGLE_NODE_READER_ONLY",
+        /// Many, which read.
+        MultiNodeReaderOnly = 3 "MULTI_NODE_READER_ONLY",
+        /// Many, one of which writes.
+        MultiNodeSingleWriter = 4 "MULTI_NODE_SINGLE_WRITER",
+        /// Many, which write.
+        MultiNodeMultiWriter = 5 "MULTI_NODE_MULTI_WRITER",
     }
 
     /// Which mounts pass between a container and its host.

@@ -158,8 +158,9 @@ fn check_empty(data_dir: &Path) -> Result<(), RestoreError> {
             // One whose restore was cut short is told apart, for that says what to do.
             DiskStore::check_whole(&data_dir.join(STORE))?;
         }
-        // Tokens are no part of a backup, so they may have been put there before.
-        if name != secrets::ADMIN_TOKEN && name != secrets::JOIN_TOKEN {
+        // Secrets are no part of a backup, so they may have been put there before.
+        let secrets = [secrets::ADMIN_TOKEN, secrets::JOIN_TOKEN, secrets::NOTICE_SECRET];
+        if !secrets.into_iter().any(|secret| name == secret) {
             let entry = name.to_string_lossy().into_owned();
             return Err(RestoreError::NotEmpty { folder: data_dir.to_owned(), entry });
         }

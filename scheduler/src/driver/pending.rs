@@ -63,6 +63,9 @@ impl Pending {
         for note in turn.master_notes {
             log_master_note(&note);
         }
+        for note in turn.link_notes {
+            log_link_note(&note);
+        }
         for what in turn.passed_over {
             tracing::warn!(what, "a message of the master was passed over");
         }
@@ -144,6 +147,17 @@ fn log_note(note: &Note) {
         Note::RunEnded { run, state } => tracing::info!(%run, ?state, "run ended"),
         Note::RunCreated { run } => tracing::info!(%run, "run created"),
         note => tracing::debug!(?note, "engine"),
+    }
+}
+
+fn log_link_note(note: &muster_session::link::Note) {
+    use muster_session::link::Note;
+    match note {
+        Note::Subscribed { .. } | Note::Redirected { .. } => tracing::info!("{note}"),
+        Note::Broken { .. } | Note::CallRefused { .. } => tracing::warn!("{note}"),
+        Note::Unauthorized { .. } | Note::Refused { .. } | Note::Removed => {
+            tracing::error!("{note}");
+        }
     }
 }
 

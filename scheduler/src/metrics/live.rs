@@ -122,6 +122,7 @@ fn by_agent_state(agents: &[AgentView]) -> Vec<(&'static str, u64)> {
         ("active", AgentState::Active),
         ("draining", AgentState::Draining),
         ("drained", AgentState::Drained),
+        ("foreign", AgentState::Foreign),
         ("unreachable", AgentState::Unreachable),
         ("gone", AgentState::Gone),
     ];

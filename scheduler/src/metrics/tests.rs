@@ -6,6 +6,8 @@ use std::{
 };
 
 use muster_api::views::FireOutcome;
+use muster_proto::scheduler::Call;
+use muster_session::link::{Attempt, Outcome as Became};
 use serde_json::json;
 
 use super::*;
@@ -137,10 +139,15 @@ fn families(text: &str) -> BTreeMap<String, Vec<&str>> {
 
 /// A scheduler that did a bit of everything.
 fn all() -> Metrics {
-    let metrics = Metrics::new(Timestamp::from_millis(0));
+    let mut metrics = Metrics::new(Timestamp::from_millis(0));
     let put = Write::Put { key: b"t/a".to_vec(), value: Vec::new() };
     metrics.committed(&[put, Write::Delete { key: b"t/a".to_vec() }], 1, 1);
     metrics.set_live(&census(), &[]);
+    metrics.watch(Streams::new());
+    let link = Arc::<LinkCounts>::default();
+    link.subscribed(Attempt(1));
+    link.called(&Call::default(), &Became::Unknown { why: String::new() });
+    metrics.watch_link(link);
     metrics
 }
 
@@ -150,7 +157,18 @@ fn every_family_has_help_a_type_and_few_labels() {
     let families = families(&text);
     assert!(families.len() > 30, "{} families: they are not read", families.len());
     // No name of a job, app, host or user is a label: there may be a million of them.
-    let labels = ["table", "outcome", "direction", "state", "reason", "kind", "le"];
+    let labels = [
+        "table",
+        "outcome",
+        "direction",
+        "state",
+        "reason",
+        "kind",
+        "le",
+        "call",
+        "status",
+        "answer",
+    ];
     for (family, lines) in families {
         assert!(family.starts_with("muster_"), "{family}");
         let types = lines.iter().filter(|line| line.starts_with("# TYPE ")).count();

@@ -14,7 +14,7 @@ use muster_engine::{
 use super::{
     Rest,
     auth::By,
-    input::{Body, Named, NoParams, Params},
+    input::{Body, Named, NoBody, NoParams, Params},
     page::{PageParams, decode_cursor, encode_cursor, page_of, page_rows},
     problem::Refusal,
 };
@@ -61,6 +61,7 @@ pub(super) async fn mark_gone(
     By(by): By,
     Named(agent): Named<AgentId>,
     _: NoParams,
+    _: NoBody,
 ) -> Result<Json<AgentView>, Refusal> {
     match rest.driver().command(by, Command::MarkAgentGone { agent }).await?? {
         Accepted::Agent(agent) => Ok(Json(*agent)),
@@ -94,6 +95,7 @@ pub(super) async fn activate(
     By(by): By,
     Named(agent): Named<AgentId>,
     _: NoParams,
+    _: NoBody,
 ) -> Result<Json<AgentView>, Refusal> {
     match rest.driver().command(by, Command::ActivateAgent { agent }).await?? {
         Accepted::Agent(agent) => Ok(Json(*agent)),
@@ -106,6 +108,7 @@ pub(super) async fn reconcile(
     State(rest): State<Rest>,
     By(by): By,
     _: NoParams,
+    _: NoBody,
 ) -> Result<(StatusCode, Json<ReconcilingView>), Refusal> {
     match rest.driver().command(by, Command::Reconcile).await?? {
         Accepted::Reconciling { tasks } => {

@@ -12,7 +12,7 @@ use super::{
     Rest,
     auth::By,
     change::{self, Disabling},
-    input::{Document, Named, Params, Precondition},
+    input::{Document, Named, NoBody, NoParams, Params, Precondition},
     page::{PageParams, decode_cursor, page_of, page_rows},
     problem::Refusal,
 };
@@ -65,6 +65,8 @@ pub(super) async fn enable(
     State(rest): State<Rest>,
     By(by): By,
     Named(name): Named<AppName>,
+    _: NoParams,
+    _: NoBody,
 ) -> Result<Response, Refusal> {
     change::apply(&rest, by, Command::SetAppDisabled { name, disabled: false, kill: false }).await
 }
@@ -74,6 +76,7 @@ pub(super) async fn disable(
     By(by): By,
     Named(name): Named<AppName>,
     Params(disabling): Params<Disabling>,
+    _: NoBody,
 ) -> Result<Response, Refusal> {
     let kill = disabling.kills();
     change::apply(&rest, by, Command::SetAppDisabled { name, disabled: true, kill }).await

@@ -10,10 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body_util::channel::{Channel, Sender};
-use muster_api::limits;
+use muster_api::views::ResumeRequest;
 use muster_engine::event::{Accepted, Command};
-use serde::{Deserialize, Serialize};
-use tokio::{runtime::Handle, task::spawn_blocking, time::timeout};
+use serde::Serialize;
+use tokio::{runtime::Handle, task::spawn_blocking};
 
 use super::{
     Rest,
@@ -45,13 +45,9 @@ pub(super) async fn make(State(rest): State<Rest>, _: NoParams) -> Result<Respon
 fn send(backup: Backup, mut to: Sender<Bytes, io::Error>) {
     let runtime = Handle::current();
     let written = backup.write(&mut |bytes| {
-        let sent =
-            runtime.block_on(async { timeout(limits::BACKUP_STALL, to.send_data(bytes)).await });
-        match sent {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
-            Err(_) => Err(io::ErrorKind::TimedOut.into()),
-        }
+        // A reader that takes nothing for too long loses its connection, which ends this too.
+        let sent = runtime.block_on(to.send_data(bytes));
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     });
     match written {
         Ok(trailer) => tracing::info!(?trailer, "backup made"),
@@ -68,15 +64,6 @@ impl From<BackupError> for Refusal {
     }
 }
 
-/// How a held store goes on.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Resuming {
-    /// Whether what was due meanwhile is made good by the misfire rule.
-    #[serde(default)]
-    replay: bool,
-}
-
 /// That a held store goes on.
 #[derive(Debug, Serialize)]
 struct Resumed {
@@ -89,9 +76,9 @@ pub(super) async fn resume(
     State(rest): State<Rest>,
     By(by): By,
     _: NoParams,
-    JsonBody(resuming): JsonBody<Resuming>,
+    JsonBody(request): JsonBody<ResumeRequest>,
 ) -> Result<Response, Refusal> {
-    let Resuming { replay } = resuming;
+    let ResumeRequest { replay } = request;
     match rest.driver().command(by, Command::Resume { replay }).await?? {
         Accepted::Resumed => Ok(Json(Resumed { held: None, replay }).into_response()),
         _ => Err(Refusal::misunderstanding()),

@@ -47,11 +47,15 @@ pub(super) async fn apply(rest: &Rest, by: Actor, command: Command) -> Result<Re
     match rest.driver().command(by, command).await?? {
         Accepted::App(app, change) => Ok(changed(change, app.version, &*app)),
         Accepted::Job(job, change) => Ok(changed(change, job.version, &*job)),
-        Accepted::Deleted
+        Accepted::Deleted { .. }
         | Accepted::Run(_)
         | Accepted::Resumed
         | Accepted::Reconciling { .. }
-        | Accepted::Agent(_) => Err(Refusal::misunderstanding()),
+        | Accepted::Agent(_)
+        | Accepted::Role(..)
+        | Accepted::Credential(_)
+        | Accepted::Revoked
+        | Accepted::Removed => Err(Refusal::misunderstanding()),
     }
 }
 
@@ -62,7 +66,7 @@ pub(super) async fn delete(
     command: Command,
 ) -> Result<StatusCode, Refusal> {
     match rest.driver().command(by, command).await?? {
-        Accepted::Deleted => Ok(StatusCode::NO_CONTENT),
+        Accepted::Deleted { .. } => Ok(StatusCode::NO_CONTENT),
         _ => Err(Refusal::misunderstanding()),
     }
 }

@@ -1,5 +1,7 @@
 //! What happened, page by page; [`super::event_stream`] sends it as it happens.
 
+use std::collections::BTreeSet;
+
 use axum::{Json, extract::State};
 use muster_api::{
     AppName, JobName, RunId, TaskId, Timestamp,
@@ -72,6 +74,9 @@ fn checked(filter: EventFilter) -> Result<EventFilter, Refusal> {
             return Err(Refusal::request(format!("the parameter `{name}` is empty; leave it out")));
         }
     }
+    if let Some(state) = &filter.state {
+        check_state(filter.kind, state)?;
+    }
     match (filter.from, filter.to) {
         (Some(from), Some(to)) if from >= to => {
             let detail = format!("`from` is {from}, which is not before `to`, {to}");
@@ -79,6 +84,18 @@ fn checked(filter: EventFilter) -> Result<EventFilter, Refusal> {
         }
         _ => Ok(filter),
     }
+}
+
+/// Refuses a state that events of this kind, or of any, never have.
+fn check_state(kind: Option<EventKind>, state: &str) -> Result<(), Refusal> {
+    let kinds = kind.map_or_else(|| EventKind::ALL.to_vec(), |kind| vec![kind]);
+    if kinds.iter().any(|kind| kind.has_state(state)) {
+        return Ok(());
+    }
+    let whose = kind.map_or_else(String::new, |kind| format!(" of the kind `{}`", kind.as_str()));
+    let known: BTreeSet<_> = kinds.iter().flat_map(|kind| kind.states()).copied().collect();
+    let known = known.into_iter().collect::<Vec<_>>().join("`, `");
+    Err(Refusal::request(format!("no event{whose} has the state `{state}`; there are `{known}`")))
 }
 
 /// Events, the newest first. A page on which few are wanted may be short, or even empty, and name a

@@ -6,12 +6,18 @@ use axum::{
     http::{HeaderMap, HeaderName, header, request::Parts},
 };
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use muster_api::{AgentId, AppName, JobName, RunId, limits};
+use muster_api::{
+    AgentId, AppName, JobName, RunId, limits,
+    spec::{Fault, RequestBody},
+};
 use muster_engine::event::Expect;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::problem::{Code, Refusal};
+use super::{
+    json::parse,
+    problem::{Code, Refusal},
+};
 
 /// What the path names.
 pub(super) struct Named<T>(pub(super) T);
@@ -96,6 +102,9 @@ fn misuse(query: Option<&str>, why: &str) -> String {
             "it is a whole number".to_owned()
         }
         _ if why.starts_with("cannot parse integer") => "it is a whole number".to_owned(),
+        _ if why.starts_with("UUID parsing failed") => {
+            "it is an id, as in 01930000-0000-7000-8000-000000000000".to_owned()
+        }
         _ if why.starts_with("provided string was not") => "it is true or false".to_owned(),
         _ => why.to_owned(),
     };
@@ -199,23 +208,44 @@ impl<S: Send + Sync> FromRequest<S> for Document {
     }
 }
 
-/// A body that may be left out.
+/// A body that may be left out: it is then read as one without fields.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: RequestBody, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Refusal;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
-        let json = require_json(request.headers());
-        let bytes = read(request).await?;
-        if bytes.is_empty() {
-            return Ok(Self(T::default()));
-        }
-        json?;
-        // A struct is read from a list as well, and no API should promise that.
-        parse::<Map<String, Value>>(&bytes)?;
-        parse(&bytes).map(Self)
+        Ok(Self(T::parse(optional(request).await?)?))
     }
+}
+
+/// A body that says nothing, where there is nothing to say: it is left out, or `{}`.
+pub(super) struct NoBody;
+
+impl<S: Send + Sync> FromRequest<S> for NoBody {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Refusal> {
+        let unknown = match optional(request).await? {
+            Value::Object(fields) if fields.is_empty() => return Ok(Self),
+            Value::Object(fields) => fields.into_iter().map(|(name, _)| name).collect(),
+            _ => vec![String::new()],
+        };
+        let message = "it is not known here; this takes no body";
+        let fault = |field| Fault { field, message: message.to_owned() };
+        Err(Refusal::faults(unknown.into_iter().map(fault).collect()))
+    }
+}
+
+/// The JSON of a body, or a map without fields where there is none.
+async fn optional(request: Request) -> Result<Value, Refusal> {
+    let json = require_json(request.headers());
+    let bytes = read(request).await?;
+    if bytes.is_empty() {
+        return Ok(Map::new().into());
+    }
+    json?;
+    parse(&bytes)
 }
 
 fn require_json(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -249,28 +279,4 @@ async fn read(request: Request) -> Result<Bytes, Refusal> {
             format!("the body did not arrive within {} s", limits::HTTP_READ.as_secs()),
         )),
     }
-}
-
-/// Reads JSON: what is no JSON is a bad request, what is other JSON a bad document. Either error
-/// says at which line and column, the latter at which field too.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Refusal> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let read = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let field = match error.path().to_string() {
-            all if all == "." => String::new(),
-            field => field,
-        };
-        (field, error.into_inner())
-    });
-    let read = read.and_then(|value| match json.end() {
-        Ok(()) => Ok(value),
-        Err(error) => Err((String::new(), error)),
-    });
-    read.map_err(|(field, error)| {
-        if error.is_data() {
-            Refusal::faults(vec![muster_api::spec::Fault { field, message: error.to_string() }])
-        } else {
-            Refusal::request(format!("the body is not valid JSON: {error}"))
-        }
-    })
 }

@@ -35,6 +35,20 @@ pub enum LogError {
         /// The agent.
         agent: AgentId,
     },
+    /// The agent is one of another master.
+    #[error(
+        "agent `{agent}` belongs to another master, and what it keeps is not to be had from here; \
+             look there into the sandbox of executor `{executor}`, under `tasks/{task}` if the \
+             executor is that of Muster"
+    )]
+    Foreign {
+        /// The agent.
+        agent: AgentId,
+        /// The executor of the task.
+        executor: String,
+        /// The task.
+        task: String,
+    },
     /// The agent did not answer.
     #[error("agent `{agent}`, which has the output, did not answer in time; try again")]
     Late {

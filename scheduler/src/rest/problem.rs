@@ -160,7 +160,11 @@ impl From<ReadError> for Refusal {
 
 impl From<LogError> for Refusal {
     fn from(error: LogError) -> Self {
-        Self::new(Code::Unavailable, error.to_string())
+        let code = match error {
+            LogError::Away { .. } | LogError::Late { .. } => Code::Unavailable,
+            LogError::Foreign { .. } => Code::NotFound,
+        };
+        Self::new(code, error.to_string())
     }
 }
 

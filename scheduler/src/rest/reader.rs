@@ -1,9 +1,12 @@
 //! What the store holds, as records and views: documents, and what is over.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use muster_api::{
-    AppName, JobName, JobUid, RunId, Timestamp, clock,
+    AppName, JobName, JobUid, RunId, TaskId, Timestamp, clock,
     events::EventId,
     views::{AppView, JobView, RunState, RunView, ShardState, ShardView},
 };
@@ -244,6 +247,14 @@ impl Reader {
         newest: EventId,
     ) -> Result<Since, ReadError> {
         Ok(trace::newer(&*self.0, filter, after, newest, clock::wall())?)
+    }
+
+    /// When the code of these tasks began to run, as far as the log of events tells.
+    pub(super) fn starts(
+        &self,
+        tasks: &BTreeSet<TaskId>,
+    ) -> Result<BTreeMap<TaskId, Timestamp>, ReadError> {
+        Ok(trace::starts(&*self.0, tasks)?)
     }
 
     /// Whether events after one may have been forgotten.

@@ -7,13 +7,13 @@ use axum::{
     extract::OriginalUri,
     http::Method,
     middleware::from_fn_with_state,
-    routing::{get, post},
+    routing::{delete, get, post, put},
 };
 
 use super::{
-    agents, apps, auth, backup, event_stream,
+    agents, apps, auth, backup, credentials, event_stream,
     event_stream::Streams,
-    events, explain, fires, health, jobs, logs,
+    events, explain, fires, frameworks, health, jobs, logs,
     logs::LogSource,
     metrics, notices,
     problem::{Code, Refusal},
@@ -124,6 +124,12 @@ pub fn router(rest: Rest) -> Router {
         .route("/agents/{agent}/gone", post(agents::mark_gone))
         .route("/events", get(events::list))
         .route("/events/stream", get(event_stream::stream))
+        .route("/frameworks", get(frameworks::list))
+        .route("/frameworks/{framework}", delete(frameworks::remove))
+        .route("/roles", get(frameworks::roles))
+        .route("/roles/{*role}", put(frameworks::set_weight))
+        .route("/credentials", get(credentials::list).post(credentials::create))
+        .route("/credentials/{*principal}", delete(credentials::revoke))
         .route("/reconcile", post(agents::reconcile))
         .route("/queue", get(agents::queue))
         .route("/offers", get(agents::offers))

@@ -8,7 +8,7 @@ use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use muster_api::{
     JobName, RunId, Span, Timestamp, limits,
-    views::{Page, RerunRequest, RunState, RunView},
+    views::{Cause, Page, RerunRequest, RunState, RunView},
 };
 use muster_engine::{
     event::{Accepted, Command, Rejected},
@@ -21,7 +21,7 @@ use super::{
     Rest,
     auth::By,
     change,
-    input::{Body, IdempotencyKey, Named, Params},
+    input::{Body, IdempotencyKey, Named, NoBody, NoParams, Params},
     page::{decode_cursor, encode_cursor, page_rows},
     problem::{Code, Refusal},
     reader::RunFilter,
@@ -179,6 +179,8 @@ pub(super) async fn cancel(
     State(rest): State<Rest>,
     By(by): By,
     Named(run): Named<RunId>,
+    _: NoParams,
+    _: NoBody,
 ) -> Result<(StatusCode, Json<RunView>), Refusal> {
     end(&rest, by, run, Command::Cancel { run }).await
 }
@@ -188,6 +190,8 @@ pub(super) async fn kill(
     State(rest): State<Rest>,
     By(by): By,
     Named((run, item)): Named<(RunId, u32)>,
+    _: NoParams,
+    _: NoBody,
 ) -> Result<(StatusCode, Json<RunView>), Refusal> {
     end(&rest, by, run, Command::KillTask { run, item }).await
 }
@@ -222,8 +226,17 @@ pub(super) async fn rerun(
     IdempotencyKey(idempotency_key): IdempotencyKey,
     Body(request): Body<RerunRequest>,
 ) -> Result<Response, Refusal> {
-    if live_run(&rest, run).await?.is_some() {
-        let detail = format!("run `{run}` is not over yet; wait for its end, or cancel it");
+    if let Some(live) = live_run(&rest, run).await? {
+        let job = &live.job;
+        let how = match live.cause {
+            Cause::Daemon => {
+                format!("it is that of daemon job `{job}`, which ends when you disable the job")
+            }
+            Cause::Schedule | Cause::Trigger | Cause::Rerun => {
+                "wait for its end, or cancel it".to_owned()
+            }
+        };
+        let detail = format!("run `{run}` is not over yet; {how}");
         return Err(Refusal::new(Code::Conflict, detail));
     }
     let former = rest.read(move |reader| reader.past_run(&run)).await?;

@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::auth::Peer;
+use super::{auth::Peer, patient::Patient};
 
 /// Bytes of a request's head, and of what is read of a body before somebody asks for it.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -86,7 +86,7 @@ async fn connection(stream: TcpStream, service: WithPeer, mut stopping: watch::R
         .timer(TokioTimer::new())
         .header_read_timeout(limits::HTTP_READ)
         .max_buf_size(BUFFER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream)), service);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = &mut connection => ended,

@@ -69,9 +69,31 @@ pub(super) async fn live(
             break;
         }
     }
-    rest.read(move |reader| shards.into_iter().map(|shard| with_past(reader, run, shard)).collect())
-        .await
-        .map(Some)
+    rest.read(move |reader| {
+        add_starts(reader, &mut shards)?;
+        shards.into_iter().map(|shard| with_past(reader, run, shard)).collect()
+    })
+    .await
+    .map(Some)
+}
+
+/// Adds when tasks began to run that ran already when this scheduler started: it heard that they run,
+/// and not since when.
+fn add_starts(reader: &Reader, shards: &mut [ShardView]) -> Result<(), super::reader::ReadError> {
+    let is_open = |shard: &&mut ShardView| {
+        matches!(shard.state, ShardState::Running | ShardState::Killing)
+            && shard.started_at.is_none()
+    };
+    let open = shards.iter_mut().filter(is_open);
+    let open: Vec<_> = open.filter_map(|shard| Some((shard.task?, shard))).collect();
+    if open.is_empty() {
+        return Ok(());
+    }
+    let starts = reader.starts(&open.iter().map(|(task, _)| *task).collect())?;
+    for (task, shard) in open {
+        shard.started_at = starts.get(&task).copied();
+    }
+    Ok(())
 }
 
 /// A shard of a live run; one that is over itself, with what its newest task left in the store.

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, net::SocketAddr};
 
 use muster_api::{
-    Timestamp,
+    Amount, Timestamp,
     events::{EventKind, EventSource, TraceEvent},
 };
 use muster_engine::event::{self, Accepted, Command, CommandReply};
@@ -45,6 +45,9 @@ enum Counts {
     WhenBegun,
     /// When something came of it for its run: one that is being ended already is not ended again.
     WhenTraced,
+    /// When something came of it for its host: one that takes tasks is not activated, and one that
+    /// is gone is so once.
+    WhenHostTraced,
 }
 
 impl Change {
@@ -55,7 +58,8 @@ impl Change {
         let mut event = TraceEvent::new(at, EventKind::Change, "", EventSource::Scheduler);
         event.actor = Some(by.name.into_owned());
         let mut words = Vec::new();
-        let (action, counts) = describe(command, &mut event, &mut words);
+        aim(command, &mut event);
+        let (action, counts) = describe(command, &mut words);
         event.state = action.into();
         words.extend(by.peer.map(|peer| format!("from {peer}")));
         Self { event, words, counts }
@@ -77,6 +81,7 @@ impl Change {
                 is_changed = *change != event::Change::Unchanged;
             }
             Accepted::Job(job, change) => {
+                event.app = Some(job.spec.app.clone());
                 event.version = Some(job.version);
                 is_changed = *change != event::Change::Unchanged;
             }
@@ -85,16 +90,25 @@ impl Change {
                 event.job = Some(run.job.clone());
                 event.run = Some(run.id);
             }
+            Accepted::Role(_, change) => is_changed = *change != event::Change::Unchanged,
             Accepted::Agent(agent) => event.hostname = Some(agent.hostname.clone()),
-            Accepted::Deleted | Accepted::Resumed | Accepted::Reconciling { .. } => {}
+            Accepted::Deleted { app } => event.app = Some(app.clone()),
+            Accepted::Resumed
+            | Accepted::Reconciling { .. }
+            | Accepted::Credential(_)
+            | Accepted::Revoked
+            | Accepted::Removed => {}
         }
         let run = event.run;
         let of_its_run = |told: &&TraceEvent| run.is_some() && told.run == run;
+        let host = event.agent.clone();
+        let of_its_host = |told: &&TraceEvent| told.kind == EventKind::Host && told.agent == host;
         let is_made = match counts {
             Counts::Always => true,
             Counts::WhenChanged => is_changed,
             Counts::WhenBegun => trace.iter().filter(of_its_run).any(is_begin),
             Counts::WhenTraced => trace.iter().any(|told| of_its_run(&told)),
+            Counts::WhenHostTraced => trace.iter().any(|told| of_its_host(&told)),
         };
         event.at = now;
         event.message = (!words.is_empty()).then(|| words.join(", "));
@@ -110,71 +124,79 @@ fn is_begin(event: &TraceEvent) -> bool {
     event.kind == EventKind::Run && event.state == "pending"
 }
 
-/// What a command does, as a state, and when it counts; the rest goes into the event.
-fn describe(
-    command: &Command,
-    event: &mut TraceEvent,
-    words: &mut Vec<String>,
-) -> (&'static str, Counts) {
+/// What a command is about, as fields of its event.
+fn aim(command: &Command, event: &mut TraceEvent) {
     match command {
-        Command::PutApp { spec, .. } => {
-            event.app = Some(spec.name.clone());
-            ("put_app", Counts::WhenChanged)
-        }
-        Command::DeleteApp { name, .. } => {
+        Command::PutApp { spec, .. } => event.app = Some(spec.name.clone()),
+        Command::DeleteApp { name, .. } | Command::SetAppDisabled { name, .. } => {
             event.app = Some(name.clone());
-            ("delete_app", Counts::Always)
-        }
-        Command::SetAppDisabled { name, disabled, kill } => {
-            event.app = Some(name.clone());
-            disable(*disabled, *kill, words)
         }
         Command::PutJob { spec, .. } => {
             (event.app, event.job) = (Some(spec.app.clone()), Some(spec.name.clone()));
-            ("put_job", Counts::WhenChanged)
         }
-        Command::DeleteJob { name, .. } => {
-            event.job = Some(name.clone());
-            ("delete_job", Counts::Always)
-        }
-        Command::SetJobDisabled { name, disabled, kill } => {
-            event.job = Some(name.clone());
-            disable(*disabled, *kill, words)
-        }
-        Command::Trigger { job, .. } => {
-            event.job = Some(job.clone());
-            ("trigger", Counts::WhenBegun)
-        }
+        Command::DeleteJob { name, .. }
+        | Command::SetJobDisabled { name, .. }
+        | Command::Trigger { job: name, .. } => event.job = Some(name.clone()),
         Command::Rerun { former, .. } => {
             (event.app, event.job) = (Some(former.app.clone()), Some(former.job.clone()));
+        }
+        Command::Cancel { run } => event.run = Some(*run),
+        Command::KillTask { run, item } => (event.run, event.item) = (Some(*run), Some(*item)),
+        Command::MarkAgentGone { agent }
+        | Command::DrainAgent { agent, .. }
+        | Command::ActivateAgent { agent } => event.agent = Some(agent.clone()),
+        Command::Resume { .. }
+        | Command::Reconcile
+        | Command::SetWeight { .. }
+        | Command::CreateCredential { .. }
+        | Command::RevokeCredential { .. }
+        | Command::RemoveFramework { .. } => {}
+    }
+}
+
+/// What a command does, as a state, and when it counts; what has no field is said in words.
+fn describe(command: &Command, words: &mut Vec<String>) -> (&'static str, Counts) {
+    match command {
+        Command::PutApp { .. } => ("put_app", Counts::WhenChanged),
+        Command::DeleteApp { .. } => ("delete_app", Counts::Always),
+        Command::SetAppDisabled { disabled, kill, .. }
+        | Command::SetJobDisabled { disabled, kill, .. } => disable(*disabled, *kill, words),
+        Command::PutJob { .. } => ("put_job", Counts::WhenChanged),
+        Command::DeleteJob { .. } => ("delete_job", Counts::Always),
+        Command::Trigger { .. } => ("trigger", Counts::WhenBegun),
+        Command::Rerun { former, .. } => {
             words.push(format!("of run {}", former.id));
             ("rerun", Counts::WhenBegun)
         }
-        Command::Cancel { run } => {
-            event.run = Some(*run);
-            ("cancel", Counts::WhenTraced)
-        }
-        Command::KillTask { run, item } => {
-            (event.run, event.item) = (Some(*run), Some(*item));
-            ("kill", Counts::WhenTraced)
-        }
+        Command::Cancel { .. } => ("cancel", Counts::WhenTraced),
+        Command::KillTask { .. } => ("kill", Counts::WhenTraced),
         Command::Resume { replay } => {
             words.extend(replay.then(|| "replay".to_owned()));
             ("resume", Counts::Always)
         }
         Command::Reconcile => ("reconcile", Counts::Always),
-        Command::MarkAgentGone { agent } => {
-            event.agent = Some(agent.clone());
-            ("gone", Counts::Always)
-        }
-        Command::DrainAgent { agent, deadline } => {
-            event.agent = Some(agent.clone());
+        Command::MarkAgentGone { .. } => ("gone", Counts::WhenHostTraced),
+        Command::DrainAgent { deadline, .. } => {
             words.extend(deadline.map(|deadline| format!("within {deadline}")));
             ("drain", Counts::Always)
         }
-        Command::ActivateAgent { agent } => {
-            event.agent = Some(agent.clone());
-            ("activate", Counts::Always)
+        Command::ActivateAgent { .. } => ("activate", Counts::WhenHostTraced),
+        Command::SetWeight { role, thousandths } => {
+            let weight = Amount::from_thousandths((*thousandths).into());
+            words.push(format!("role {role} to {weight}"));
+            ("set_weight", Counts::WhenChanged)
+        }
+        Command::CreateCredential { principal, .. } => {
+            words.push(format!("for {principal}"));
+            ("create_credential", Counts::Always)
+        }
+        Command::RevokeCredential { principal } => {
+            words.push(format!("of {principal}"));
+            ("revoke_credential", Counts::Always)
+        }
+        Command::RemoveFramework { framework } => {
+            words.push(format!("framework {framework}"));
+            ("remove_framework", Counts::Always)
         }
     }
 }

@@ -80,7 +80,7 @@ fn millis(at: Timestamp) -> u64 {
 }
 
 /// When an id was made. Of one that is no UUID v7, as foreign ones may be, nothing is known.
-fn made_at(id: &Uuid) -> u64 {
+pub(super) fn made_at(id: &Uuid) -> u64 {
     match id.get_version_num() {
         7 => u64::try_from(id.as_u128() >> 80).unwrap_or(0),
         _ => 0,

@@ -80,6 +80,10 @@ impl EventLog {
     /// The writes of what happened, for the commit of what it followed from. No event is later than
     /// its record, whatever its source says: what is found by time relies on that.
     pub fn write(&mut self, now: Timestamp, mut events: Vec<TraceEvent>) -> Vec<Write> {
+        debug_assert!(
+            events.iter().all(|event| event.kind.has_state(&event.state)),
+            "an event has a state that nobody can ask for: {events:#?}"
+        );
         let now = u64::try_from(now.as_millis()).unwrap_or(0);
         let mut writes = Vec::new();
         let mut rest = events.as_mut_slice();

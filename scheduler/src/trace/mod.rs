@@ -11,9 +11,11 @@ mod codec;
 mod filter;
 mod log;
 mod reader;
+mod starts;
 
 pub use audit::{Actor, Change};
 pub use codec::{InvalidEvents, Record};
 pub(crate) use filter::EventFilter;
 pub use log::{EVENTS, EventLog, LogError, NewestEvent, event_key, sequence_of};
 pub(crate) use reader::{Older, Since, is_forgotten, newer, older};
+pub(crate) use starts::starts;

@@ -164,13 +164,13 @@ fn read(
 
 /// How much one call has looked through.
 #[derive(Debug, Default)]
-struct Budget {
+pub(super) struct Budget {
     records: usize,
     bytes: usize,
 }
 
 impl Budget {
-    fn is_spent_by(&mut self, (_, value): &Row) -> bool {
+    pub(super) fn is_spent_by(&mut self, (_, value): &Row) -> bool {
         self.records += 1;
         self.bytes += value.len();
         self.records >= limits::EVENT_RECORDS_PER_PAGE || self.bytes >= limits::EVENT_BYTES_PER_PAGE

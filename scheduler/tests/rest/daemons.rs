@@ -62,6 +62,9 @@ async fn a_daemon_job_has_a_run_while_it_is_enabled() {
     let view = client.get(&format!("/v1/runs/{run}")).await.ok(200).json();
     assert_eq!((&view["version"], &view["counts"]["running"]), (&2.into(), &2.into()));
 
+    let refused = client.post(&format!("/v1/runs/{run}/rerun")).await.problem(409, "conflict");
+    assert!(refused.ends_with("it is that of daemon job `d`, which ends when you disable the job"));
+
     client.post("/v1/jobs/d/disable").await.ok(200);
     let next = client.get("/v1/jobs/d/next").await.ok(200).json();
     assert_eq!(next["items"], json!([]));

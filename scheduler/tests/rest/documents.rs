@@ -26,11 +26,48 @@ async fn a_document_is_created_changed_and_deleted() {
 
     client.put("/v1/jobs/j", &job("j", "a", 2)).await.ok(201);
     let got = client.get("/v1/jobs/j").await.ok(200).json();
+    let again = client.put("/v1/jobs/j", &got).await.ok(200);
+    assert_eq!(again.header("muster-change"), "unchanged");
     assert_eq!((&got["status"]["enabled"], &got["version"]), (&true.into(), &1.into()));
     assert_eq!(client.delete("/v1/jobs/j").await.ok(204).text, "");
     client.get("/v1/jobs/j").await.problem(404, "not_found");
     client.delete("/v1/jobs/j").await.problem(404, "not_found");
     client.delete("/v1/apps/a").await.ok(204);
+}
+
+#[tokio::test]
+async fn documents_are_answered_with_the_fields_at_their_defaults() {
+    let world = World::start().await;
+    let client = &world.client;
+    let put = client.put("/v1/apps/a", &app("a")).await.ok(201).json();
+    let (got, list) = (client.get("/v1/apps/a").await.json(), client.get("/v1/apps").await.json());
+    for app in [&put, &got, &list["items"][0]] {
+        assert_eq!((&app["max_tasks"], &app["event_sampling"]), (&json!(0), &json!(0)), "{app}");
+        assert_eq!(app["artifacts"], json!([]));
+    }
+    let put = client.put("/v1/jobs/j", &job("j", "a", 2)).await.ok(201).json();
+    let (got, list) = (client.get("/v1/jobs/j").await.json(), client.get("/v1/jobs").await.json());
+    for job in [&put, &got, &list["items"][0]] {
+        assert_eq!(job["constraints"], json!([]), "{job}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_stands_twice_is_refused() {
+    let world = World::start().await;
+    let client = &world.client;
+    let json = [("content-type", "application/json")];
+    let twice = r#"{"name": "a", "resources": {"cpus": 1, "cpus": 2, "mem": 32}}"#;
+    let refused = client.send(Method::PUT, "/v1/apps/a", &json, twice).await;
+    let detail = refused.problem(422, "invalid_document");
+    assert_eq!(detail, "resources.cpus: this field stands twice in one map");
+    client.get("/v1/apps/a").await.problem(404, "not_found");
+    let twice = r#"{"items": [0], "items": [1]}"#;
+    let refused = client.send(Method::POST, "/v1/jobs/j/trigger", &json, twice).await;
+    assert_eq!(
+        refused.problem(422, "invalid_document"),
+        "items: this field stands twice in one map"
+    );
 }
 
 #[tokio::test]

@@ -110,6 +110,39 @@ async fn wrong_bodies_are_problems() {
     answer.problem(415, "unsupported_media_type");
 }
 
+#[tokio::test]
+async fn what_takes_no_body_refuses_one_that_says_something() {
+    let world = World::start().await;
+    let client = &world.client;
+    client.put("/v1/apps/a", &app("a")).await.ok(201);
+    client.put("/v1/jobs/j", &job("j", "a", 1)).await.ok(201);
+    let run = client.post("/v1/jobs/j/trigger").await.ok(202).json();
+    let run = format!("/v1/runs/{}", run["id"].as_str().unwrap());
+    for path in [
+        format!("{run}/shards/0/kill"),
+        format!("{run}/cancel"),
+        "/v1/jobs/j/enable".to_owned(),
+        "/v1/jobs/j/disable".to_owned(),
+        "/v1/apps/a/enable".to_owned(),
+        "/v1/apps/a/disable".to_owned(),
+        "/v1/agents/agent-1/activate".to_owned(),
+        "/v1/agents/agent-1/gone".to_owned(),
+        "/v1/reconcile".to_owned(),
+    ] {
+        let json = [("content-type", "application/json")];
+        let send = |body: &'static str| client.send(Method::POST, &path, &json, body);
+        let detail = send(r#"{"x": 1}"#).await.problem(422, "invalid_document");
+        assert_eq!(detail, "x: it is not known here; this takes no body", "{path}");
+        send("[]").await.problem(422, "invalid_document");
+        send("x").await.problem(400, "invalid_request");
+        client.post(&format!("{path}?x=1")).await.problem(400, "invalid_request");
+    }
+    // Nothing came of any of them.
+    assert_eq!(client.get(&run).await.ok(200).json()["state"], "pending");
+    assert_eq!(client.get("/v1/jobs/j").await.ok(200).json()["status"]["enabled"], true);
+    client.send(Method::POST, &format!("{run}/cancel"), &[], "{}").await.ok(202);
+}
+
 /// Sends some bytes and reads until the server closes.
 async fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();

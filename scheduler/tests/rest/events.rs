@@ -142,7 +142,7 @@ async fn events_are_found_by_what_they_have() {
         "?run=01930000-0000-7000-8000-000000000000",
         "?task=01930000-0000-7000-8000-000000000000",
         "?agent=host",
-        "?state=lost",
+        "?state=zombie",
         "?actor=nobody",
         "?kind=notice",
         "?to=2000-01-01T00:00:00Z",
@@ -158,6 +158,9 @@ async fn nonsense_is_refused_with_what_would_be_right() {
     let world = World::start().await;
     for query in [
         "?kind=tasks",
+        "?kind=other",
+        "?state=nonsense",
+        "?kind=task&state=pending",
         "?run=x",
         "?task=",
         "?job=a%2Fb",
@@ -172,6 +175,18 @@ async fn nonsense_is_refused_with_what_would_be_right() {
             let answer = world.client.get(&format!("{path}{query}")).await;
             answer.problem(400, "invalid_request");
         }
+    }
+    for (query, words) in [
+        ("?run=x", "the parameter `run=x` cannot be read: it is an id, as in 0193"),
+        ("?state=odd", "no event has the state `odd`; there are `activate`, `activated`,"),
+        (
+            "?kind=fire&state=ran",
+            "of the kind `fire` has the state `ran`; there are `coalesced`, `dr",
+        ),
+    ] {
+        let detail = world.client.get(&format!("/v1/events{query}")).await;
+        let detail = detail.problem(400, "invalid_request");
+        assert!(detail.contains(words), "{detail}");
     }
     for query in ["?limit=0", "?limit=1001", "?cursor=zz", "?cursor=6161", "?after=1-0"] {
         let answer = world.client.get(&format!("/v1/events{query}")).await;
@@ -239,15 +254,15 @@ async fn every_change_has_who_what_and_when_and_what_changes_nothing_is_none() {
         [
             "put_app a - v1",
             "put_job a j v1",
-            "disable - j v2",
-            "enable - j v3",
+            "disable a j v2",
+            "enable a j v3",
             "disable a - v2",
             "enable a - v3",
             "trigger a j run",
             "cancel a j run",
             "rerun a j run",
             "reconcile - -",
-            "delete_job - j",
+            "delete_job a j",
             "delete_app a -",
         ]
     );

@@ -102,6 +102,35 @@ async fn unknown_fields_of_a_request_are_named() {
 }
 
 #[tokio::test]
+async fn all_faults_of_a_request_are_named_in_our_words() {
+    let world = World::start().await;
+    let client = &world.client;
+    for (method, path, body, fields) in [
+        (
+            Method::POST,
+            "/v1/jobs/j/trigger",
+            r#"{"items": "0", "parameter": 5, "bogus": 1}"#,
+            &["parameter", "items", "bogus"][..],
+        ),
+        (Method::PUT, "/v1/roles/batch", "{}", &["weight"]),
+        (Method::PUT, "/v1/roles/batch", "", &["weight"]),
+        (Method::POST, "/v1/credentials", r#"{"name": "x"}"#, &["principal", "name"]),
+        (Method::POST, "/v1/agents/a/drain", r#"{"deadline": 5, "x": 1}"#, &["deadline", "x"]),
+        (Method::POST, "/v1/resume", r#"{"replay": 1, "x": 1}"#, &["replay", "x"]),
+        (Method::POST, "/v1/reconcile", r#"{"x": 1, "y": 1}"#, &["x", "y"]),
+        (Method::POST, "/v1/jobs/j/trigger", "[]", &[""]),
+    ] {
+        let headers = [("content-type", "application/json")];
+        let refused = client.send(method, path, &headers, body).await;
+        refused.problem(422, "invalid_document");
+        let faults = refused.json()["faults"].clone();
+        let named = faults.as_array().unwrap().iter().map(|fault| fault["field"].as_str().unwrap());
+        assert_eq!(named.collect::<Vec<_>>(), fields, "{path}: {}", refused.text);
+        assert!(!refused.text.contains(" column "), "{}", refused.text);
+    }
+}
+
+#[tokio::test]
 async fn further_connections_wait_to_be_accepted() {
     let world = World::start().await;
     let mut idle = Vec::new();

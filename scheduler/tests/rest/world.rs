@@ -146,7 +146,8 @@ impl World {
         let id = format!("offer-{number}").parse().unwrap();
         let resources = "cpus:64;mem:65536".parse().unwrap();
         let attributes = BTreeMap::new();
-        let offer = Offer { id, agent, hostname, attributes, resources };
+        let executors = Vec::new();
+        let offer = Offer { id, agent, hostname, attributes, resources, executors };
         self.event(Event::Offers(vec![offer])).await;
     }
 
@@ -173,6 +174,7 @@ impl World {
             hostname: format!("host-{number}"),
             attributes: owned(attributes),
             resources: free.parse().unwrap(),
+            executors: Vec::new(),
         }]))
         .await;
     }

@@ -1,6 +1,6 @@
 //! What an agent decides, done to its host, its executors and its wires.
 
-use muster_agent::core::{Effect, Event};
+use muster_agent::core::{Container, Effect, Event, Session};
 use muster_proto::{
     ExecutorId,
     agent::{self, AgentBody},
@@ -37,35 +37,37 @@ impl AgentNode {
             Effect::GiveUp { message } => {
                 stage.judge(oracles::nobody_gives_up(&self.config.hostname, &message));
             }
-            Effect::Fetch { info } => {
-                let executor = info.executor_id.clone().unwrap_or_default();
+            Effect::Fetch { container, info } => {
+                let executor = executor_in(&container);
                 if let Some(agent) = self.identity.agent.clone() {
                     stage.truth.executor_is_made(host, &executor, agent);
                 }
-                self.executors.insert(executor.clone(), ExecutorNode::new(host, *info));
+                let node = ExecutorNode::new(host, executor.clone(), *info);
+                self.executors.insert(executor, node);
                 let delay = stage.between(1, 2_000);
                 let fails = stage.time() + delay < self.fetch_fails_until;
                 let outcome = if fails { Err("not found".to_owned()) } else { Ok(()) };
-                let event = Event::Fetched { executor, outcome };
+                let event = Event::Fetched { container, outcome };
                 stage.after(delay, Happening::AgentHears { host, process, event });
             }
-            Effect::Start { framework, info, deadline } => {
-                let executor = info.executor_id.unwrap_or_default();
-                if let Some(node) = self.executors.get_mut(&executor) {
-                    node.plan(stage, framework.id.unwrap_or_default(), deadline, process);
+            Effect::Start { container, framework, deadline, origin, .. } => {
+                if let Some(node) = self.executors.get_mut(&executor_in(&container)) {
+                    let framework = framework.id.unwrap_or_default();
+                    node.plan(stage, (framework, origin), deadline, process);
                 }
             }
-            Effect::Attach { executor } => {
+            Effect::Attach { container } => {
+                let executor = executor_in(&container);
                 let delay = stage.between(1, 50);
                 stage.after(delay, Happening::SupervisorSought { host, process, executor });
             }
-            Effect::SetDeadline { executor, at, said } => {
+            Effect::SetDeadline { container, at, said } => {
                 let event = muster_agent::supervise::Event::Deadline { at, said };
-                self.tell_supervisor(stage, &executor, event);
+                self.tell_supervisor(stage, &executor_in(&container), event);
             }
-            Effect::End { executor, grace } => {
+            Effect::End { container, grace } => {
                 let event = muster_agent::supervise::Event::End { grace };
-                self.tell_supervisor(stage, &executor, event);
+                self.tell_supervisor(stage, &executor_in(&container), event);
             }
             Effect::ToExecutor { session, event } => {
                 let wire = self.process.as_ref().and_then(|p| p.sessions.get(&session));
@@ -73,18 +75,21 @@ impl AgentNode {
                     stage.send(*wire, Side::Listener, Packet::Event(*event));
                 }
             }
-            Effect::CloseSession { session } => {
-                let closed = self.process.as_mut().and_then(|p| p.sessions.remove(&session));
-                if let Some(wire) = closed {
-                    stage.close(wire, Side::Listener);
-                    let event = Event::Left { session };
-                    stage.after(1, Happening::AgentHears { host, process, event });
-                }
-            }
+            Effect::CloseSession { session } => self.close_session(stage, session),
+            Effect::Answer { request, answer } => self.answer(stage, request, answer),
             Effect::Registered { .. }
             | Effect::ReadLog { .. }
             | Effect::TaskBegan { .. }
             | Effect::TaskOver { .. } => {}
+        }
+    }
+
+    fn close_session(&mut self, stage: &mut Stage, session: Session) {
+        let closed = self.process.as_mut().and_then(|process| process.sessions.remove(&session));
+        if let Some(wire) = closed {
+            stage.close(wire, Side::Listener);
+            let (host, process, event) = (self.host, self.processes, Event::Left { session });
+            stage.after(1, Happening::AgentHears { host, process, event });
         }
     }
 
@@ -127,4 +132,9 @@ impl AgentNode {
         }
         hello
     }
+}
+
+/// What is known here of an executor goes by the name of its container.
+fn executor_in(container: &Container) -> ExecutorId {
+    ExecutorId::new(container.as_str())
 }

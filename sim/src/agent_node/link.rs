@@ -1,7 +1,7 @@
 //! The agent's wire to its master: dialled again and again, as `agent/src/link.rs` does.
 
 use muster_agent::core::{Connection, Event};
-use muster_proto::agent::MasterBody;
+use muster_proto::agent::{MasterBody, VERSION};
 
 use super::AgentNode;
 use crate::{
@@ -80,7 +80,10 @@ impl AgentNode {
         let Some(link) = process.link.as_mut().filter(|link| link.connection == on) else { return };
         let connection = on;
         match packet {
-            Packet::Challenge { term } => self.step(stage, Event::Challenged { connection, term }),
+            Packet::Challenge { term } => {
+                let version = VERSION;
+                self.step(stage, Event::Challenged { connection, term, version });
+            }
             Packet::FromMaster { term, body: MasterBody::Welcome(welcome) } => {
                 link.registered = true;
                 process.redial = REDIAL_FIRST;

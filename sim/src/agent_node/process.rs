@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use muster_agent::core::{Agent, Effect, Entry, Event, Identity, Session, Step, Write};
+use muster_agent::core::{Agent, Effect, Entry, Event, Identity, Request, Session, Step, Write};
 use muster_proto::ExecutorId;
 
 use super::{
     AgentNode,
+    calls::Asked,
     link::{Link, REDIAL_FIRST},
 };
 use crate::{bugs::Bug, happening::Happening, network::WireId, stage::Stage};
@@ -39,6 +40,9 @@ pub(super) struct Process {
     pub(super) redial: u64,
     pub(super) sessions: BTreeMap<Session, WireId>,
     pub(super) sessions_opened: u64,
+    /// Calls of plain Mesos without an answer.
+    pub(super) asked: BTreeMap<Request, Asked>,
+    pub(super) requests: u64,
     /// Executors that have subscribed since this process started.
     pub(super) heard_of: BTreeSet<ExecutorId>,
 }
@@ -63,6 +67,8 @@ impl Process {
             redial: REDIAL_FIRST,
             sessions: BTreeMap::new(),
             sessions_opened: 0,
+            asked: BTreeMap::new(),
+            requests: 0,
             heard_of: BTreeSet::new(),
         }
     }

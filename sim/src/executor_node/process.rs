@@ -1,6 +1,6 @@
 //! The process of an executor: its core, its wire to the agent, and the code that it starts.
 
-use muster_agent::supervise;
+use muster_agent::{core::Origin, supervise};
 use muster_api::{IdStream, Now, Timestamp, limits, task::TaskPayload};
 use muster_executor::{
     core::{self as executor, Executor},
@@ -23,7 +23,7 @@ use crate::{
 
 /// Between two dials of the agent: from this, doubling ...
 const REDIAL_FIRST: u64 = 100;
-/// ... to this (`executor/src/link.rs`).
+/// ... to this (`executor/src/link/dial.rs`).
 const REDIAL_MAX: u64 = 1_000;
 /// How soon its shell notices that the wall clock was set, at the latest.
 const WALL_LOOKED_AT: u64 = 1_000;
@@ -38,10 +38,14 @@ pub(super) struct Process {
 }
 
 impl Process {
-    pub(super) fn new(stage: &mut Stage) -> Self {
+    pub(super) fn new(stage: &mut Stage, origin: Origin) -> Self {
         let ids = IdStream::new(stage.bits(), 1);
+        let grace = limits::EXECUTOR_SHUTDOWN_GRACE;
         Self {
-            core: Executor::new([HANDLER.to_owned()], limits::EXECUTOR_SHUTDOWN_GRACE, ids),
+            core: match origin {
+                Origin::Command => Executor::of_command(grace, ids),
+                Origin::Ours | Origin::Foreign => Executor::new([HANDLER.to_owned()], grace, ids),
+            },
             wire: None,
             redial: REDIAL_FIRST,
             alarm: Alarm::default(),
@@ -165,7 +169,9 @@ impl ExecutorNode {
                 let verdict = stage.truth.resident_is_ending(&task.value, now);
                 stage.judge(verdict);
             }
-            executor::Event::Shutdown => stage.truth.residents_are_ending(self.host, &self.id),
+            executor::Event::Shutdown | executor::Event::Terminated => {
+                stage.truth.residents_are_ending(self.host, &self.id);
+            }
             _ => {}
         }
     }
@@ -182,8 +188,10 @@ impl ExecutorNode {
     fn carry_out(&mut self, stage: &mut Stage, now: Timestamp, effect: executor::Effect) {
         match effect {
             executor::Effect::Start { task, payload } => {
-                if payload.resident.is_some() && !stage.truth.is_forgiven(self.host, &self.id) {
-                    let context = &payload.context;
+                let context = &payload.context;
+                if payload.resident.is_some()
+                    && !stage.truth.is_forgiven_of(self.host, &self.id, &context.task)
+                {
                     let verdict = oracles::each_instant_of_a_resident_is_settled(
                         &mut stage.truth,
                         context,
@@ -193,6 +201,7 @@ impl ExecutorNode {
                 }
                 self.code.start(stage, &task, *payload);
             }
+            executor::Effect::StartCommand { task, .. } => self.code.start_command(stage, &task),
             executor::Effect::Cancel { task } => {
                 // A handler that does not end costs its executor, and then nothing begins there.
                 if self.code.is_handler(&task) {
@@ -211,8 +220,7 @@ impl ExecutorNode {
                         stage.truth.resident_ends(&update.task.value);
                     }
                 }
-                let sender =
-                    Sender { framework: self.framework.clone(), executor: self.id.clone() };
+                let sender = Sender { framework: self.framework.clone(), executor: self.name() };
                 let calls = batch.into_iter().map(|outgoing| sender.call(outgoing)).collect();
                 if let Some(wire) = self.process.as_ref().and_then(|process| process.wire) {
                     stage.send(wire, Side::Dialler, Packet::Calls(calls));

@@ -25,6 +25,31 @@ macro_rules! faults {
     };
 }
 
+impl Fault {
+    /// Whether it needs a master that is not the scheduler's own.
+    pub(crate) fn is_of_master(self) -> bool {
+        matches!(
+            self,
+            Self::MasterKilled
+                | Self::MasterForgets
+                | Self::MasterCommitLost
+                | Self::MasterCommitKept
+                | Self::MasterDiskSlow
+                | Self::MasterFrozen
+                | Self::MasterCutOff
+                | Self::FrameworkRemoved
+        )
+    }
+
+    /// Whether it needs a framework that makes calls over the network.
+    pub(crate) fn is_of_calls(self) -> bool {
+        matches!(
+            self,
+            Self::CallsBroken | Self::CallsStalled | Self::LaunchLost | Self::LaunchUnanswered
+        )
+    }
+}
+
 faults! {
     /// The scheduler is killed, and starts again.
     SchedulerKilled: "scheduler killed",
@@ -42,6 +67,30 @@ faults! {
     SchedulerFrozen: "scheduler frozen",
     /// The wall clock of the scheduler's host is set, forwards or backwards.
     SchedulerClockSet: "scheduler's wall clock set",
+    /// A master that is not the scheduler's own is killed, and starts again.
+    MasterKilled: "master killed",
+    /// Another master of its cluster leads, which knows hosts and no frameworks.
+    MasterForgets: "master replaced by one that knows no frameworks",
+    /// The master is killed before its next commit is on the disk.
+    MasterCommitLost: "master killed before a commit",
+    /// The master is killed after its next commit, before any effect of it.
+    MasterCommitKept: "master killed between a commit and its effects",
+    /// The master's disk takes long for each commit for a while.
+    MasterDiskSlow: "master's disk slow",
+    /// The master's process is stopped, and goes on later.
+    MasterFrozen: "master frozen",
+    /// The connection breaks by which a framework sends its next launch, before that arrives.
+    LaunchLost: "launch lost on its way to the master",
+    /// The same, before the answer to it arrives.
+    LaunchUnanswered: "answer to a launch lost",
+    /// A connection between a framework and its master breaks.
+    CallsBroken: "connection between framework and master broken",
+    /// What is sent one way between a framework and its master waits, longer than newer connections take.
+    CallsStalled: "connection between framework and master stalled one way",
+    /// Nothing gets between scheduler and master for a while.
+    MasterCutOff: "scheduler cut off from the master",
+    /// An operator of that master removes a framework: its tasks end, and its id is of no use any more.
+    FrameworkRemoved: "framework removed by an operator",
     /// An agent is killed, and starts again.
     AgentKilled: "agent killed",
     /// An agent is killed before what it decided is in its journal.

@@ -28,7 +28,14 @@ fn moves(ended: &str) -> Option<(u32, u32)> {
     if own_death {
         return Some((1, 0));
     }
-    let free = ["never started", "its lease ended", "it died by no fault", "moved off "];
+    let free = [
+        "never started",
+        "its lease ended",
+        "it counts as dead",
+        "it died by no fault",
+        "moved off ",
+        "its executor could not be had there",
+    ];
     if free.iter().any(|words| ended.starts_with(words)) {
         return Some((0, 0));
     }

@@ -3,7 +3,7 @@
 use muster_api::{Resources, RunId, step::Write, task::ShardContext};
 use muster_engine::records::{self, PastTaskRecord, RunRecord};
 
-use super::{Truth, Verdict, broken};
+use super::{Truth, Verdict, broken, guests::Command};
 
 /// The code of a shard that is about to run does not run anywhere already.
 pub(crate) fn no_shard_runs_twice(truth: &Truth, context: &ShardContext) -> Verdict {
@@ -71,10 +71,12 @@ pub(crate) fn no_host_is_over_promised(truth: &Truth, host: usize) -> Verdict {
     let tasks = tasks.filter(|code| code.host == host && truth.is_guarded(code));
     let tasks = tasks.map(|code| &code.resources);
     let resident = truth.residents.values().filter(|it| it.host == host);
-    let resident = resident.filter(|it| !truth.is_forgiven(host, &it.executor));
+    let resident = resident.filter(|it| !truth.is_forgiven_of(host, &it.executor, &it.task));
     let resident = resident.filter_map(|it| truth.jobs.get(&it.payload.context.job));
+    let commands = truth.commands.values().filter(|it| it.host == host);
+    let commands = commands.map(|_| Command::resources()).collect::<Vec<_>>();
     let mut used = Resources::none();
-    for each in executors.chain(tasks).chain(resident) {
+    for each in executors.chain(tasks).chain(resident).chain(&commands) {
         used = used.checked_add(each).unwrap_or(used);
     }
     let total = truth.hosts.get(&host).cloned().unwrap_or_else(Resources::none);
@@ -109,7 +111,9 @@ pub(crate) fn what_is_over_does_not_run(truth: &mut Truth, write: &Write) -> Ver
             return broken(NAME, what);
         }
         let mut resident = truth.residents.values().filter(|it| it.task == record.task);
-        if let Some(there) = resident.find(|it| !truth.is_forgiven(it.host, &it.executor)) {
+        if let Some(there) =
+            resident.find(|it| !truth.is_forgiven_of(it.host, &it.executor, &it.task))
+        {
             let what = format!("task {} is over, and stays on host{}", record.task, there.host);
             return broken(NAME, what);
         }

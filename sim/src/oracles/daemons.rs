@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use muster_api::{
-    JobUid, RunId,
+    AgentId, JobUid, RunId, Span,
     spec::JobSpec,
     step::{Records, Write},
-    views::{Cause, RunState},
+    views::{AgentView, Cause, RunState},
 };
 use muster_engine::records::{self, AppRecord, EndedFor, JobRecord, RunRecord, TaskRecord};
 
@@ -66,32 +66,45 @@ fn tasks(store: &Records) -> impl Iterator<Item = (&Vec<u8>, TaskRecord)> {
     tasks.filter_map(|(key, value)| Some((key, records::decode::<TaskRecord>(value).ok()?)))
 }
 
-/// Of the shards of a daemon run at most one is down because it is replaced for a newer document: it
-/// is being ended for that, or waits or starts after that. Moves off a drained host may add to it,
-/// and a shard that died is down by nobody's wish.
-pub(crate) fn one_shard_is_replaced_at_a_time(store: &Records) -> Verdict {
+/// No shard of a daemon run is taken down to be replaced for a newer document while another one is
+/// down for that: is being ended, or waits or starts after that. What is under way on a host of which
+/// nothing was heard for a minute may never be over, so it keeps nobody waiting. Moves off a drained
+/// host may add to it, and a shard that died is down by nobody's wish.
+pub(crate) fn one_shard_is_replaced_at_a_time(
+    truth: &mut Truth,
+    store: &Records,
+    hosts: &[AgentView],
+) -> Verdict {
     // So it begins when a document or a revision is newer than that of a task.
     let is_rolled = |reason: Option<&str>| {
         let newer = ["its job has another document", "its app has another revision"];
         reason.is_some_and(|words| newer.iter().any(|begin| words.starts_with(begin)))
     };
+    let lost = |agent: &AgentId| {
+        let host = hosts.iter().find(|host| host.id == *agent);
+        host.and_then(|host| host.silent_for).is_some_and(|span| span >= Span::from_secs(60))
+    };
+    let before = std::mem::take(&mut truth.replacing);
     for run in daemon_runs(store).filter(|run| run.state != RunState::Stopping) {
         let of_run = tasks(store).filter(|(_, task)| task.run == run.id);
         let down = of_run.filter(|(_, task)| {
             let ends = task.ended_for == Some(EndedFor::Restart);
             ends && is_rolled(task.tries.reason.as_deref())
         });
-        let mut items: Vec<u32> = down.map(|(_, task)| task.item).collect();
+        let mut items: BTreeMap<u32, bool> =
+            down.map(|(_, task)| (task.item, lost(&task.agent))).collect();
         let again = run.shards.again.iter();
         let again =
             again.filter(|(_, it)| it.tries.replaced && is_rolled(it.tries.reason.as_deref()));
-        items.extend(again.map(|(item, _)| *item));
-        items.sort_unstable();
-        items.dedup();
-        if items.len() > 1 {
+        items.extend(again.map(|(item, _)| (*item, false)));
+        let was_down = |item: &u32| before.contains(&(run.id, *item));
+        let waited_for = items.iter().filter(|(item, lost)| !(was_down(item) && **lost)).count();
+        if waited_for > 1 && !items.keys().all(was_down) {
+            let items: Vec<u32> = items.into_keys().collect();
             let what = format!("shards {items:?} of run {} are down to be replaced", run.id);
             return broken("one_shard_is_replaced_at_a_time", what);
         }
+        truth.replacing.extend(items.into_keys().map(|item| (run.id, item)));
     }
     Ok(())
 }

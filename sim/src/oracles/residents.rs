@@ -95,11 +95,11 @@ pub(crate) fn resident_begins(
         return Ok(());
     }
     // Where nothing is promised, it does not count as there.
-    if truth.is_forgiven(host, executor) {
+    if truth.is_forgiven_of(host, executor, &task) {
         return Ok(());
     }
     let there = truth.residents.get(&shard);
-    if let Some(there) = there.filter(|it| !truth.is_forgiven(it.host, &it.executor)) {
+    if let Some(there) = there.filter(|it| !truth.is_forgiven_of(it.host, &it.executor, &it.task)) {
         let what = format!(
             "shard {} of run {} is resident as task {} on host{}, and now as task {task}",
             shard.1, shard.0, there.task, there.host
@@ -203,7 +203,7 @@ impl Truth {
         let told = |it: &&Resident| it.task.to_string() == task;
         let there = self.residents.values().find(told);
         // What it did while nothing was promised of it was not written down.
-        let forgiven = there.is_some_and(|it| self.is_forgiven(it.host, &it.executor));
+        let forgiven = there.is_some_and(|it| self.is_forgiven_of(it.host, &it.executor, &it.task));
         let mut residents = self.residents.values_mut().filter(|_| !forgiven);
         let Some(resident) = residents.find(|it| it.task.to_string() == task) else {
             return Ok(());

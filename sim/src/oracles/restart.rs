@@ -1,11 +1,13 @@
 //! A scheduler that would start from the disk now knows what the running one knows.
 
+use std::time::Duration;
+
 use muster_api::{
     Now, Timestamp,
     step::{Records, Write},
 };
 use muster_engine::{
-    Engine, EngineConfig,
+    Engine, EngineConfig, ForeignMaster,
     records::{self, ExecutorRecord, ExecutorState, RunRecord, TaskRecord},
 };
 use muster_turn::Core;
@@ -30,9 +32,15 @@ pub(crate) fn restart_equals_running(
     core: &mut Core,
     store: &Records,
     waiting_runs: usize,
+    unreachable_wait: Option<Duration>,
     now: Now,
 ) -> Verdict {
-    let config = EngineConfig { waiting_runs, ..EngineConfig::new(|_, _| Vec::new()) };
+    let foreign = unreachable_wait.map(|unreachable_wait| ForeignMaster {
+        unreachable_wait,
+        program: String::new(),
+        describe_executor: |_, _, _| Vec::new(),
+    });
+    let config = EngineConfig { waiting_runs, foreign, ..EngineConfig::new(|_, _| Vec::new()) };
     let mut restored = match Engine::restore(config, 0, store, now) {
         Ok((engine, _)) => engine,
         Err(error) => return broken(NAME, format!("the disk cannot be read: {error}")),

@@ -9,9 +9,12 @@ use muster_api::{
     AgentId, Amount, AppUid, JobName, JobUid, Resources, RunId, TaskId, Timestamp, spec::JobSpec,
     task::ShardContext,
 };
-use muster_proto::{ExecutorId, ExecutorInfo, agent::Status};
+use muster_proto::{self as mesos, ExecutorId, ExecutorInfo, agent::Status};
 
-use super::{Fires, attempts::Newest, hosts::Host, notices::Notices, residents::Resident};
+use super::{
+    Fires, attempts::Newest, guests::Command, hosts::Host, notices::Notices, residents::Resident,
+    upstream::Upstream,
+};
 
 /// What is really so.
 #[derive(Debug, Default)]
@@ -61,10 +64,17 @@ pub(crate) struct Truth {
     pub(super) app_limits: BTreeMap<AppUid, u32>,
     /// Shards of runs that are no daemons whose tasks somebody has ended.
     pub(super) killed: BTreeSet<(RunId, u32)>,
+    /// The shards of daemon jobs that are down to be replaced for a newer document.
+    pub(super) replacing: BTreeSet<(RunId, u32)>,
     /// Tasks that stay, by their shards.
     pub(super) residents: BTreeMap<(RunId, u32), Resident>,
     /// What is known of notices.
     pub(super) notices: Notices,
+    /// Commands of other frameworks that run, and all that ever began.
+    pub(super) commands: BTreeMap<mesos::TaskId, Command>,
+    pub(super) commands_begun: BTreeSet<mesos::TaskId>,
+    /// What is known where the hosts are those of another master.
+    pub(super) upstream: Upstream,
     /// Since when the scheduler has been up.
     pub(crate) scheduler_up_since: u64,
     tasks: u64,
@@ -139,7 +149,7 @@ impl Truth {
 
     /// Whether code runs and must not be started elsewhere.
     pub(super) fn is_guarded(&self, code: &Running) -> bool {
-        !self.is_forgiven(code.host, &code.executor)
+        !self.is_forgiven_of(code.host, &code.executor, &code.task)
     }
 
     /// An agent makes an executor.
@@ -156,6 +166,11 @@ impl Truth {
     /// Whether nothing is promised of what an executor does now.
     pub(crate) fn is_forgiven(&self, host: usize, executor: &ExecutorId) -> bool {
         self.outlives_its_lease(host, executor) || self.is_forsaken(host, executor)
+    }
+
+    /// Whether nothing is promised of what a task in an executor does now.
+    pub(crate) fn is_forgiven_of(&self, host: usize, executor: &ExecutorId, task: &TaskId) -> bool {
+        self.is_given_up(task) || self.is_forgiven(host, executor)
     }
 
     /// The code of a task ends its executor.

@@ -9,6 +9,9 @@ use crate::{bugs::Bug, happening::Happening, oracles, stage::Stage};
 /// Out of a hundred commits, after so many a second core is restored and compared.
 const RESTORED: u64 = 8;
 
+/// Key of the id of our framework (`session/src/session.rs`).
+const FRAMEWORK_ID: &[u8] = b"S/framework";
+
 impl SchedulerNode {
     /// Sends what was decided to the disk. Without writes there is nothing to wait for.
     pub(super) fn commit(&mut self, stage: &mut Stage, decided: Decided) {
@@ -88,11 +91,12 @@ impl SchedulerNode {
 
     fn store(&mut self, stage: &mut Stage, writes: Vec<Write>) {
         let writes: Vec<Write> = writes.into_iter().map(|write| mangled(stage, write)).collect();
-        stage.log.commit(stage.time(), &writes);
+        stage.log.commit(stage.time(), "", &writes);
         stage.judge(oracles::outcomes_follow_the_policy(&self.store, &writes));
         let verdict = oracles::attempts_are_counted(&mut stage.truth, &self.store, &writes);
         stage.judge(verdict);
         self.judge_launches(stage, &writes);
+        stage.truth.see_given_up(&writes);
         for write in writes {
             if is_lost(stage, &write) {
                 continue;
@@ -156,7 +160,12 @@ impl SchedulerNode {
             stage.judge(oracles::one_daemon_run_a_job(&self.store));
         }
         if tasks || runs {
-            stage.judge(oracles::one_shard_is_replaced_at_a_time(&self.store));
+            let now = self.clock.now(stage);
+            let hosts = self.process.as_ref().map(|process| process.core.hosts(now));
+            let hosts = hosts.unwrap_or_default();
+            let truth = &mut stage.truth;
+            let verdict = oracles::one_shard_is_replaced_at_a_time(truth, &self.store, &hosts);
+            stage.judge(verdict);
         }
         stage.judge(oracles::nothing_is_left_of_the_gone(&stage.truth, &self.store));
     }
@@ -172,6 +181,7 @@ impl SchedulerNode {
                 &mut process.core,
                 &self.store,
                 self.waiting_runs,
+                self.foreign.as_ref().map(|foreign| foreign.unreachable_wait),
                 now,
             );
             stage.judge(verdict);
@@ -207,6 +217,7 @@ fn is_lost(stage: &Stage, write: &Write) -> bool {
     match (stage.bug, write) {
         (Some(Bug::LedgerRangeMissing), Write::Put { key, .. }) => key.starts_with(b"h/f/"),
         (Some(Bug::DeletesForgotten), Write::Delete { key }) => key.starts_with(b"t/"),
+        (Some(Bug::FrameworkIdLost), Write::Put { key, .. }) => key.starts_with(FRAMEWORK_ID),
         _ => false,
     }
 }

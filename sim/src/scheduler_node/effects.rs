@@ -3,19 +3,15 @@
 use muster_engine::query::Answer;
 use muster_master::core::Connection;
 use muster_proto::agent::MasterBody;
+use muster_session::link::Effect as LinkEffect;
 use muster_turn::Effect;
 
 use super::SchedulerNode;
-use crate::{
-    happening::Happening,
-    network::{Packet, Side},
-    oracles,
-    stage::Stage,
-    webhook,
-};
+use crate::{doors::FrameworkDoor, happening::Happening, oracles, stage::Stage, webhook};
 
 impl SchedulerNode {
     pub(super) fn release(&mut self, stage: &mut Stage, effects: Vec<Effect>) {
+        stage.truth.commit_is_over();
         for effect in effects {
             match effect {
                 Effect::Reply { request, reply } => {
@@ -37,9 +33,30 @@ impl SchedulerNode {
                     stage.after(delay, Happening::WebhookHears { process, record });
                 }
                 Effect::ToAgent { connection, body } => self.tell(stage, connection, body),
-                Effect::CloseAgent(connection) => self.end(stage, connection),
-                // No other framework is in this world.
-                Effect::ToFramework { .. } => {}
+                Effect::CloseAgent(connection) => {
+                    let Some(process) = &mut self.process else { return };
+                    let event = process.agents.end(stage, connection);
+                    self.take_of_master(stage, event);
+                }
+                Effect::Link(effect) => self.carry_out(stage, effect),
+                Effect::ToStream { stream, event } => {
+                    if let Some(process) = &self.process {
+                        process.frameworks.tell(stage, stream, event);
+                    }
+                }
+                Effect::EndStream(stream) => {
+                    let Some(process) = &mut self.process else { return };
+                    let event = process.frameworks.end(stage, stream);
+                    self.take_of_master(stage, event);
+                }
+                Effect::AnswerCall { request, answer } => {
+                    let Some(process) = &mut self.process else { return };
+                    if let Some(stream) = process.frameworks.answer(stage, request, answer) {
+                        FrameworkDoor::beat_later(stage, self.processes, stream);
+                    }
+                }
+                // Nobody needs credentials.
+                Effect::Credentials(_) => {}
             }
         }
     }
@@ -49,14 +66,15 @@ impl SchedulerNode {
         if let MasterBody::Acknowledge(ack) = &body {
             stage.judge(oracles::what_is_acknowledged_is_stored(&stage.truth, &self.store, ack));
         }
-        if let Some(wire) = process.wires.get(&connection) {
-            let term = process.core.term();
-            stage.send(*wire, Side::Listener, Packet::FromMaster { term, body });
-        }
+        process.agents.tell(stage, connection, body);
     }
 }
 
 /// Whether an effect is the acknowledgement of a status.
 pub(super) fn is_ack(effect: &Effect) -> bool {
-    matches!(effect, Effect::ToAgent { body: MasterBody::Acknowledge(_), .. })
+    match effect {
+        Effect::ToAgent { body, .. } => matches!(body, MasterBody::Acknowledge(_)),
+        Effect::Link(LinkEffect::Call { call, .. }) => call.acknowledge.is_some(),
+        _ => false,
+    }
 }

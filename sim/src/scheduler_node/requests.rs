@@ -11,7 +11,7 @@ use muster_engine::{
 };
 use muster_turn::{Effect, Event};
 
-use super::{SchedulerNode, is_due};
+use super::{SchedulerNode, work::is_due};
 use crate::{bugs::Bug, happening::Happening, stage::Stage};
 
 impl SchedulerNode {

@@ -2,7 +2,7 @@
 
 use muster_api::{
     JobName,
-    spec::{AppSpec, Execution, JobSpec, MisfirePolicy, ScheduleSpec, Spec},
+    spec::{AppSpec, Execution, JobSpec, MisfirePolicy, NoticeKind, ScheduleSpec, Spec},
 };
 use serde_json::{Value, json};
 
@@ -85,7 +85,8 @@ pub(super) fn job(stage: &mut Stage, app: &AppSpec, index: usize, setting: &Sett
         "priority": stage.between(0, 3),
         "spread": stage.one_of(&["host", "rack", "none", "none", "none"]),
     });
-    if let Some(notify) = notify(stage) {
+    let kinds: Vec<_> = NoticeKind::of_jobs().iter().map(|(_, kind)| *kind).collect();
+    if let Some(notify) = notify(stage, &kinds) {
         document["notify"] = notify;
     }
     if licensed {
@@ -145,9 +146,9 @@ fn constraints(stage: &mut Stage, rack: &str) -> Value {
 }
 
 /// Draws whether somebody is to be told of a job, of what, and where.
-fn notify(stage: &mut Stage) -> Option<Value> {
-    let kinds = ["failed", "timed_out", "skipped", "dropped", "late", "recovered"];
-    let on: Vec<&str> = kinds.into_iter().filter(|_| stage.percent(60)).collect();
+fn notify(stage: &mut Stage, kinds: &[NoticeKind]) -> Option<Value> {
+    let on = kinds.iter().filter(|_| stage.percent(60));
+    let on: Vec<&str> = on.map(|kind| kind.as_str()).collect();
     let webhook = format!("http://hook{}/told", stage.between(0, 1));
     let notify = json!({"on": on, "webhook": webhook, "late_after": "5s"});
     stage.percent(50).then_some(notify)
@@ -177,7 +178,7 @@ fn daemon(stage: &mut Stage, app: &AppSpec, index: usize, setting: &Setting) -> 
     if stage.percent(60) {
         document["timeout"] = Value::from(format!("{}s", stage.between(2, 40)));
     }
-    if let Some(notify) = notify(stage) {
+    if let Some(notify) = notify(stage, &NoticeKind::of_daemons()) {
         document["notify"] = notify;
     }
     if let Some(rack) = rack(stage, setting) {

@@ -41,6 +41,16 @@ impl Fate {
     }
 }
 
+/// Draws what becomes of a command of another framework.
+pub(crate) fn fate_of_command(stage: &mut Stage) -> Fate {
+    let after = stage.between(1, 30_000);
+    match stage.between(0, 9) {
+        0 => Fate::Fails { after },
+        1 => Fate::NeverEnds,
+        _ => Fate::EndsWell { after },
+    }
+}
+
 /// Draws what becomes of the code of a task.
 pub(crate) fn fate(stage: &mut Stage, payload: &TaskPayload) -> Fate {
     // The longest outlive the leases of hosts that are cut off. In the calm there are none of

@@ -1,18 +1,13 @@
 //! Who everything that happens is meant for.
 
-use muster_agent::supervise;
-use muster_proto::ExecutorId;
-
 use super::World;
 use crate::{
-    clock::Clock,
-    executor_node::ExecutorNode,
     faults::Targets,
     frozen::Who,
+    guest_node::GuestNode,
     happening::Happening,
-    network::{Between, Packet, Side, WireId},
+    network::{Between, Caller, Packet, Side, WireId},
     report::Shown,
-    stage::Stage,
     users, webhook,
 };
 
@@ -37,7 +32,12 @@ impl World {
         Some(match happening {
             H::Arrives { wire, to, .. } => {
                 match (self.stage.network.listening(*wire, *to)?.clone(), to) {
-                    (Between::AgentAndMaster { .. }, Side::Listener) => Who::Scheduler,
+                    (Between::AgentAndMaster { .. }, Side::Listener) => self.host_of_hosts(),
+                    (Between::FrameworkAndMaster(_), Side::Listener) => self.host_of_hosts(),
+                    (Between::FrameworkAndMaster(Caller::Scheduler), Side::Dialler) => {
+                        Who::Scheduler
+                    }
+                    (Between::FrameworkAndMaster(Caller::Guest), Side::Dialler) => return None,
                     (Between::AgentAndMaster { host, .. }, Side::Dialler)
                     | (Between::ExecutorAndAgent { host, .. }, Side::Listener) => Who::Agent(host),
                     (Between::ExecutorAndAgent { host, executor }, Side::Dialler) => {
@@ -45,9 +45,12 @@ impl World {
                     }
                 }
             }
-            H::SchedulerAccepts { .. }
-            | H::SchedulerCommits { .. }
+            H::MasterAccepts { .. } | H::StreamBeats { .. } => self.host_of_hosts(),
+            H::MasterCommits { .. } | H::MasterWakes => Who::Master,
+            H::SchedulerCommits { .. }
             | H::SchedulerWakes
+            | H::SchedulerDials { .. }
+            | H::SchedulerHears { .. }
             | H::RequestArrives { .. }
             | H::NoticeTried { .. }
             | H::RerunArrives { .. } => Who::Scheduler,
@@ -77,6 +80,9 @@ impl World {
             }
             H::Thaws { .. }
             | H::SchedulerStarts
+            | H::MasterStarts
+            | H::GuestActs
+            | H::GuestDials { .. }
             | H::UsersAct
             | H::WebhookHears { .. }
             | H::UserSees { .. }
@@ -88,8 +94,13 @@ impl World {
         })
     }
 
+    /// The process that has the hosts.
+    fn host_of_hosts(&self) -> Who {
+        if self.master.is_some() { Who::Master } else { Who::Scheduler }
+    }
+
     pub(super) fn happen(&mut self, happening: Happening) {
-        let Self { stage, scheduler, agents, users, faults, .. } = self;
+        let Self { stage, scheduler, master, guest, agents, users, faults, .. } = self;
         match happening {
             Happening::Arrives { wire, to, packet } => self.arrive(wire, to, packet),
             Happening::Thaws { who, freeze } => {
@@ -101,36 +112,6 @@ impl World {
             Happening::SchedulerStarts => scheduler.start(stage),
             Happening::SchedulerCommits { process } => scheduler.committed(stage, process),
             Happening::SchedulerWakes => scheduler.wake(stage),
-            Happening::AgentStarts { host } => agents[host].start(stage),
-            Happening::AgentDials { host, process } if agents[host].is(process) => {
-                if let Some(wire) = agents[host].dial(stage, scheduler.listens()) {
-                    stage.at_once(Happening::SchedulerAccepts { wire });
-                }
-            }
-            Happening::SchedulerAccepts { wire } => scheduler.accept(stage, wire),
-            Happening::HandshakeOver { host, process, connection } if agents[host].is(process) => {
-                agents[host].handshake_over(stage, connection);
-            }
-            Happening::AgentWakes { host } => agents[host].wake(stage),
-            Happening::AgentWrites { host, process } if agents[host].is(process) => {
-                agents[host].written(stage);
-            }
-            Happening::AgentHears { host, process, event } if agents[host].is(process) => {
-                agents[host].step(stage, event);
-            }
-            Happening::SupervisorSought { host, process, executor } if agents[host].is(process) => {
-                agents[host].seek_supervisor(stage, &executor);
-            }
-            Happening::LeftoversEnd { host, process, executor } if agents[host].is(process) => {
-                self.with(host, &executor, |node, stage, _| node.leftovers_end(stage));
-            }
-            // Meant for a process that lives no longer.
-            Happening::AgentDials { .. }
-            | Happening::HandshakeOver { .. }
-            | Happening::AgentWrites { .. }
-            | Happening::AgentHears { .. }
-            | Happening::LeftoversEnd { .. }
-            | Happening::SupervisorSought { .. } => {}
             Happening::UsersAct => users.act(stage, self.calm_at),
             Happening::RequestArrives { event } => scheduler.ask(stage, event),
             Happening::RerunArrives { request, run, rerun, key } => {
@@ -143,11 +124,16 @@ impl World {
             Happening::UserSees { agents } => users.see(stage, &agents),
             Happening::UserHears { request, reply } => users.hear(stage, request, reply),
             Happening::UserAsksAgain { request } => users.ask_again(stage, request),
-            Happening::FaultStrikes => faults.strike(stage, Targets { scheduler, agents, users }),
+            Happening::FaultStrikes => {
+                faults.strike(stage, Targets { scheduler, master, agents, users });
+            }
             Happening::CalmBegins => {
                 stage.log(format_args!("calm begins"));
+                stage.network.launch_trouble = None;
                 scheduler.doomed = None;
+                master.iter_mut().for_each(|master| master.doomed = None);
                 agents.iter_mut().for_each(|agent| agent.doomed = None);
+                guest.iter_mut().for_each(GuestNode::retire);
                 users.want_no_more();
                 stage.calm = true;
                 stage.after(users::DELAY_MAX + PATIENCE, Happening::UsersCalmDown);
@@ -157,63 +143,15 @@ impl World {
                 users.calm_down(stage);
                 self.calm_begins();
             }
-            of_an_executor => self.happen_to_executor(of_an_executor),
-        }
-    }
-
-    fn happen_to_executor(&mut self, happening: Happening) {
-        let up = |world: &Self, host: usize| world.agents[host].is_up();
-        match happening {
-            Happening::SupervisorBegins { host, executor } => {
-                self.with(host, &executor, ExecutorNode::begin);
-            }
-            Happening::SupervisorHears { host, executor, event } => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.supervise(stage, clock, &event);
-                });
-            }
-            Happening::SupervisorGreets { host, executor } => {
-                self.with(host, &executor, |node, stage, _| node.greet(stage));
-            }
-            Happening::SupervisorWakes { host, executor } => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.supervise(stage, clock, &supervise::Event::Tick);
-                });
-            }
-            Happening::ExecutorDials { host, executor } => {
-                let up = up(self, host);
-                self.with(host, &executor, |node, stage, clock| node.dial(stage, clock, up));
-            }
-            Happening::ExecutorHears { host, executor, event } => {
-                self.with(host, &executor, |node, stage, clock| node.told(stage, clock, *event));
-            }
-            Happening::ExecutorWakes { host, executor } => {
-                self.with(host, &executor, ExecutorNode::wake);
-            }
-            Happening::CodeBegins { host, executor, task } => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.code_begins(stage, clock, &task);
-                });
-            }
-            Happening::CodeEnds { host, executor, task } => {
-                self.with(host, &executor, |node, stage, clock| {
-                    node.code_ends(stage, clock, &task);
-                });
-            }
-            other => unreachable!("{other:?} is of no executor"),
-        }
-    }
-
-    fn with(
-        &mut self,
-        host: usize,
-        executor: &ExecutorId,
-        act: impl FnOnce(&mut ExecutorNode, &mut Stage, Clock),
-    ) {
-        let agent = &mut self.agents[host];
-        let clock = agent.clock;
-        if let Some(node) = agent.executors.get_mut(executor) {
-            act(node, &mut self.stage, clock);
+            Happening::SchedulerDials { .. }
+            | Happening::SchedulerHears { .. }
+            | Happening::MasterStarts
+            | Happening::MasterCommits { .. }
+            | Happening::MasterWakes
+            | Happening::StreamBeats { .. }
+            | Happening::GuestActs
+            | Happening::GuestDials { .. } => self.happen_between(happening),
+            of_a_host => self.happen_to_host(of_a_host),
         }
     }
 
@@ -227,8 +165,18 @@ impl World {
         let shown = Shown { wire, between: &between, to, packet: &packet };
         stage.log(format_args!("{shown}"));
         match (between, to) {
-            (Between::AgentAndMaster { .. }, Side::Listener) => {
-                self.scheduler.hear(stage, wire, packet);
+            (Between::AgentAndMaster { .. }, Side::Listener) => match &mut self.master {
+                Some(master) => master.hear_agent(stage, wire, packet),
+                None => self.scheduler.hear_agent(stage, wire, packet),
+            },
+            (Between::FrameworkAndMaster(_), Side::Listener) => self.hear_framework(wire, packet),
+            (Between::FrameworkAndMaster(Caller::Guest), Side::Dialler) => {
+                if let Some(guest) = &mut self.guest {
+                    guest.hear(stage, wire, packet);
+                }
+            }
+            (Between::FrameworkAndMaster(Caller::Scheduler), Side::Dialler) => {
+                self.scheduler.hear_master(stage, wire, packet);
             }
             (Between::AgentAndMaster { host, connection }, Side::Dialler) => {
                 self.agents[host].hear_master(stage, connection, packet);

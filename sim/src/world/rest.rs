@@ -6,6 +6,8 @@
 use super::{Next, World};
 use crate::{
     agent_node::AgentNode,
+    guest_node::GuestNode,
+    master_node::MasterNode,
     oracles::{self, Violation},
 };
 
@@ -23,6 +25,9 @@ impl World {
     pub(super) fn come_to_rest(&mut self) -> Next {
         if !self.users.have_retired_daemons() {
             self.look_at_daemons();
+        }
+        if let Some(master) = &mut self.master {
+            master.remove_what_returns(&mut self.stage);
         }
         if self.is_at_rest() && self.charges().is_ok_and(|charges| charges) {
             return match self.judge_the_end() {
@@ -57,6 +62,8 @@ impl World {
         self.users.have_retired_daemons()
             && self.users.are_content()
             && self.scheduler.is_up()
+            && self.master.as_ref().is_none_or(MasterNode::is_up)
+            && self.guest.as_ref().is_none_or(GuestNode::is_at_rest)
             && self.agents.iter().all(AgentNode::is_at_rest)
             && oracles::everything_converges(&self.scheduler.store, &[]).is_ok()
     }
@@ -64,8 +71,13 @@ impl World {
     /// Whether the master has had its say about what is in use: nothing, or that is wrong. Asked
     /// once everything else is at rest; masters of agents that have just come back know last.
     fn charges(&mut self) -> Result<bool, Violation> {
-        let Some(agents) = self.scheduler.agents(&self.stage) else { return Ok(false) };
-        oracles::nothing_is_charged_at_rest(&agents).map(|()| true)
+        let Some(master) = &self.master else {
+            let Some(agents) = self.scheduler.agents(&self.stage) else { return Ok(false) };
+            return oracles::nothing_is_charged_at_rest(&agents).map(|()| true);
+        };
+        let Some((agents, offer)) = master.looks(&self.stage) else { return Ok(false) };
+        oracles::nothing_is_charged_at_rest(&agents)?;
+        oracles::no_offer_is_kept(offer).map(|()| true)
     }
 
     fn judge_the_end(&self) -> Result<(), Violation> {
@@ -92,6 +104,7 @@ impl World {
                 left.push(format!("host{host} is not at rest"));
             }
         }
+        left.extend(self.guest.iter().flat_map(GuestNode::left));
         if !self.users.are_content() {
             left.push("users wait for answers".to_owned());
         } else if !self.users.have_retired_daemons()

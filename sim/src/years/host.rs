@@ -52,6 +52,7 @@ impl Host {
         let executors = self.executors.values().map(|info| ExecutorHere {
             framework: Some(self.framework.clone()),
             executor: Some(info.clone()),
+            ..ExecutorHere::default()
         });
         let tasks = self.tasks.values().map(|task| TaskHere {
             framework_id: self.framework.id.clone(),

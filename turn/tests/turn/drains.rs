@@ -64,7 +64,7 @@ fn a_drain_is_stored_before_it_is_answered_and_the_answer_says_what_is_left() {
     assert_eq!(at, world.now.wall + Duration::from_secs(600));
     let [left] = &view.left[..] else { panic!("one run: {view:?}") };
     assert_eq!((left.tasks, &*left.items), (3, "0-2"));
-    assert_eq!(left.detail, format!("moved at {at} if not over"));
+    assert_eq!(left.detail, "moved at the deadline of the drain if not over");
     assert_eq!(turn.writes.len(), 1, "the record of the host");
     assert_eq!(world.view(1).drain, view.drain, "it is stored");
     let states: Vec<_> = turn.trace.iter().map(|event| (event.kind, &*event.state)).collect();

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use muster_api::{AgentId, limits, step::Write, views::AgentState};
+use muster_api::{AgentId, events::EventKind, limits, step::Write, views::AgentState};
 use muster_engine::event::{Accepted, Command, Rejected};
 use muster_master::core::{Connection, Event as MasterEvent};
 use muster_proto::{
     FrameworkId, TaskId, TaskState,
     agent::{AgentBody, Heartbeat, MasterBody, TaskHere},
 };
-use muster_turn::{Core, Effect, Event};
+use muster_turn::{Core, Effect, Event, Turn};
 
 use crate::world::*;
 
@@ -37,7 +37,9 @@ fn a_round_of_questions_is_bounded_and_changes_nothing_where_nothing_is_wrong() 
         world.wait(limits::RECONCILE_PAUSE);
         pauses += 1;
     }
-    assert_eq!(pauses, 2, "one step asks about so many, and the last about the one that is left");
+    // One step asks about so many, and the last about the one that is left; then the master is asked
+    // for all that it knows, and says as many at a time.
+    assert_eq!(pauses, 2 + 2);
     assert_eq!(world.stored, stored, "nothing was wrong");
     // All have answered, so the one look for those that have not finds nobody.
     world.wait(limits::RECONCILE_AGAIN_FIRST);
@@ -118,4 +120,35 @@ fn that_a_host_is_gone_is_one_commit_with_all_that_follows() {
         )),
         "nothing of it is taken back: {turn:?}"
     );
+}
+
+/// What is told of hosts: what became of them, and their names.
+fn host_events(turns: &[Turn]) -> Vec<(String, String)> {
+    let events = turns.iter().flat_map(|turn| &turn.trace);
+    let events = events.filter(|event| event.kind == EventKind::Host);
+    events.map(|event| (event.state.to_string(), event.hostname.clone().unwrap())).collect()
+}
+
+#[test]
+fn a_host_that_does_not_come_back_after_a_restart_has_its_name() {
+    let mut world = World::new();
+    world.hello(1, None, Vec::new());
+    let id = world.view(1).id;
+    let (core, first) = Core::restore(2, &world.stored, world.now).unwrap();
+    world.core = core;
+    world.keep(&first);
+    let mut turns = vec![first];
+    turns.extend(world.settle_with(&[]));
+    let told = |state: &str| vec![(state.to_owned(), "host1".to_owned())];
+    assert_eq!(host_events(&turns), told("silent"));
+    world.wait(limits::SILENT_AFTER);
+    world.settle();
+    // The engine has nothing of it, and still its end is told, once.
+    let gone = Command::MarkAgentGone { agent: id };
+    let (turn, reply) = world.command(gone.clone());
+    assert!(matches!(reply, Ok(Accepted::Agent(view)) if view.state == AgentState::Gone));
+    assert_eq!(host_events(&[turn]), told("gone"));
+    let (turn, reply) = world.command(gone);
+    assert!(reply.is_ok());
+    assert_eq!(host_events(&[turn]), []);
 }

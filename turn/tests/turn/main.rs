@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by a panic")]
 
 mod drains;
+mod foreign;
+mod frameworks;
 mod hosts;
 mod sharing;
 mod world;

@@ -7,6 +7,7 @@ use muster_engine::event::Command;
 use muster_master::core::Event as MasterEvent;
 use muster_proto::{Offer, TaskState};
 use muster_turn::Event;
+use serde_json::json;
 
 use crate::world::*;
 
@@ -45,7 +46,7 @@ fn where_nothing_waits_the_other_one_has_all_and_ours_gets_what_it_gives_back_at
 }
 
 #[test]
-fn what_nothing_can_use_goes_to_the_other_one_within_seconds() {
+fn what_nothing_can_use_goes_to_the_other_one_at_once() {
     let mut world = World::new();
     world.hello(1, None, Vec::new());
     let (_, offers) = world.subscribe_another();
@@ -54,9 +55,9 @@ fn what_nothing_can_use_goes_to_the_other_one_within_seconds() {
     let back = offers.iter().filter_map(|offer| offer.id.clone()).collect();
     world.other_declines(back, 1.0);
     let (mut ours, mut theirs) = (0, 0);
-    for second in 0..60 {
-        world.wait(SECOND);
-        world.beat(1, 10 + second);
+    for quarter in 0..240 {
+        world.wait(limits::OFFER_USELESS_MAX);
+        world.beat(1, 10 + quarter);
         let offers = world.settle_and_see_offers();
         theirs += usize::from(!offers.is_empty());
         // The other one uses nothing either, and gives back what it gets.
@@ -67,7 +68,39 @@ fn what_nothing_can_use_goes_to_the_other_one_within_seconds() {
         ours += usize::from(world.we_hold_offers());
     }
     assert!(theirs >= 4, "it had its turn {theirs} times");
-    assert!((20..=40).contains(&ours), "ours held them in {ours} of 60 seconds");
+    assert!((4..=24).contains(&ours), "ours held them {ours} of 240 times");
+}
+
+/// Two hosts of which the other one gives back first one and, so much later, the other: all that is
+/// offered to ours. Whether a run that starts all at once has started there within a quarter of a
+/// minute.
+fn gathers(later: Duration) -> bool {
+    let mut world = World::new();
+    world.hello(1, None, Vec::new());
+    world.hello(2, None, Vec::new());
+    let (_, offers) = world.subscribe_another();
+    let mut back = offers.into_iter().filter_map(|offer| offer.id);
+    world.job_of(40.0, &json!({"launch": "all_at_once", "sharding": {"count": 2}}));
+    world.trigger("j");
+    world.other_declines(back.next().into_iter().collect(), 60.0);
+    let step = Duration::from_millis(250);
+    for at in 0..60 {
+        if step * at == later {
+            world.other_declines(back.next().into_iter().collect(), 60.0);
+        }
+        world.wait(step);
+        world.beat(1, 10 + u64::from(at));
+        world.beat(2, 10 + u64::from(at));
+        world.settle();
+    }
+    !world.launched.is_empty()
+}
+
+#[test]
+fn hosts_that_come_one_after_the_other_are_gathered_for_a_run_that_starts_all_at_once() {
+    for seconds in [0, 1, 3, 4, 6, 8] {
+        assert!(gathers(SECOND * seconds), "{seconds} s later");
+    }
 }
 
 #[test]
@@ -76,8 +109,7 @@ fn when_the_other_one_leaves_ours_keeps_its_offers_again() {
     world.hello(1, None, Vec::new());
     world.subscribe_another();
     assert!(!world.we_hold_offers());
-    let framework = another();
-    world.turn(Event::Master(MasterEvent::Left { framework }));
+    world.turn(Event::Master(MasterEvent::Left { stream: STREAM }));
     assert!(world.we_hold_offers());
     world.wait(limits::OFFER_UNUSED_MAX * 3);
     world.beat(1, 20);

@@ -11,7 +11,9 @@ use muster_api::{
 };
 use muster_engine::event::{Command, CommandReply, Event as EngineEvent, Expect, RequestId};
 use muster_engine::query::{Answer, Query};
-use muster_master::core::{Connection, Event as MasterEvent, Master};
+use muster_master::core::{
+    Connection, Event as MasterEvent, Foreign, Master, Request, Stream, StreamName,
+};
 use muster_proto::{
     AgentInfo, Filters, FrameworkId, FrameworkInfo, Offer, OfferId, Resource, StatusSource,
     TaskState, TaskStatus,
@@ -19,7 +21,7 @@ use muster_proto::{
     scheduler::{Call, CallType, Decline, Subscribe},
 };
 use muster_turn::{Core, Effect, Event, Turn};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The cores, what they have stored, and what was sent to agents.
 pub(crate) struct World {
@@ -126,6 +128,18 @@ impl World {
         self.command(Command::PutJob { spec, expect: Expect::Anything }).1.unwrap();
     }
 
+    /// A job of one app with shards of so many cpus, and what else its document says.
+    pub(crate) fn job_of(&mut self, cpus: f64, rest: &Value) {
+        let mut job = json!({
+            "name": "j", "app": "a", "type": "simple", "resources": {"cpus": cpus, "mem": 1},
+        });
+        for (name, value) in rest.as_object().unwrap() {
+            job[name] = value.clone();
+        }
+        let spec = JobSpec::parse(job).unwrap().spec;
+        self.command(Command::PutJob { spec, expect: Expect::Anything }).1.unwrap();
+    }
+
     /// Triggers a job.
     pub(crate) fn trigger(&mut self, job: &str) {
         let (job, request) = (job.parse().unwrap(), TriggerRequest::default());
@@ -217,7 +231,13 @@ impl World {
     }
 
     fn other_calls(&mut self, call: Call) -> (Turn, Vec<Offer>) {
-        let turn = self.turn(Event::Master(MasterEvent::Call(call)));
+        let is_subscribe = call.r#type == Some(CallType::Subscribe as i32);
+        let by = Foreign { request: Request(1), principal: None, call };
+        let event = match is_subscribe {
+            true => MasterEvent::Subscribe { by, stream: STREAM },
+            false => MasterEvent::Foreign { by, named: StreamName::Open(STREAM) },
+        };
+        let turn = self.turn(Event::Master(event));
         let offers = offers_to_others(&turn);
         (turn, offers)
     }
@@ -243,6 +263,9 @@ impl World {
     }
 }
 
+/// The stream of the framework beside ours.
+pub(crate) const STREAM: Stream = Stream(1);
+
 /// The framework beside ours: by its id it comes before ours.
 pub(crate) fn another() -> FrameworkId {
     FrameworkId::new("0-another")
@@ -255,7 +278,7 @@ fn bare(kind: CallType) -> Call {
 /// What is offered to frameworks that are not ours.
 pub(crate) fn offers_to_others(turn: &Turn) -> Vec<Offer> {
     let pick = |effect: &Effect| match effect {
-        Effect::ToFramework { event, .. } => event.offers.clone(),
+        Effect::ToStream { event, .. } => event.offers.clone(),
         _ => None,
     };
     turn.effects.iter().filter_map(pick).flat_map(|offers| offers.offers).collect()

@@ -168,6 +168,13 @@ impl Server {
         String::from_utf8_lossy(&log).into_owned()
     }
 
+    /// What it said last to whoever started it; what still ends may log more.
+    pub(crate) fn last_words(&self) -> String {
+        let log = self.read_log();
+        let words = log.lines().rfind(|line| line.starts_with("muster: "));
+        words.unwrap_or_else(|| panic!("it ended without a word: {log}")).to_owned()
+    }
+
     /// Prints the end of its log.
     pub(crate) fn show_log(&self) {
         let log = self.read_log();

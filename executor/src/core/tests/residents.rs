@@ -240,25 +240,29 @@ fn a_handler_that_does_not_end_its_execution_costs_the_executor() {
 
 #[test]
 fn a_shutdown_ends_residents_and_tells_of_their_last_execution_at_once() {
-    let mut desk = Desk::new();
-    let (busy, idle) = (desk.script_each_second(), desk.script_each_second());
-    let effects = desk.after(1_000);
-    assert_eq!(effects.len(), 2);
-    desk.end(&idle, success());
-    assert_eq!(desk.step(Event::Shutdown), [Effect::Cancel { task: busy.clone() }]);
-    desk.end(&busy, failure());
-    let written = desk.written();
-    let states: Vec<_> = written
-        .iter()
-        .map(|outgoing| match outgoing {
-            Outgoing::Update(update) => Some(update.state),
-            Outgoing::Subscribe { .. } | Outgoing::Executions(_) => None,
-        })
-        .collect();
-    assert_eq!(states, [Some(TaskState::Killed), Some(TaskState::Killed), None]);
-    let Some(Outgoing::Executions(batch)) = written.last() else { panic!("{written:?}") };
-    let outcomes: Vec<_> = batch.executions.iter().map(|told| told.outcome).collect();
-    assert_eq!(outcomes, [ExecutionOutcome::Succeeded, ExecutionOutcome::Cancelled]);
+    let by_signal = Some((LABEL_ENDED, ENDED_BY_ORDER));
+    for (event, label) in [(Event::Shutdown, None), (Event::Terminated, by_signal)] {
+        let mut desk = Desk::new();
+        let (busy, idle) = (desk.script_each_second(), desk.script_each_second());
+        let effects = desk.after(1_000);
+        assert_eq!(effects.len(), 2);
+        desk.end(&idle, success());
+        assert_eq!(desk.step(event), [Effect::Cancel { task: busy.clone() }]);
+        desk.end(&busy, failure());
+        let written = desk.written();
+        let ends: Vec<_> = written
+            .iter()
+            .map(|outgoing| match outgoing {
+                Outgoing::Update(update) => Some((update.state, update.label)),
+                Outgoing::Subscribe { .. } | Outgoing::Executions(_) => None,
+            })
+            .collect();
+        let killed = Some((TaskState::Killed, label));
+        assert_eq!(ends, [killed, killed, None]);
+        let Some(Outgoing::Executions(batch)) = written.last() else { panic!("{written:?}") };
+        let outcomes: Vec<_> = batch.executions.iter().map(|told| told.outcome).collect();
+        assert_eq!(outcomes, [ExecutionOutcome::Succeeded, ExecutionOutcome::Cancelled]);
+    }
 }
 
 #[test]

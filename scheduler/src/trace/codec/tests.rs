@@ -1,5 +1,6 @@
-use muster_api::IdStream;
+use muster_api::{ExecutorId, IdStream, RunId, TaskId, limits};
 use proptest::prelude::*;
+use uuid::Uuid;
 
 use super::*;
 
