@@ -18,5 +18,6 @@ pub mod remote;
 pub mod replay;
 pub mod report;
 pub mod runner;
+mod session;
 pub mod target;
 pub mod tasks;

@@ -103,7 +103,8 @@ impl Stage {
     }
 
     fn passes(&mut self, command: &mut Command) {
-        let output = command.output().unwrap();
+        // What broke matters here, not through which calls it came.
+        let output = command.env("RUST_BACKTRACE", "0").output().unwrap();
         let [out, error] =
             [output.stdout, output.stderr].map(|it| String::from_utf8_lossy(&it).into_owned());
         // A table or list of all comes first, and after an empty line what went wrong. A long table

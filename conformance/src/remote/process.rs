@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::Context as _;
 use http_body_util::BodyExt;
-use rustix::process::{Pid, Signal, getpgid, getpid, getsid, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::wire::{Hello, Order, Report};
-use crate::http::{self, Connection, Request};
+use crate::{
+    http::{self, Connection, Request},
+    session::Membership,
+};
 
 /// Reports that wait for the connection to the suite.
 const QUEUE: usize = 1_000;
@@ -117,13 +120,14 @@ fn hello(key: &str) -> anyhow::Result<Hello> {
     let environment = std::env::vars_os().map(|(name, value)| {
         (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned())
     });
+    let Membership { session, group } = Membership::ours()?;
     Ok(Hello {
         key: key.to_owned(),
         environment: environment.collect(),
         folder: folder.display().to_string(),
         files,
         pid: Pid::as_raw(Some(getpid())),
-        group: Pid::as_raw(Some(getpgid(None)?)),
-        session: Pid::as_raw(Some(getsid(None)?)),
+        group,
+        session,
     })
 }

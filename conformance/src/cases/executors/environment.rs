@@ -9,6 +9,7 @@ use crate::{
     framework::Framework,
     outcome::{Outcome, equal, holds},
     remote::Hello,
+    session::Membership,
     tasks::{executor_task, with},
 };
 
@@ -85,7 +86,7 @@ async fn own_session(context: &Context) -> Outcome {
     let hello = &stage.executor.executor.remote.hello;
     let ids = json!([hello.session, hello.group]);
     // Whoever ends its process group must not end the agent's.
-    let ours = rustix::process::getsid(None).map(|it| it.as_raw_nonzero().get()).unwrap_or(0);
+    let ours = Membership::ours().map_or(0, |it| it.session);
     holds("session", hello.session != ours && hello.session > 1, &ids, "its own")?;
     equal("process group", hello.group, hello.session)
 }
