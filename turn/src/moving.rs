@@ -33,9 +33,14 @@ impl OtherMaster {
             MasterKind::Foreign => ("another master", "with `--mesos` as before"),
         };
         // Who is told wrong of a folder must not be led to start it on the wrong master.
-        let (seem, start, else_) = match self.guessed {
-            false => ("are", start, ""),
-            true => (
+        let (seem, start, else_) = match (self.guessed, self.former) {
+            (false, MasterKind::Own) => ("are", start, ""),
+            (false, MasterKind::Foreign) => (
+                "are",
+                start,
+                "; if those hosts are gone for good, docs/mesos.md says how to leave them",
+            ),
+            (true, _) => (
                 "seem to be",
                 "as it was last",
                 "; if that was like this, let them end with the version of Muster before this one",

@@ -1,12 +1,12 @@
 //! A data folder that is started with `--mesos`, and later without it, or the reverse.
 
-use muster_api::step::Records;
+use muster_api::{step::Records, views::ShardState};
 use muster_engine::query::{Answer, Query};
 use muster_proto::{self as mesos, TaskState, scheduler::EventType};
 use muster_session::MasterKind;
 use muster_turn::{OtherMaster, RestoreError};
 
-use super::world::{Said, World, foreign, has, kind, load};
+use super::world::{ASKED, SECOND, Said, WAIT, World, foreign, has, kind, load};
 use crate::world::World as Own;
 
 fn refused(stored: &Records, world: &World, to: MasterKind) -> OtherMaster {
@@ -78,6 +78,31 @@ fn what_lives_on_our_own_hosts_is_not_started_a_second_time_on_those_of_another_
     assert_eq!(why, OtherMaster { former: MasterKind::Own, guessed: false, tasks: 1 });
     assert!(why.to_string().contains("without `--mesos`"), "{why}");
     load(9, &own.stored, own.now, None).unwrap();
+}
+
+/// A master that has never heard of the tasks stands for the one that is gone.
+#[test]
+fn a_cluster_that_is_gone_for_good_is_left_by_way_of_a_master_that_knows_nothing() {
+    let mut world = World::new();
+    world.subscribe("f");
+    let run = world.run(1, true);
+    world.calls.clear();
+    world.offer("s1", &[]);
+    let (_, task) = world.launched().pop().unwrap();
+    world.status(&task, TaskState::Running, Said::Executor);
+    world.restart();
+    let words = refused(&world.stored, &world, MasterKind::Own).to_string();
+    assert!(words.contains("gone for good"), "{words}");
+    world.subscribe("f");
+    world.status(&task, TaskState::Unknown, ASKED);
+    world.wait(WAIT - SECOND);
+    refused(&world.stored, &world, MasterKind::Own);
+    world.wait(SECOND * 2);
+    world.restart_with(None).unwrap();
+    assert_eq!(world.stored[&b"S/master"[..]], b"own");
+    // The shard waits for a host of here.
+    assert_eq!(world.state_of(&run, 0), ShardState::Pending);
+    assert!(!world.is_over(&run));
 }
 
 /// As a version before the record of the kind left it.
