@@ -21,7 +21,11 @@
 //! | `required` | `T` | a message is `Option<T>` all the same, so that its absence can be seen |
 //! | `optional` | `Option<T>` | |
 //! | `repeated` | `Vec<T>` | |
+//! | `explicit` | `Option<T>` | a required scalar of which its absence can be seen too |
 //! | `map` | `BTreeMap<String, T>` | of messages or strings |
+//!
+//! `prost` leaves the value of a map's entry out when it equals its default. So a message that is in
+//! maps has `explicit` for `required`, or what it says would not be written where it is 0.
 //!
 //! The kinds are the scalars of protobuf, `enum<T>` (an `i32`, since a peer may know more values),
 //! `message<T>`, and `boxed<T>`: a message that is rare or large, or holds itself.
@@ -76,6 +80,11 @@ macro_rules! message_struct {
         pub $field: labelled!($label i32),
     } $($rest)* } };
     ($head:tt {$($done:tt)*}
+        $(#[$doc:meta])* explicit $kind:ident $field:ident = $tag:tt, $($rest:tt)*
+    ) => { message_struct! { $head { $($done)*
+        $(#[$doc])* #[prost($kind, optional, tag = $tag)] pub $field: Option<scalar!($kind)>,
+    } $($rest)* } };
+    ($head:tt {$($done:tt)*}
         $(#[$doc:meta])* $label:ident $kind:ident $field:ident = $tag:tt
             $([default $default:literal])?, $($rest:tt)*
     ) => { message_struct! { $head { $($done)*
@@ -115,6 +124,9 @@ macro_rules! json_kind {
 /// Whether a label asks for the field to be there.
 macro_rules! is_required {
     (required) => {
+        true
+    };
+    (explicit) => {
         true
     };
     ($label:ident) => {
@@ -189,6 +201,9 @@ macro_rules! message_shape {
 macro_rules! content {
     (map message $of:ident) => {
         $crate::wire::Content::Map { lines: || <$of as $crate::wire::Shaped>::LINES }
+    };
+    (map string) => {
+        $crate::wire::Content::Texts
     };
     (repeated message $of:ident) => {
         $crate::wire::Content::Messages { lines: || <$of as $crate::wire::Shaped>::LINES }

@@ -3,8 +3,8 @@
 
 use muster_proto::{
     Capability, CommandInfo, ContainerId, Filters, FrameworkInfo, KillPolicy, Label, Labels,
-    NetworkInfo, Range, Resource, Scalar, SharedInfo, TaskInfo, TaskState, TaskStatus, TimeInfo,
-    Variable, executor,
+    NetworkInfo, Quantity, Range, Resource, Scalar, SharedInfo, TaskInfo, TaskState, TaskStatus,
+    TimeInfo, Variable, executor,
     json::{self, Fields, InvalidJson, Problem},
     scheduler,
 };
@@ -307,7 +307,10 @@ fn any_task() -> impl Strategy<Value = TaskInfo> {
             task_id: Some(muster_proto::TaskId::new(name.as_str())),
             agent_id: Some(muster_proto::AgentId::new("a")),
             resources: each.chain([ports]).collect(),
-            limits: amounts.into_iter().map(|(k, value)| (k, Scalar { value })).collect(),
+            limits: amounts
+                .into_iter()
+                .map(|(k, value)| (k, Quantity { value: Some(value) }))
+                .collect(),
             name,
             ..TaskInfo::default()
         }

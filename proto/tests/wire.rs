@@ -5,9 +5,9 @@
 use std::fmt::Debug;
 
 use muster_proto::{
-    AgentId, Capability, CapabilityInfo, ContainerId, ContainerInfo, CsiVolume, DiskInfo,
-    DiskSource, ExecutorInfo, Launch, LaunchGroup, Operation, Resource, Scalar, TaskGroupInfo,
-    TaskId, TaskInfo, TaskState, TaskStatus, executor,
+    AgentId, Capability, CapabilityInfo, ContainerId, ContainerInfo, CsiProvisioning, CsiVolume,
+    DiskInfo, DiskSource, ExecutorInfo, Launch, LaunchGroup, Operation, Quantity, Resource,
+    TaskGroupInfo, TaskId, TaskInfo, TaskState, TaskStatus, executor,
     json::{self, Fields, InvalidJson, Problem},
     scheduler,
     wire::{InvalidMessage, Shaped, from_slice},
@@ -50,6 +50,37 @@ fn all_that_is_missing_is_told_by_its_path() {
          accept.operations[0].launch.task_infos[1].task_id.value, \
          accept.operations[0].launch.task_infos[1].limits[0].value.value"
     );
+}
+
+fn quantity(value: f64) -> Quantity {
+    Quantity { value: Some(value) }
+}
+
+#[test]
+fn a_zero_in_a_map_is_written() {
+    let limits = [("".to_owned(), quantity(0.0)), ("cpus".to_owned(), quantity(0.0))].into();
+    let task = TaskInfo { limits, ..task() };
+    assert_eq!(from_slice::<TaskInfo>(&task.encode_to_vec()).unwrap(), task);
+}
+
+#[test]
+fn an_entry_of_a_map_that_is_no_entry_is_refused() {
+    let task = task().encode_to_vec();
+    assert!(from_slice::<TaskInfo>(&task).is_ok());
+    // Number 15 as an integer, which would be read as the length of the entry, and as a float.
+    for entry in [&b"\x78\x00"[..], b"\x7d\0\0\0\0"] {
+        let error = from_slice::<TaskInfo>(&[&task, entry].concat()).unwrap_err();
+        assert_eq!(error, InvalidMessage::Unreadable { message: "TaskInfo" });
+    }
+    let volume = [part(1, b"v"), part(2, &part(3, b"\x08\x01"))].concat();
+    assert!(from_slice::<CsiProvisioning>(&[&volume[..], b"\x32\x00"].concat()).is_ok());
+    let error = from_slice::<CsiProvisioning>(&[&volume[..], b"\x30\x00"].concat()).unwrap_err();
+    assert_eq!(error, InvalidMessage::Unreadable { message: "CsiProvisioning" });
+}
+
+fn task() -> TaskInfo {
+    let (task_id, agent_id) = (Some(TaskId::new("t")), Some(AgentId::new("a")));
+    TaskInfo { name: "t".to_owned(), task_id, agent_id, ..TaskInfo::default() }
 }
 
 #[test]
@@ -194,7 +225,7 @@ fn recorded(which: prop::sample::Index) -> &'static str {
 fn any_call() -> impl Strategy<Value = scheduler::Call> {
     let id = prop::option::of(Just(()));
     let resources = prop::collection::vec((0..6i32, prop::option::of(0..3u64)), 0..3);
-    let limits = prop::collection::btree_map("[a-c]", any::<u32>(), 0..3);
+    let limits = prop::collection::btree_map("[a-c]", 0u32..3, 0..3);
     let task = (id.clone(), id.clone(), id.clone(), resources, limits).prop_map(
         |(task_id, agent_id, executor, resources, limits)| TaskInfo {
             name: "n".into(),
@@ -209,7 +240,7 @@ fn any_call() -> impl Strategy<Value = scheduler::Call> {
                     ..Resource::scalar("r", 1.0)
                 })
                 .collect(),
-            limits: limits.into_iter().map(|(k, v)| (k, Scalar { value: v.into() })).collect(),
+            limits: limits.into_iter().map(|(k, v)| (k, quantity(v.into()))).collect(),
             ..TaskInfo::default()
         },
     );

@@ -137,7 +137,7 @@ fn least(role: &str, filters: &OfferFilters) -> Result<Option<Vec<Resources>>, I
 #[cfg(test)]
 mod tests {
     use muster_proto::{
-        Capability, FrameworkId, MinAllocatableResources, ResourceQuantities, Scalar,
+        Capability, FrameworkId, MinAllocatableResources, Quantity, ResourceQuantities,
     };
 
     use super::*;
@@ -210,7 +210,7 @@ mod tests {
         let names = |count: usize| (0..count).map(|at| format!("r{at}")).collect::<Vec<_>>();
         let with_roles = |count| FrameworkInfo { roles: names(count), ..multi(&[]) };
         let quantities = |roles: usize, each: usize| {
-            let one = |name: usize| (format!("x{name}"), Scalar { value: 1.0 });
+            let one = |name: usize| (format!("x{name}"), Quantity { value: Some(1.0) });
             let least = MinAllocatableResources {
                 quantities: vec![ResourceQuantities { quantities: (0..each).map(one).collect() }],
             };

@@ -107,10 +107,11 @@ pub(super) fn allocation(role: &Role) -> AllocationInfo {
 
 /// Amounts of resources by name.
 pub(super) fn quantities_in(
-    amounts: &BTreeMap<String, muster_proto::Scalar>,
+    amounts: &BTreeMap<String, muster_proto::Quantity>,
 ) -> Result<Resources, InvalidAmount> {
-    let one = |(name, scalar): (&String, &muster_proto::Scalar)| {
-        Amount::from_f64(scalar.value).map(|amount| (name.clone(), amount))
+    let one = |(name, quantity): (&String, &muster_proto::Quantity)| {
+        let amount = Amount::from_f64(quantity.value.unwrap_or_default());
+        amount.map(|amount| (name.clone(), amount))
     };
     amounts.iter().map(one).collect()
 }

@@ -173,7 +173,7 @@ fn what_this_cluster_has_not_is_refused_by_name() {
         ("a health check", |task| task.health_check = Some(Default::default())),
         ("a check", |task| task.check = Some(Default::default())),
         ("resource limits", |task| {
-            task.limits = [("cpus".to_owned(), muster_proto::Scalar { value: 2.0 })].into();
+            task.limits = [("cpus".to_owned(), muster_proto::Quantity { value: Some(2.0) })].into();
         }),
         ("'max_completion_time'", |task| task.max_completion_time = Some(Default::default())),
         ("a container", |task| {

@@ -6,7 +6,7 @@ use muster_api::limits;
 use muster_master::core::{Connection, InvalidWeight, Step};
 use muster_proto::{
     Capability, CapabilityType, FrameworkId, MinAllocatableResources, Offer, OfferFilters,
-    ResourceQuantities, Scalar, TaskState,
+    Quantity, ResourceQuantities, TaskState,
     scheduler::{Call, CallType, Revive, Suppress},
 };
 
@@ -205,7 +205,7 @@ fn what_is_too_little_to_be_of_use_is_not_offered() {
     let quantities = |cpus: f64| OfferFilters {
         min_allocatable_resources: Some(MinAllocatableResources {
             quantities: vec![ResourceQuantities {
-                quantities: [("cpus".to_owned(), Scalar { value: cpus })].into(),
+                quantities: [("cpus".to_owned(), Quantity { value: Some(cpus) })].into(),
             }],
         }),
     };

@@ -2,7 +2,7 @@
 
 use prost::Message;
 
-use super::Scalar;
+use super::Quantity;
 
 messages! {
     /// What the offers for one role must at least hold.
@@ -23,7 +23,7 @@ messages! {
     #[derive(Clone, PartialEq, Message)]
     pub struct ResourceQuantities {
         /// Each amount by the name of its resource.
-        map message<Scalar> quantities = 1,
+        map message<Quantity> quantities = 1,
     }
 
     /// Which agents are to be offered.

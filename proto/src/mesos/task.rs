@@ -4,7 +4,7 @@ use prost::Message;
 
 use super::{
     AgentId, CheckInfo, CommandInfo, ContainerInfo, DiscoveryInfo, DurationInfo, ExecutorId,
-    FrameworkId, HealthCheck, Labels, Resource, Scalar, TaskId,
+    FrameworkId, HealthCheck, Labels, Quantity, Resource, TaskId,
 };
 
 messages! {
@@ -40,7 +40,7 @@ messages! {
         /// How long it may run.
         optional message<DurationInfo> max_completion_time = 14,
         /// How far it may go beyond what it uses, by the name of the resource.
-        map message<Scalar> limits = 15,
+        map message<Quantity> limits = 15,
     }
 
     /// Tasks that are launched together.

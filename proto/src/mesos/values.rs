@@ -24,6 +24,13 @@ messages! {
         required double value = 1,
     }
 
+    /// A number as [`Scalar`], in a map.
+    #[derive(Clone, Copy, PartialEq, Message)]
+    pub struct Quantity {
+        /// The number.
+        explicit double value = 1,
+    }
+
     /// An inclusive range of integers.
     #[derive(Clone, Copy, PartialEq, Eq, Message)]
     pub struct Range {

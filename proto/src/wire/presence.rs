@@ -72,6 +72,12 @@ impl Presence {
                     continue;
                 };
                 let content = lines[at].content;
+                // `prost` would take whatever it is for the length of an entry.
+                if let (Content::Map { .. } | Content::Texts, Raw::Varint(_) | Raw::Other) =
+                    (content, raw)
+                {
+                    return Err(NoProtobuf);
+                }
                 match self.counts(content, raw)? {
                     true => there |= 1 << at,
                     false => there &= !(1 << at),
@@ -137,7 +143,7 @@ impl Presence {
                         self.step(step, lines(), &mut values(entry)?.into_iter())?;
                     }
                 }
-                Content::Scalar | Content::Enumeration { .. } => {}
+                Content::Scalar | Content::Texts | Content::Enumeration { .. } => {}
             }
         }
         Ok(())

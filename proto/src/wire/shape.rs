@@ -44,6 +44,8 @@ pub enum Content {
         /// The fields of each.
         lines: fn() -> &'static [Line],
     },
+    /// A map to strings: on the wire a list of entries.
+    Texts,
     /// A map to messages: on the wire a list of entries, of which field 2 is the message.
     Map {
         /// The fields of each message.
