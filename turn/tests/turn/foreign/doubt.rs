@@ -15,13 +15,7 @@ use super::world::{ASKED, SECOND, Said, WAIT, World};
 #[test]
 fn a_task_that_nobody_can_reach_is_perhaps_alive_for_a_wait_and_then_started_again() {
     for state in [TaskState::Unreachable, TaskState::Unknown, TaskState::Lost] {
-        let mut world = World::new();
-        world.subscribe("f");
-        let run = world.run(1, true);
-        world.calls.clear();
-        world.offer("s1", &[]);
-        let (_, task) = world.launched().pop().unwrap();
-        world.status(&task, TaskState::Running, Said::Executor);
+        let (mut world, run, task) = World::with_a_running_task();
         world.status(&task, state, ASKED);
         world.wait(WAIT - SECOND);
         world.offer("s2", &[]);
@@ -45,13 +39,7 @@ fn a_task_that_nobody_can_reach_is_perhaps_alive_for_a_wait_and_then_started_aga
 
 #[test]
 fn a_task_that_is_heard_of_within_the_wait_goes_on() {
-    let mut world = World::new();
-    world.subscribe("f");
-    let run = world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
-    world.status(&task, TaskState::Running, Said::Executor);
+    let (mut world, run, task) = World::with_a_running_task();
     world.status(&task, TaskState::Unreachable, Said::Master(Reason::AgentRemoved));
     world.failure("s1", None);
     let Answer::Agents(agents) = world.query(Query::Agents) else { panic!("they are agents") };
@@ -71,12 +59,7 @@ fn a_task_that_is_heard_of_within_the_wait_goes_on() {
 /// The wait is not stored: a scheduler that starts anew knows less, and waits for longer.
 #[test]
 fn a_restart_begins_the_wait_anew() {
-    let mut world = World::new();
-    world.subscribe("f");
-    world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
+    let (mut world, _, (_, task)) = World::with_a_launch();
     world.status(&task, TaskState::Running, Said::Executor);
     world.status(&task, TaskState::Unreachable, ASKED);
     world.wait(WAIT - SECOND);
@@ -95,13 +78,7 @@ fn a_restart_begins_the_wait_anew() {
 /// leases, which end tasks on hosts of our own, are nobody's here.
 #[test]
 fn silence_alone_never_ends_a_task() {
-    let mut world = World::new();
-    world.subscribe("f");
-    let run = world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
-    world.status(&task, TaskState::Running, Said::Executor);
+    let (mut world, run, task) = World::with_a_running_task();
     world.restart();
     world.subscribe("f");
     world.names();
@@ -117,13 +94,7 @@ fn silence_alone_never_ends_a_task() {
 /// Who is cut off himself knows nothing of others by that.
 #[test]
 fn the_wait_goes_on_only_while_the_master_says_that_it_does_not_know() {
-    let mut world = World::new();
-    world.subscribe("f");
-    let run = world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
-    world.status(&task, TaskState::Running, Said::Executor);
+    let (mut world, run, task) = World::with_a_running_task();
     world.status(&task, TaskState::Unreachable, Said::Master(Reason::AgentRemoved));
     world.wait(WAIT - SECOND * 10);
     let (attempt, why) = (world.attempt, "it broke".to_owned());
@@ -151,13 +122,7 @@ fn the_wait_goes_on_only_while_the_master_says_that_it_does_not_know() {
 /// Orders to end a task reach nobody then, so that its executor is not at fault.
 #[test]
 fn what_is_cancelled_while_the_master_is_away_closes_no_executor() {
-    let mut world = World::new();
-    world.subscribe("f");
-    let run = world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
-    world.status(&task, TaskState::Running, Said::Executor);
+    let (mut world, run, task) = World::with_a_running_task();
     let (attempt, why) = (world.attempt, "it broke".to_owned());
     world.link(LinkEvent::Closed { attempt, why });
     world.command(Command::Cancel { run: run.id }).unwrap();

@@ -14,12 +14,7 @@ use super::world::{SECOND, Said, WAIT, World, executor_of};
 
 #[test]
 fn an_executor_that_ended_unseen_is_known_from_the_offers() {
-    let mut world = World::new();
-    world.subscribe("f");
-    world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
+    let (mut world, _, (_, task)) = World::with_a_launch();
     let executor = executor_of(&task);
     world.status(&task, TaskState::Running, Said::Executor);
     world.status(&task, TaskState::Finished, Said::Executor);
@@ -91,12 +86,7 @@ fn the_hosts_are_those_of_another_master() {
 /// Its end is told once, and a master that is told to offer nothing names it nowhere.
 #[test]
 fn an_executor_that_ended_unseen_is_not_told_to_end_for_ever() {
-    let mut world = World::new();
-    world.subscribe("f");
-    world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
+    let (mut world, _, (_, task)) = World::with_a_launch();
     world.status(&task, TaskState::Running, Said::Executor);
     world.status(&task, TaskState::Finished, Said::Executor);
     world.names();
@@ -120,12 +110,7 @@ fn an_executor_that_ended_unseen_is_not_told_to_end_for_ever() {
 /// Its host may be cut off for longer than the orders are repeated, or they are lost on their way.
 #[test]
 fn an_executor_that_offers_name_is_told_to_end_until_none_does() {
-    let mut world = World::new();
-    world.subscribe("f");
-    world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
+    let (mut world, _, (_, task)) = World::with_a_launch();
     let executor = executor_of(&task);
     world.status(&task, TaskState::Running, Said::Executor);
     world.status(&task, TaskState::Finished, Said::Executor);
@@ -202,12 +187,7 @@ fn hosts_that_offer_nothing_for_long_are_forgotten_but_for_those_with_tasks() {
 #[test]
 fn an_executor_that_could_not_be_told_to_end_is_not_forgotten() {
     for why_not in ["cut off", "held"] {
-        let mut world = World::new();
-        world.subscribe("f");
-        world.run(1, true);
-        world.calls.clear();
-        world.offer("s1", &[]);
-        let (_, task) = world.launched().pop().unwrap();
+        let (mut world, _, (_, task)) = World::with_a_launch();
         world.status(&task, TaskState::Running, Said::Executor);
         world.status(&task, TaskState::Finished, Said::Executor);
         world.names();

@@ -121,12 +121,7 @@ fn a_launch_that_is_refused_or_never_left_is_made_again_at_once() {
 
 #[test]
 fn a_launch_of_which_nobody_knows_is_asked_for_and_not_made_twice() {
-    let mut world = World::new();
-    world.subscribe("f");
-    let run = world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (number, task) = world.launched().pop().unwrap();
+    let (mut world, run, (number, task)) = World::with_a_launch();
     let outcome = Outcome::Unknown { why: "it broke".to_owned() };
     world.link(LinkEvent::Called { attempt: world.attempt, number, outcome });
     world.wait(SECOND);
@@ -257,12 +252,7 @@ fn what_one_call_does_not_hold_is_launched_by_others() {
 
 #[test]
 fn offers_of_a_launch_that_is_refused_are_given_back_to_the_master() {
-    let mut world = World::new();
-    world.subscribe("f");
-    world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (number, _) = world.launched().pop().unwrap();
+    let (mut world, _, (number, _)) = World::with_a_launch();
     let outcome = answer(413, "");
     world.link(LinkEvent::Called { attempt: world.attempt, number, outcome });
     let declined = world.calls.iter().find_map(|(_, call)| call.decline.clone());

@@ -40,13 +40,7 @@ fn the_kind_of_master_is_stored_in_the_first_commit() {
 
 #[test]
 fn what_lives_on_the_hosts_of_another_master_is_not_started_a_second_time_on_our_own() {
-    let mut world = World::new();
-    world.subscribe("f");
-    let run = world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
-    world.status(&task, TaskState::Running, Said::Executor);
+    let (mut world, run, task) = World::with_a_running_task();
     let why = refused(&world.stored, &world, MasterKind::Own);
     assert_eq!(why, OtherMaster { former: MasterKind::Foreign, guessed: false, tasks: 1 });
     let words = why.to_string();
@@ -83,13 +77,7 @@ fn what_lives_on_our_own_hosts_is_not_started_a_second_time_on_those_of_another_
 /// A master that has never heard of the tasks stands for the one that is gone.
 #[test]
 fn a_cluster_that_is_gone_for_good_is_left_by_way_of_a_master_that_knows_nothing() {
-    let mut world = World::new();
-    world.subscribe("f");
-    let run = world.run(1, true);
-    world.calls.clear();
-    world.offer("s1", &[]);
-    let (_, task) = world.launched().pop().unwrap();
-    world.status(&task, TaskState::Running, Said::Executor);
+    let (mut world, run, task) = World::with_a_running_task();
     world.restart();
     let words = refused(&world.stored, &world, MasterKind::Own).to_string();
     assert!(words.contains("gone for good"), "{words}");

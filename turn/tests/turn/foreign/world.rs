@@ -290,6 +290,24 @@ impl World {
         answer.unwrap()
     }
 
+    /// Subscribed, with a run of one shard that is launched on host `s1`.
+    pub(super) fn with_a_launch() -> (Self, RunView, (CallNumber, mesos::TaskInfo)) {
+        let mut world = Self::new();
+        world.subscribe("f");
+        let run = world.run(1, true);
+        world.calls.clear();
+        world.offer("s1", &[]);
+        let launch = world.launched().pop().unwrap();
+        (world, run, launch)
+    }
+
+    /// The same when it runs.
+    pub(super) fn with_a_running_task() -> (Self, RunView, mesos::TaskInfo) {
+        let (mut world, run, (_, task)) = Self::with_a_launch();
+        world.status(&task, TaskState::Running, Said::Executor);
+        (world, run, task)
+    }
+
     /// A job of so many shards that may be tried again so often, and a run of it.
     pub(super) fn run(&mut self, shards: u32, failover: bool) -> RunView {
         let app = json!({"name": "a", "resources": {"cpus": 1, "mem": 32}, "lease": "15s"});
