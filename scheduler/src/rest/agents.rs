@@ -15,7 +15,7 @@ use super::{
     Rest,
     auth::By,
     input::{Body, Named, NoBody, NoParams, Params},
-    page::{PageParams, decode_cursor, encode_cursor, page_of, page_rows},
+    page::{PageParams, decode_cursor, encode_cursor, page_rows},
     problem::Refusal,
 };
 
@@ -24,13 +24,8 @@ pub(super) async fn list(
     State(rest): State<Rest>,
     Params(params): Params<PageParams>,
 ) -> Result<Json<Page<AgentView>>, Refusal> {
-    let rows = page_rows(params.limit, limits::PAGE_ROWS)?;
-    let after = decode_cursor(params.cursor.as_deref(), |id| id.parse::<AgentId>().ok())?;
-    let mut agents = all(&rest).await?;
-    agents.retain(|agent| after.as_ref().is_none_or(|after| agent.id > *after));
-    agents.sort_by(|a, b| a.id.cmp(&b.id));
-    agents.truncate(rows + 1);
-    Ok(Json(page_of(agents, rows, |agent| agent.id.to_string())))
+    let slice = params.slice(|id| id.parse::<AgentId>().ok())?;
+    Ok(Json(slice.of(all(&rest).await?, |agent| &agent.id)))
 }
 
 pub(super) async fn get(

@@ -6,10 +6,7 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use muster_api::{
-    limits,
-    views::{CredentialRequest, CredentialView, NewCredentialView, Page},
-};
+use muster_api::views::{CredentialRequest, CredentialView, NewCredentialView, Page};
 use muster_engine::{
     event::{Accepted, Command},
     query::{Answer, Query},
@@ -20,7 +17,7 @@ use super::{
     Rest,
     auth::By,
     input::{Body, Named, NoBody, NoParams, Params},
-    page::{PageParams, decode_cursor, page_of, page_rows},
+    page::PageParams,
     problem::{Code, Refusal},
 };
 
@@ -32,15 +29,11 @@ pub(super) async fn list(
     State(rest): State<Rest>,
     Params(params): Params<PageParams>,
 ) -> Result<Json<Page<CredentialView>>, Refusal> {
-    let rows = page_rows(params.limit, limits::PAGE_ROWS)?;
-    let after = decode_cursor(params.cursor.as_deref(), |name| Some(name.to_owned()))?;
-    let Answer::Credentials(mut all) = rest.driver().query(Query::Credentials).await? else {
+    let slice = params.slice(|name| Some(name.to_owned()))?;
+    let Answer::Credentials(all) = rest.driver().query(Query::Credentials).await? else {
         return Err(Refusal::misunderstanding());
     };
-    all.retain(|one| after.as_ref().is_none_or(|after| one.principal > *after));
-    all.sort_by(|a, b| a.principal.cmp(&b.principal));
-    all.truncate(rows + 1);
-    Ok(Json(page_of(all, rows, |one| one.principal.clone())))
+    Ok(Json(slice.of(all, |one| &one.principal)))
 }
 
 /// Makes a credential, and shows its secret this once.

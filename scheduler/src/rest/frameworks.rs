@@ -1,10 +1,7 @@
 //! Who shares the cluster: the frameworks of the master, and what their roles are worth.
 
 use axum::{Json, extract::State, http::StatusCode};
-use muster_api::{
-    limits,
-    views::{FrameworkView, Page, RoleView, WeightRequest},
-};
+use muster_api::views::{FrameworkView, Page, RoleView, WeightRequest};
 use muster_engine::{
     event::{Accepted, Command},
     query::{Answer, Query},
@@ -14,7 +11,7 @@ use super::{
     Rest,
     auth::By,
     input::{Body, Named, NoBody, NoParams, Params},
-    page::{PageParams, decode_cursor, page_of, page_rows},
+    page::PageParams,
     problem::Refusal,
 };
 
@@ -23,15 +20,11 @@ pub(super) async fn list(
     State(rest): State<Rest>,
     Params(params): Params<PageParams>,
 ) -> Result<Json<Page<FrameworkView>>, Refusal> {
-    let rows = page_rows(params.limit, limits::PAGE_ROWS)?;
-    let after = decode_cursor(params.cursor.as_deref(), |id| Some(id.to_owned()))?;
-    let Answer::Frameworks(mut all) = rest.driver().query(Query::Frameworks).await? else {
+    let slice = params.slice(|id| Some(id.to_owned()))?;
+    let Answer::Frameworks(all) = rest.driver().query(Query::Frameworks).await? else {
         return Err(Refusal::misunderstanding());
     };
-    all.retain(|framework| after.as_ref().is_none_or(|after| framework.id > *after));
-    all.sort_by(|a, b| a.id.cmp(&b.id));
-    all.truncate(rows + 1);
-    Ok(Json(page_of(all, rows, |framework| framework.id.clone())))
+    Ok(Json(slice.of(all, |framework| &framework.id)))
 }
 
 /// An operator removes a framework for ever, as its own TEARDOWN would.
@@ -53,15 +46,11 @@ pub(super) async fn roles(
     State(rest): State<Rest>,
     Params(params): Params<PageParams>,
 ) -> Result<Json<Page<RoleView>>, Refusal> {
-    let rows = page_rows(params.limit, limits::PAGE_ROWS)?;
-    let after = decode_cursor(params.cursor.as_deref(), |role| Some(role.to_owned()))?;
-    let Answer::Roles(mut all) = rest.driver().query(Query::Roles).await? else {
+    let slice = params.slice(|role| Some(role.to_owned()))?;
+    let Answer::Roles(all) = rest.driver().query(Query::Roles).await? else {
         return Err(Refusal::misunderstanding());
     };
-    all.retain(|role| after.as_ref().is_none_or(|after| role.role > *after));
-    all.sort_by(|a, b| a.role.cmp(&b.role));
-    all.truncate(rows + 1);
-    Ok(Json(page_of(all, rows, |role| role.role.clone())))
+    Ok(Json(slice.of(all, |role| &role.role)))
 }
 
 /// An operator says what a role is worth.

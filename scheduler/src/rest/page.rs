@@ -69,6 +69,34 @@ pub(super) fn page_of<T>(
     Page { items: rows, next }
 }
 
+/// Which page of a list that is at hand as a whole, checked before somebody is asked for the list.
+#[derive(Debug)]
+pub(super) struct Slice<K> {
+    rows: usize,
+    /// The row that it follows.
+    after: Option<K>,
+}
+
+impl PageParams {
+    pub(super) fn slice<K>(
+        &self,
+        parse: impl FnOnce(&str) -> Option<K>,
+    ) -> Result<Slice<K>, Refusal> {
+        let rows = page_rows(self.limit, limits::PAGE_ROWS)?;
+        Ok(Slice { rows, after: decode_cursor(self.cursor.as_deref(), parse)? })
+    }
+}
+
+impl<K: Ord + Display> Slice<K> {
+    /// The page of all rows in the order of their keys.
+    pub(super) fn of<T>(self, mut all: Vec<T>, key: impl Fn(&T) -> &K) -> Page<T> {
+        all.retain(|row| self.after.as_ref().is_none_or(|after| key(row) > after));
+        all.sort_by(|a, b| key(a).cmp(key(b)));
+        all.truncate(self.rows + 1);
+        page_of(all, self.rows, |row| key(row).to_string())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +112,19 @@ mod tests {
             assert!(decode_cursor(Some(bad), |text| Some(text.to_owned())).is_err(), "{bad}");
         }
         assert!(decode_cursor(Some("61"), |text| text.parse::<u32>().ok()).is_err());
+    }
+
+    #[test]
+    fn pages_of_a_list_follow_each_other_in_its_order() {
+        let page = |cursor: Option<String>| {
+            let params = PageParams { limit: Some(2), cursor };
+            let slice = params.slice(|text| Some(text.to_owned())).unwrap();
+            slice.of(["c", "a", "b"].map(str::to_owned).to_vec(), |row| row)
+        };
+        let first = page(None);
+        assert_eq!(first.items, ["a", "b"]);
+        let second = page(first.next);
+        assert_eq!((second.items, second.next), (vec!["c".to_owned()], None));
     }
 
     #[test]
